@@ -1,0 +1,35 @@
+"""The manifest of a model bundle: the one thing carried from training to serving."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from domain.levels import Thresholds
+
+MODEL_FILE, MANIFEST_FILE, ROWS_FILE, CARD_FILE = "model.onnx", "manifest.json", "reference_rows.parquet", "CARD.md"
+CHAMPION_FILE = "CHAMPION"
+FORMAT = 1
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bundle says of itself; checked at every load.
+
+    features: names in the order of the model's input; declarations: hash of the feature declarations;
+    model_sha256, rows_sha256: of the two files beside it; thresholds_argument: why these thresholds;
+    history_sha256: of the training data; run: the MLflow run; metrics, parity: figures measured in training.
+    """
+
+    format: int
+    version: str
+    created_at: datetime
+    features: tuple[str, ...]
+    declarations: str
+    model_sha256: str
+    rows_sha256: str
+    thresholds: Thresholds
+    thresholds_argument: str
+    history_sha256: str
+    run: str
+    metrics: dict[str, float]
+    parity: dict[str, int]
+    libraries: dict[str, str]

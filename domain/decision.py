@@ -1,0 +1,58 @@
+"""The decision: what is answered and what is kept about it (R28, R38)."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from domain.criteria import FraudCriterion
+from domain.levels import Action
+
+
+class Layer(StrEnum):
+    """Which part of the way spoke."""
+
+    REGISTRY = "registry"
+    BASIC = "basic"
+    SCORE = "score"
+    RULES = "rules"
+    SYSTEM = "system"
+
+
+class Degraded(StrEnum):
+    """A step of degrading that the answer states; each one leads to verification at least, never to low."""
+
+    NO_MODEL = "no_model"
+    NO_FEATURES = "no_features"
+    RULE_FAILED = "rule_failed"
+    RULES_FAILED = "rules_failed"
+    WINDOW_TRUNCATED = "window_truncated"
+
+
+class Reason(Struct, frozen=True, omit_defaults=False):
+    """One reason: the layer, its code (a rule's id, a list's name), the criterion it serves, and a sentence."""
+
+    layer: Layer
+    code: str
+    criterion: FraudCriterion | None
+    text: str
+
+
+class Decision(Struct, frozen=True):
+    """The answer to one operation, exactly as it is sent and stored.
+
+    score: calibrated fraud probability or None without a model; model, policy: the versions that spoke; case_id: the
+    verification to which the operation goes, None when the level is low; sequence: its place in the ledger.
+    """
+
+    operation_id: str
+    level: str
+    action: Action
+    score: float | None
+    reasons: tuple[Reason, ...]
+    degraded: tuple[Degraded, ...]
+    model: str | None
+    policy: str
+    case_id: str | None
+    decided_at: datetime
+    sequence: int

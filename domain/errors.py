@@ -1,0 +1,81 @@
+"""Every error that Burana raises on purpose, as one tree.
+
+    BuranaError
+    +-- InputError            a caller's input is refused: field, what was seen, what is allowed
+    |   +-- IdentifierError   an identifier has no normal form
+    +-- ConflictError         the same id was used before with another body
+    +-- UnknownOperation      an outcome or a look-up names an operation that is not recorded
+    +-- ThresholdError        thresholds or a score that are not probabilities in order
+    +-- DeclarationError      a feature declaration is wrong
+    +-- HistoryError          a history or a mapping does not fit its schema
+    +-- BundleError           a model bundle does not fit what runs
+    +-- RuleError             a rule does not compile or is not complete
+    +-- LedgerError           the durable write failed: nothing was recorded, retry later
+    +-- StateError            a snapshot of the features does not fit the plan
+    +-- SettingsError         a setting is missing or out of bounds
+"""
+
+
+class BuranaError(Exception):
+    """Root of the tree; `str(error)` is written for people."""
+
+
+class InputError(BuranaError):
+    """A value of the caller is refused.
+
+    field: dotted path of the value, `sender.phone`; seen: what came, shortened; allowed: what would have been accepted.
+    """
+
+    def __init__(self, field: str, seen: object, allowed: str) -> None:
+        self.field, self.seen, self.allowed = field, shortened(seen), allowed
+        super().__init__(f"{field}: seen {self.seen}, allowed: {allowed}")
+
+
+class IdentifierError(InputError):
+    """An identifier that has no normal form (R41-R44)."""
+
+
+class ConflictError(BuranaError):
+    """An id that is recorded with another body: a repeat must carry the same body."""
+
+
+class UnknownOperation(BuranaError):
+    """No operation of this id is recorded."""
+
+
+class ThresholdError(BuranaError):
+    """Thresholds that are not 0 < medium < high < 1, or a score that is not a probability."""
+
+
+class DeclarationError(BuranaError):
+    """A feature declaration that cannot be compiled; says where, what was seen and what is allowed."""
+
+
+class HistoryError(BuranaError):
+    """A history, or the mapping that brings one in, that does not fit its schema."""
+
+
+class BundleError(BuranaError):
+    """A model bundle that does not fit the running declarations, or whose rows no longer give the stated scores."""
+
+
+class RuleError(BuranaError):
+    """A rule that does not compile, or lacks an owner, a reason or a criterion."""
+
+
+class LedgerError(BuranaError):
+    """The durable write failed or is refused; nothing was recorded and the caller may retry."""
+
+
+class StateError(BuranaError):
+    """A snapshot that was made by another plan of features, or that is damaged."""
+
+
+class SettingsError(BuranaError):
+    """A setting that is missing or outside what is allowed."""
+
+
+def shortened(seen: object, limit: int = 80) -> str:
+    """`repr` of what was seen, at most `limit` characters, safe to print and to log."""
+    text = ascii(seen)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,188 @@
+"""The operation: what is assessed, as it comes over the wire and as it is kept (R16, R46-R55)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from domain import instants
+from domain.errors import InputError
+from domain.identifiers import IdentifierKind, Identifiers
+from domain.money import Money
+
+
+class Kind(StrEnum):
+    """The kinds of operation that para. 14 covers, in its order (R46-R55)."""
+
+    BANK_ACCOUNT = "bank_account"
+    MOBILE_APPLICATION = "mobile_application"
+    E_WALLET = "e_wallet"
+    QR_OR_CARD = "qr_or_card"
+    DOMESTIC_TRANSFER = "domestic_transfer"
+    INTERNATIONAL_TRANSFER = "international_transfer"
+    VIRTUAL_ASSET_TRANSFER = "virtual_asset_transfer"
+    CASH_WITHDRAWAL = "cash_withdrawal"
+    TOP_UP = "top_up"
+    OTHER = "other"
+
+
+RecordId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+"""An id that the caller chose: opaque, printable ASCII without blanks, kept to the letter."""
+Text = Annotated[str, Meta(min_length=1, max_length=128)]
+AwareTime = Annotated[datetime, Meta(tz=True)]
+
+
+class Party(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A sender or a recipient: every identifier that is known of it. At least one is required."""
+
+    customer_id: Text | None = None
+    account: Text | None = None
+    wallet: Text | None = None
+    card: Text | None = None
+    phone: Text | None = None
+    service: Text | None = None
+    institution: Text | None = None
+    country: Text | None = None
+    qr_id: Text | None = None
+    virtual_asset_address: Text | None = None
+
+    def account_key(self) -> str:
+        """The one account that this party moves money on, as `kind:value`; empty when nothing names it.
+
+        The same key whether the party sends or receives, so that pass-through and collecting are seen on it (R72, R73).
+        """
+        for name in ACCOUNT_FIELDS:
+            value = getattr(self, name)
+            if value is not None:
+                return f"{name}:{value}"
+        return ""
+
+    def customer_key(self) -> str:
+        """The customer, or the account where no customer is named."""
+        return f"customer_id:{self.customer_id}" if self.customer_id is not None else self.account_key()
+
+
+ACCOUNT_FIELDS = ("account", "wallet", "card", "virtual_asset_address", "qr_id", "phone", "service", "customer_id")
+"""Which identifier of a party names its account: the first that is present."""
+
+
+class Device(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the operation was made; latitude and longitude in degrees (WGS 84); country by address (R62)."""
+
+    id: Text | None = None
+    ip: Text | None = None
+    country: Text | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    vpn: bool | None = None
+    application: Text | None = None
+
+
+class Access(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the customer came in, and which agent or employee acted (R15, R71)."""
+
+    session_id: Text | None = None
+    login_method: Text | None = None
+    authorisation_method: Text | None = None
+    agent_id: Text | None = None
+    employee_id: Text | None = None
+
+
+class Funding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where the money of a top-up comes from: the instrument and the source (R70, R73)."""
+
+    instrument: Text | None = None
+    source: Text | None = None
+
+
+class Operation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One operation to assess. category: ISO 18245 merchant category code; purpose: free text, never a feature."""
+
+    operation_id: RecordId
+    occurred_at: AwareTime
+    kind: Kind
+    amount: Money
+    sender: Party
+    recipient: Party
+    device: Device | None = None
+    access: Access | None = None
+    funding: Funding | None = None
+    category: Annotated[str, Meta(pattern="^[0-9]{4}$")] | None = None
+    purpose: Annotated[str, Meta(max_length=500)] | None = None
+
+
+PartT = TypeVar("PartT", bound=Struct)
+
+IDENTIFIER_FIELDS: dict[type[Struct], dict[str, IdentifierKind]] = {
+    Party: {
+        "customer_id": IdentifierKind.CUSTOMER,
+        "account": IdentifierKind.ACCOUNT,
+        "wallet": IdentifierKind.WALLET,
+        "card": IdentifierKind.CARD,
+        "phone": IdentifierKind.PHONE,
+        "service": IdentifierKind.SERVICE,
+        "institution": IdentifierKind.INSTITUTION,
+        "country": IdentifierKind.COUNTRY,
+        "qr_id": IdentifierKind.QR,
+        "virtual_asset_address": IdentifierKind.VIRTUAL_ASSET_ADDRESS,
+    },
+    Device: {
+        "id": IdentifierKind.DEVICE,
+        "ip": IdentifierKind.IP,
+        "country": IdentifierKind.COUNTRY,
+        "application": IdentifierKind.SERVICE,
+    },
+    Access: {
+        "session_id": IdentifierKind.SESSION,
+        "login_method": IdentifierKind.SERVICE,
+        "authorisation_method": IdentifierKind.SERVICE,
+        "agent_id": IdentifierKind.AGENT,
+        "employee_id": IdentifierKind.EMPLOYEE,
+    },
+    Funding: {"instrument": IdentifierKind.SERVICE, "source": IdentifierKind.SERVICE},
+}
+"""Which field of which part is an identifier, and of which kind: the one list that normalising and the registry read."""
+
+
+def normal_part(part: PartT, identifiers: Identifiers, path: str) -> PartT:
+    """The part with every identifier in normal form; IdentifierError names the field."""
+    changed = {}
+    for name, kind in IDENTIFIER_FIELDS[type(part)].items():
+        value = getattr(part, name)
+        if value is not None:
+            normal = identifiers.normal(kind, value, f"{path}.{name}")
+            if normal != value:
+                changed[name] = normal
+    return replace(part, **changed) if changed else part
+
+
+def normal_operation(operation: Operation, identifiers: Identifiers, latest: datetime) -> Operation:
+    """The operation in canonical form; InputError names the first field that has none.
+
+    latest: the last instant at which an operation may have occurred (now, and some minutes for unequal clocks).
+    """
+    operation.amount.reference_tyiyn()
+    parts = {
+        name: normal_part(part, identifiers, name)
+        for name in ("sender", "recipient", "device", "access", "funding")
+        if (part := getattr(operation, name)) is not None
+    }
+    for side in ("sender", "recipient"):
+        if not parts[side].account_key():
+            raise InputError(side, "no identifier", f"at least one of {', '.join(ACCOUNT_FIELDS)}")
+    occurred_at = instants.canonical(operation.occurred_at, "occurred_at", latest)
+    return replace(operation, occurred_at=occurred_at, **parts)
+
+
+def identifiers_of(operation: Operation) -> Iterator[tuple[str, IdentifierKind, str]]:
+    """Every identifier of a canonical operation as (field, kind, value): what the registry is asked (R96)."""
+    for path in ("sender", "recipient", "device", "access", "funding"):
+        part = getattr(operation, path)
+        if part is not None:
+            for name, kind in IDENTIFIER_FIELDS[type(part)].items():
+                value = getattr(part, name)
+                if value is not None:
+                    yield f"{path}.{name}", kind, value

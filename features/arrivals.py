@@ -1,0 +1,243 @@
+"""An arrival -> the row of integers that the kernel reads: one at a time for a live call, many at once for history.
+
+What a row is made of is declared once (ACCOUNTS, KEYS, VALUES and the facts below); both encoders read the declarations, and
+a property test holds them to the same rows.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from domain import instants
+from domain.errors import HistoryError
+from domain.events import Event, EventType, Outcome, Verdict
+from domain.money import MAX_REFERENCE_TYIYN, REFERENCE_RATES
+from domain.operation import ACCOUNT_FIELDS, Kind, Operation, Party
+from features.history import History
+from features.layout import MISSING, WORDS, Fact, Word
+
+HOME_COUNTRY = "KG"
+ZONE = ZoneInfo("Asia/Bishkek")
+"""Habits of hour and weekday are read on the operator's clock."""
+
+KEYS: dict[Word, tuple[str, str]] = {
+    Word.DEVICE: ("device", "id"),
+    Word.ADDRESS: ("device", "ip"),
+    Word.AGENT: ("access", "agent_id"),
+    Word.EMPLOYEE: ("access", "employee_id"),
+    Word.COUNTRY: ("device", "country"),
+    Word.LOGIN_METHOD: ("access", "login_method"),
+    Word.AUTHORISATION_METHOD: ("access", "authorisation_method"),
+}
+"""Words that hold the hash of one field, of operations and of events alike."""
+EVENT_FACTS = {type_: Fact[type_.name] for type_ in EventType}
+KIND_CODES = {kind: code for code, kind in enumerate(Kind)}
+KIND_FACTS = {kind: Fact(0) for kind in Kind} | {
+    Kind.CASH_WITHDRAWAL: Fact.CASH,
+    Kind.TOP_UP: Fact.TOP_UP,
+    Kind.VIRTUAL_ASSET_TRANSFER: Fact.VIRTUAL_ASSET,
+    Kind.INTERNATIONAL_TRANSFER: Fact.FOREIGN,
+}
+VERDICT_FACTS = {Verdict.FRAUD: Fact.FRAUD_KNOWN, Verdict.LEGITIMATE: Fact.GENUINE_KNOWN}
+
+Rows = NDArray[np.int64]
+
+
+def key64(text: str) -> int:
+    """64 bits of BLAKE2b as a signed integer; the same on every machine. Empty text is MISSING."""
+    if not text:
+        return MISSING
+    key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    return key if key != MISSING else MISSING + 1
+
+
+@lru_cache(maxsize=1 << 16)
+def zone_offset(quarter: int) -> int:
+    """Offset of the operator's zone, ms, in a quarter of an hour counted from 1970: zones change at no finer step."""
+    offset = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=15 * quarter)).astimezone(ZONE).utcoffset()
+    assert offset is not None, "a zone has an offset at every instant"
+    return offset // timedelta(milliseconds=1)
+
+
+_QUARTER = 15 * instants.MINUTE
+
+
+# ---- one at a time ---------------------------------------------------------------------------------------------------
+
+
+def row_of_operation(operation: Operation) -> list[int]:
+    """The row of a canonical operation."""
+    kind, device, recipient, funding = operation.kind, operation.device, operation.recipient, operation.funding
+    facts = Fact.OPERATION | KIND_FACTS[kind]
+    if recipient.country is not None and recipient.country != HOME_COUNTRY:
+        facts |= Fact.FOREIGN
+    row = _row_of_record(operation, operation.sender, operation.occurred_at, facts)
+    if device is not None and device.vpn:
+        row[Word.FACTS] |= int(Fact.VPN)
+    row[Word.AMOUNT] = operation.amount.reference_tyiyn()
+    row[Word.KIND] = KIND_CODES[kind]
+    row[Word.RECIPIENT] = key64(recipient.account_key())
+    row[Word.CATEGORY] = key64(operation.category or "")
+    row[Word.FUNDING] = MISSING if funding is None else key64(_funding(funding.instrument, funding.source))
+    row[Word.RECIPIENT_COUNTRY] = key64(recipient.country or "")
+    return row
+
+
+def row_of_event(event: Event) -> list[int]:
+    """The row of a canonical event: its customer stands as sender."""
+    return _row_of_record(event, event.customer, event.occurred_at, EVENT_FACTS[event.type])
+
+
+def row_of_outcome(outcome: Outcome, operation_row: list[int]) -> list[int]:
+    """The row of an outcome: its operation's, with the moment at which it became known and what became known."""
+    row = list(operation_row)
+    row[Word.TIME] = instants.to_ms(outcome.known_at)
+    row[Word.ZONE_OFFSET] = zone_offset(row[Word.TIME] // _QUARTER)
+    row[Word.FACTS] = row[Word.FACTS] & ~int(Fact.OPERATION) | int(VERDICT_FACTS[outcome.verdict])
+    return row
+
+
+def _row_of_record(record: Operation | Event, party: Party, occurred_at: datetime, facts: Fact) -> list[int]:
+    row = [MISSING] * WORDS
+    row[Word.TIME] = time = instants.to_ms(occurred_at)
+    row[Word.ZONE_OFFSET] = zone_offset(time // _QUARTER)
+    row[Word.AMOUNT] = row[Word.KIND] = 0
+    row[Word.SENDER] = key64(party.account_key())
+    row[Word.CUSTOMER] = key64(party.customer_key())
+    for word, (part_name, name) in KEYS.items():
+        part = getattr(record, part_name)
+        if part is not None:
+            row[word] = key64(getattr(part, name) or "")
+    given = row[Word.DEVICE] != MISSING or row[Word.ADDRESS] != MISSING
+    row[Word.FACTS] = int(facts | Fact.DEVICE_GIVEN if given else facts)
+    return row
+
+
+def _funding(instrument: str | None, source: str | None) -> str:
+    return f"{instrument or ''}|{source or ''}" if instrument or source else ""
+
+
+# ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+def rows_of_history(history: History) -> tuple[Rows, Rows]:
+    """Every arrival of a history in order: rows (n, WORDS), and their sequence numbers (n,).
+
+    HistoryError names an outcome whose operation is not in the history, or arrives later than it.
+    """
+    operations = _rows_of_operations(history.operations)
+    events = _rows_of_events(history.events)
+    outcomes = _rows_of_outcomes(history, operations)
+    tables = (history.operations, history.events, history.outcomes)
+    sequence = np.concatenate([table["sequence"].to_numpy() for table in tables]).astype(np.int64)
+    order = np.argsort(sequence, kind="stable")
+    return np.ascontiguousarray(np.concatenate([operations, events, outcomes])[order]), sequence[order]
+
+
+def _rows_of_operations(table: pa.Table) -> Rows:
+    rows = _rows_of_records(table, "sender", "occurred_at")
+    kinds = _mapped(table["kind"], KIND_CODES)
+    facts = _mapped(table["kind"], KIND_FACTS) | int(Fact.OPERATION)
+    country = table["recipient_country"]
+    foreign = pc.fill_null(pc.not_equal(country, HOME_COUNTRY), False).to_numpy()
+    vpn = pc.fill_null(table["device_vpn"], False).to_numpy()
+    rows[:, Word.FACTS] |= facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN)
+    rows[:, Word.AMOUNT] = _reference_tyiyn(table)
+    rows[:, Word.KIND] = kinds
+    rows[:, Word.RECIPIENT] = _hashed(_account_keys(table, "recipient"))
+    rows[:, Word.CATEGORY] = _hashed(table["category"])
+    rows[:, Word.RECIPIENT_COUNTRY] = _hashed(country)
+    instrument, source = (pc.fill_null(table[f"funding_{name}"], "") for name in ("instrument", "source"))
+    funding = pc.binary_join_element_wise(instrument, source, "|")
+    rows[:, Word.FUNDING] = _hashed(pc.if_else(pc.equal(funding, "|"), None, funding))
+    return rows
+
+
+def _rows_of_events(table: pa.Table) -> Rows:
+    rows = _rows_of_records(table, "customer", "occurred_at")
+    rows[:, Word.FACTS] |= _mapped(table["type"], EVENT_FACTS)
+    return rows
+
+
+def _rows_of_outcomes(history: History, operations: Rows) -> Rows:
+    outcomes = history.outcomes
+    index = pc.index_in(outcomes["operation_id"], history.operations["operation_id"])
+    if index.null_count:
+        missing = outcomes["operation_id"].filter(pc.is_null(index))[0].as_py()
+        raise HistoryError(f"outcomes: operation {missing!r} is not in operations ({index.null_count} such outcomes)")
+    place = index.to_numpy().astype(np.int64)
+    early = outcomes["sequence"].to_numpy() < history.operations["sequence"].to_numpy()[place]
+    if early.any():
+        first = outcomes["outcome_id"][int(np.flatnonzero(early)[0])].as_py()
+        raise HistoryError(f"outcomes: {first!r} arrives before its operation ({early.sum()} such outcomes)")
+    rows = operations[place]
+    _set_time(rows, outcomes["known_at"])
+    rows[:, Word.FACTS] = rows[:, Word.FACTS] & ~int(Fact.OPERATION) | _mapped(outcomes["verdict"], VERDICT_FACTS)
+    return rows
+
+
+def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:
+    rows = np.full((table.num_rows, WORDS), MISSING, np.int64)
+    _set_time(rows, table[time])
+    rows[:, Word.AMOUNT] = rows[:, Word.KIND] = 0
+    account = _account_keys(table, party)
+    customer_id = table[f"{party}_customer_id"]
+    rows[:, Word.SENDER] = _hashed(account)
+    rows[:, Word.CUSTOMER] = _hashed(pc.coalesce(_prefixed("customer_id", customer_id), account))
+    for word, path in KEYS.items():
+        rows[:, word] = _hashed(table["_".join(path)])
+    given = (rows[:, Word.DEVICE] != MISSING) | (rows[:, Word.ADDRESS] != MISSING)
+    rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN)
+    return rows
+
+
+def _set_time(rows: Rows, column: pa.ChunkedArray) -> None:
+    rows[:, Word.TIME] = times = column.cast(pa.int64()).to_numpy()
+    quarters, inverse = np.unique(times // _QUARTER, return_inverse=True)
+    rows[:, Word.ZONE_OFFSET] = np.array([zone_offset(int(q)) for q in quarters], np.int64)[inverse]
+
+
+def _prefixed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(f"{name}:", column, "")
+
+
+def _account_keys(table: pa.Table, party: str) -> pa.ChunkedArray:
+    return pc.coalesce(*[_prefixed(name, table[f"{party}_{name}"]) for name in ACCOUNT_FIELDS])
+
+
+def _hashed(column: pa.ChunkedArray) -> Rows:
+    """The key of every value, each different value hashed once; null is MISSING."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    keys = np.array([*map(key64, encoded.dictionary.to_pylist()), MISSING], np.int64)
+    return keys[pc.fill_null(encoded.indices, len(keys) - 1).to_numpy().astype(np.int64)]
+
+
+def _mapped(column: pa.ChunkedArray, codes: dict[Any, Any]) -> Rows:
+    """The code of every word of a closed list; HistoryError for a word outside it."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    words = encoded.dictionary.to_pylist()
+    unknown = [word for word in words if word not in codes]
+    if unknown:
+        raise HistoryError(f"seen {unknown[0]!r}, allowed {', '.join(map(str, codes))}")
+    return np.array([*(int(codes[word]) for word in words), 0], np.int64)[encoded.indices.to_numpy().astype(np.int64)]
+
+
+def _reference_tyiyn(table: pa.Table) -> Rows:
+    """`Money.reference_tyiyn` of every row; HistoryError beyond its bounds."""
+    minor = table["amount_minor"].to_numpy()
+    numerator = _mapped(table["currency"], {code: rate[1] for code, rate in REFERENCE_RATES.items()})
+    denominator = _mapped(table["currency"], {code: rate[2] for code, rate in REFERENCE_RATES.items()})
+    within = (minor >= 0) & (minor <= (MAX_REFERENCE_TYIYN + 1) * denominator // numerator)
+    tyiyn = np.where(within, minor, 0) * numerator // denominator
+    refused = ~within | (tyiyn > MAX_REFERENCE_TYIYN)
+    if refused.any():
+        row = int(np.flatnonzero(refused)[0])
+        raise HistoryError(f"operations row {row}: amount_minor {minor[row]}, allowed 0 to {MAX_REFERENCE_TYIYN} tyiyn's worth")
+    return tyiyn

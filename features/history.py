@@ -1,0 +1,216 @@
+"""Canonical history: a folder with operations.parquet, events.parquet and outcomes.parquet, in arrival order.
+
+The columns are the fields of the domain's structs, flattened (`sender.customer_id` -> `sender_customer_id`), and `sequence`:
+the place in the one order of arrival that all three files share. Identifiers are in normal form, time is UTC milliseconds.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from domain import instants
+from domain.errors import HistoryError
+from domain.events import Event, Outcome
+from domain.money import Money
+from domain.operation import Access, Device, Funding, Operation, Party
+
+_PARTS = (Party, Device, Access, Funding, Money)
+_TIME = pa.timestamp("ms", tz="UTC")
+
+
+def _leaf(annotation: Any) -> tuple[pa.DataType, bool]:
+    """The Arrow type of a field and whether it may be null."""
+    options = [a for a in typing.get_args(annotation) if a is not type(None)] if _is_optional(annotation) else [annotation]
+    bare = options[0]
+    while hasattr(bare, "__metadata__"):
+        bare = bare.__origin__
+    arrow = {datetime: _TIME, int: pa.int64(), float: pa.float64(), bool: pa.bool_()}.get(bare, pa.string())
+    return arrow, _is_optional(annotation)
+
+
+def _is_optional(annotation: Any) -> bool:
+    return type(None) in typing.get_args(annotation)
+
+
+def _part_of(annotation: Any) -> type[Struct] | None:
+    options = (*typing.get_args(annotation), annotation)
+    return next((part for part in _PARTS if part in options), None)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a history file and the way to its value in the struct: (`sender`, `phone`) or (`kind`,)."""
+
+    path: tuple[str, ...]
+    arrow: pa.DataType
+    nullable: bool
+
+    @property
+    def name(self) -> str:
+        """`sender_phone`; the two parts of money are `amount_minor` and `currency`."""
+        return "currency" if self.path == ("amount", "currency") else "_".join(self.path)
+
+
+def _columns(struct: type[Struct]) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for name, annotation in typing.get_type_hints(struct, include_extras=True).items():
+        part = _part_of(annotation)
+        if part is None:
+            columns.append(Column((name,), *_leaf(annotation)))
+            continue
+        for inner, inner_annotation in typing.get_type_hints(part, include_extras=True).items():
+            arrow, nullable = _leaf(inner_annotation)
+            columns.append(Column((name, inner), arrow, nullable or part is not Money))
+    return tuple(columns)
+
+
+COLUMNS: dict[type[Struct], tuple[Column, ...]] = {struct: _columns(struct) for struct in (Operation, Event, Outcome)}
+"""The columns of each file, from the domain's structs."""
+
+
+def schema(struct: type[Struct]) -> pa.Schema:
+    """The named schema of the file of `struct`: `sequence`, then its columns."""
+    columns = [pa.field(c.name, c.arrow, nullable=c.nullable) for c in COLUMNS[struct]]
+    return pa.schema([pa.field("sequence", pa.int64(), nullable=False), *columns])
+
+
+OPERATIONS, EVENTS, OUTCOMES = schema(Operation), schema(Event), schema(Outcome)
+_STRUCTS = {"operations": Operation, "events": Event, "outcomes": Outcome}
+
+
+@dataclass(frozen=True)
+class History:
+    """Three tables with the schemas OPERATIONS, EVENTS, OUTCOMES; `sequence` rises in each and is shared by none."""
+
+    operations: pa.Table
+    events: pa.Table
+    outcomes: pa.Table
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            table, wanted = getattr(self, field.name), schema(_STRUCTS[field.name])
+            if not table.schema.equals(wanted):
+                raise HistoryError(_difference(field.name, table.schema, wanted))
+            sequence = table["sequence"].to_numpy()
+            if np.any(np.diff(sequence) <= 0):
+                raise HistoryError(f"{field.name}: sequence does not rise from row to row")
+        order = np.concatenate([getattr(self, f.name)["sequence"].to_numpy() for f in fields(self)])
+        if len(np.unique(order)) != len(order):
+            raise HistoryError("a sequence number stands in two of operations, events, outcomes; each arrival has its own")
+
+    def __len__(self) -> int:
+        return sum(getattr(self, f.name).num_rows for f in fields(self))
+
+
+def _difference(name: str, seen: pa.Schema, wanted: pa.Schema) -> str:
+    missing = [f"{f.name} ({f.type})" for f in wanted if f.name not in seen.names]
+    unknown = [n for n in seen.names if n not in wanted.names]
+    typed = [f"{f.name}: {seen.field(f.name).type}, allowed {f.type}" for f in wanted if f.name in seen.names and
+             not seen.field(f.name).equals(f)]
+    return f"{name} does not have its schema: missing {missing}, unknown {unknown}, otherwise typed {typed}, or in another order"
+
+
+def table_of(records: list[Any], struct: type[Struct], sequence: np.ndarray | list[int]) -> pa.Table:
+    """Canonical records and their places in the order -> the table of their file."""
+    arrays = [pa.array(sequence, pa.int64())]
+    for column in COLUMNS[struct]:
+        arrays.append(pa.array([_value(record, column.path) for record in records], column.arrow))
+    return pa.Table.from_arrays(arrays, schema=schema(struct))
+
+
+def _value(record: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if record is None:
+            return None
+        record = getattr(record, name)
+    return str(record) if isinstance(record, str) else record
+
+
+def records_of(table: pa.Table, struct: type[Struct], batch: int = 4096) -> Iterator[tuple[int, Any]]:
+    """(sequence, record) of each row, as the domain's structs; the inverse of `table_of`."""
+    columns = COLUMNS[struct]
+    for chunk in table.to_batches(max_chunksize=batch):
+        values = chunk.to_pydict()
+        for row, sequence in enumerate(values["sequence"]):
+            nested: dict[str, Any] = {}
+            for column in columns:
+                value = values[column.name][row]
+                if value is None:
+                    continue
+                if len(column.path) == 1:
+                    nested[column.path[0]] = value
+                else:
+                    nested.setdefault(column.path[0], {})[column.path[1]] = value
+            yield sequence, msgspec.convert(nested, struct)
+
+
+def empty(struct: type[Struct]) -> pa.Table:
+    """A table of no rows with the schema of `struct`."""
+    return schema(struct).empty_table()
+
+
+def read(folder: Path) -> History:
+    """The history of a folder; HistoryError says which file is missing or differs."""
+    tables = {}
+    for name in _STRUCTS:
+        path = folder / f"{name}.parquet"
+        if not path.is_file():
+            raise HistoryError(f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}")
+        tables[name] = pq.read_table(path)
+    return History(**tables)
+
+
+def write(history: History, folder: Path) -> None:
+    """Write the folder whole or not at all; HistoryError if it already exists."""
+    with whole_folder(folder) as draft:
+        for field in fields(history):
+            pq.write_table(getattr(history, field.name), draft / f"{field.name}.parquet", compression="zstd")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A draft folder that becomes `folder` in one rename when the block ends well, and vanishes when it does not."""
+    if folder.exists():
+        raise HistoryError(f"{folder} exists; name a new folder or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    draft.chmod(0o755)
+    try:
+        yield draft
+        os.rename(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def sha256(folder: Path) -> str:
+    """Hash of the three files: which data a model was trained on."""
+    digest = hashlib.sha256()
+    for name in _STRUCTS:
+        with (folder / f"{name}.parquet").open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def between(table: pa.Table, column: str, start: datetime | None, end: datetime | None) -> pa.Table:
+    """The rows with start <= `column` < end; None leaves that side open."""
+    mask = None
+    for bound, compare in ((start, pc.greater_equal), (end, pc.less)):
+        if bound is not None:
+            part = compare(table[column], pa.scalar(instants.to_ms(bound), pa.int64()).cast(_TIME))
+            mask = part if mask is None else pc.and_(mask, part)
+    return table if mask is None else table.filter(mask)

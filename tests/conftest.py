@@ -1,0 +1,21 @@
+"""What every test may count on: fixed examples, and the public data where they are."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# Fixed examples, not shrunk: a large failing history takes minutes to shrink. `--hypothesis-profile=search` looks further.
+settings.register_profile("fixed", deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate), database=None)
+settings.register_profile("search", deadline=None, max_examples=2_000)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data; tests that read it are skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"public data are not at {SHARED_DATA}")
+    return SHARED_DATA

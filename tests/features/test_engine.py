@@ -1,0 +1,157 @@
+"""Every declared feature answers to the naive oracle, and batch and online are one engine."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import StateError
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.engine import Engine
+from features.language import days
+from features.layout import MISSING, WORDS, Fact, Word
+from features.plan import Plan
+from tests.oracle import Oracle
+
+PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+SHORT = Plan(DEFINITIONS, 16)
+START = 1_750_000_000_000
+STEPS = (0, 0, 1, 999, 60_000, 3_599_999, 3_600_000, 86_400_000, days(6), days(7) - 1, days(30), -60_000, -days(2))
+
+
+def key(high: int) -> st.SearchStrategy[int]:
+    return st.one_of(st.just(MISSING), st.integers(0, high), st.integers(0, high))
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[list[int]]:
+    """Small crowded histories: ties, late arrivals, self-payments, unknown entities, outcomes of earlier operations."""
+    rows: list[list[int]] = []
+    time = START
+    for _ in range(draw(st.integers(1, 40))):
+        time += draw(st.sampled_from(STEPS))
+        earlier = [row for row in rows if row[Word.FACTS] & Fact.OPERATION]
+        if earlier and draw(st.integers(0, 3)) == 0:
+            row = list(draw(st.sampled_from(earlier)))
+            known = draw(st.sampled_from((Fact.FRAUD_KNOWN, Fact.GENUINE_KNOWN)))
+            row[Word.FACTS] = row[Word.FACTS] & ~int(Fact.OPERATION) | int(known)
+        else:
+            row = [draw(key(3)) for _ in range(WORDS)]
+            facts = draw(st.sampled_from(list(Fact)))
+            role = Fact.OPERATION if draw(st.integers(0, 3)) else Fact(0)
+            row[Word.FACTS] = int((facts & ~(Fact.SENDING | Fact.RECEIVING)) | role)
+            row[Word.AMOUNT] = draw(st.sampled_from((0, 1, 99, 10_000, 123_456_789, 10**12)))
+            row[Word.KIND] = draw(st.integers(0, 9))
+            row[Word.ZONE_OFFSET] = 6 * 3_600_000
+        row[Word.TIME] = time
+        rows.append(row)
+    return rows
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.array_equal(np.isnan(a), np.isnan(b)) and np.array_equal(a[~np.isnan(a)], b[~np.isnan(b)]))
+
+
+def explain(plan: Plan, seen: np.ndarray, wanted: np.ndarray) -> str:
+    return ", ".join(
+        f"{n}: {a} is not {b}" for n, a, b in zip(plan.names, seen, wanted, strict=True) if not same_bits(np.array([a]), np.array([b]))
+    )
+
+
+@pytest.mark.parametrize("plan", [PLAN, SHORT], ids=["long memory", "16 arrivals retained"])
+@settings(max_examples=150, deadline=None)
+@given(rows=arrivals())
+def test_every_feature_equals_the_naive_one(plan: Plan, rows: list[list[int]]) -> None:
+    oracle, engine = Oracle(plan.declarations, plan.retained), Engine(plan)
+    for row in rows:
+        seen, wanted = engine.read(row), np.array(oracle.vector(row))
+        assert same_bits(seen, wanted), explain(plan, seen, wanted)
+        oracle.apply(row)
+        engine.apply(row)
+
+
+@pytest.mark.parametrize("plan", [PLAN, SHORT], ids=["long memory", "16 arrivals retained"])
+@settings(max_examples=60, deadline=None)
+@given(rows=arrivals())
+def test_batch_equals_online_bit_for_bit(plan: Plan, rows: list[list[int]]) -> None:
+    online, batch = Engine(plan), Engine(plan)
+    matrix = np.empty((len(rows), len(plan)))
+    batch.replay(np.array(rows), matrix, np.arange(len(rows)))
+    for row, expected in zip(rows, matrix, strict=True):
+        assert online.read(row).tobytes() == expected.tobytes()
+        online.apply(row)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=arrivals(), other=arrivals())
+def test_reading_is_pure_also_when_it_looks_far_ahead(rows: list[list[int]], other: list[list[int]]) -> None:
+    disturbed, quiet = Engine(SHORT), Engine(SHORT)
+    for row, question in zip(rows, other * len(rows), strict=False):
+        ahead = list(question)
+        ahead[Word.TIME] += days(40)
+        disturbed.read(ahead)
+        assert disturbed.read(row).tobytes() == quiet.read(row).tobytes()
+        disturbed.apply(row)
+        quiet.apply(row)
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=arrivals(), cut=st.integers(0, 40))
+def test_a_snapshot_continues_where_it_was_taken(tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]], cut: int) -> None:
+    path = tmp_path_factory.mktemp("snapshot") / "state.npz"
+    whole = Engine(SHORT)
+    for row in rows[:cut]:
+        whole.apply(row)
+    whole.snapshot(path, sequence=cut)
+    restored, notes = Engine.restore(SHORT, path)
+    assert notes == {"sequence": cut} and restored.applied == whole.applied
+    for row in rows[cut:]:
+        assert restored.read(row).tobytes() == whole.read(row).tobytes()
+        restored.apply(row)
+        whole.apply(row)
+
+
+def test_a_snapshot_of_other_features_is_refused(tmp_path) -> None:
+    Engine(SHORT).snapshot(tmp_path / "state.npz")
+    with pytest.raises(StateError, match="was made by features"):
+        Engine.restore(PLAN, tmp_path / "state.npz")
+
+
+def test_a_damaged_snapshot_is_refused(tmp_path) -> None:
+    (tmp_path / "state.npz").write_bytes(b"not a snapshot")
+    with pytest.raises(StateError, match="not a readable snapshot"):
+        Engine.restore(PLAN, tmp_path / "state.npz")
+
+
+def test_memory_is_bounded_by_the_arrivals_retained() -> None:
+    """Ten thousand arrivals of ever new entities in a log of 256: the state stops growing."""
+    plan = Plan(DEFINITIONS, 256)
+    engine = Engine(plan)
+    sizes = []
+    for i in range(10_000):
+        row = [i * 20 + word for word in range(WORDS)]
+        row[Word.TIME], row[Word.FACTS], row[Word.AMOUNT] = START + i, int(Fact.OPERATION), i
+        row[Word.ZONE_OFFSET] = row[Word.KIND] = 0
+        engine.apply(row)
+        sizes.append(engine.nbytes)
+    assert sizes[-1] == sizes[2_000]
+    assert engine.entities == 256 * 8
+
+
+def test_a_long_crowded_history_equals_the_oracle_through_growth_and_eviction() -> None:
+    plan = Plan(DEFINITIONS, 512)
+    engine, oracle = Engine(plan), Oracle(plan.declarations, plan.retained)
+    random = np.random.default_rng(7)
+    time = START
+    for i in range(2_500):
+        time += int(random.integers(0, 7_200_000))
+        row = random.integers(0, 60, WORDS).tolist()
+        row[Word.TIME], row[Word.AMOUNT] = time, int(random.integers(0, 10**12))
+        row[Word.FACTS] = int(random.choice([Fact.OPERATION] * 5 + [Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN, Fact.GENUINE_KNOWN]))
+        row[Word.KIND] %= 10
+        row[Word.RECIPIENT] += 40
+        if i % 25 == 0:
+            seen, wanted = engine.read(row), np.array(oracle.vector(row))
+            assert same_bits(seen, wanted), explain(plan, seen, wanted)
+        engine.apply(row)
+        oracle.apply(row)
