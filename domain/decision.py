@@ -25,8 +25,6 @@ class Degraded(StrEnum):
     NO_MODEL = "no_model"
     NO_FEATURES = "no_features"
     RULE_FAILED = "rule_failed"
-    RULES_FAILED = "rules_failed"
-    WINDOW_TRUNCATED = "window_truncated"
 
 
 class Reason(Struct, frozen=True, omit_defaults=False):

@@ -106,11 +106,14 @@ class History:
             table, wanted = getattr(self, field.name), schema(_STRUCTS[field.name])
             if not table.schema.equals(wanted):
                 raise HistoryError(_difference(field.name, table.schema, wanted))
+            nulls = [f.name for f in wanted if not f.nullable and table[f.name].null_count]
+            if nulls:
+                raise HistoryError(f"{field.name}: no value in {', '.join(nulls)}, which every row must have")
             sequence = table["sequence"].to_numpy()
             if np.any(np.diff(sequence) <= 0):
                 raise HistoryError(f"{field.name}: sequence does not rise from row to row")
         order = np.concatenate([getattr(self, f.name)["sequence"].to_numpy() for f in fields(self)])
-        if len(np.unique(order)) != len(order):
+        if np.any(np.diff(np.sort(order, kind="stable")) == 0):  # sorted runs: a stable sort merges them
             raise HistoryError("a sequence number stands in two of operations, events, outcomes; each arrival has its own")
 
     def __len__(self) -> int:

@@ -27,9 +27,9 @@ def cards(rng: np.random.Generator, count: int) -> list[str]:
     return hexes(rng, count, 32, "card-")
 
 
-def phones(rng: np.random.Generator, count: int) -> list[str]:
-    """Mobile numbers of the Kyrgyz Republic."""
-    return numbers(rng, count, 8, "+9967")
+def phones(rng: np.random.Generator, count: int, network: str) -> list[str]:
+    """Mobile numbers of the Kyrgyz Republic; network: first digit, so that two blocks have no number in common."""
+    return numbers(rng, count, 8, f"+996{network}")
 
 
 def virtual_asset_addresses(rng: np.random.Generator, count: int) -> list[str]:

@@ -33,10 +33,10 @@ def wealth(world: World, customers: Ints) -> Floats:
     return np.asarray((world.people.income[customers] / MEDIAN_INCOME) ** 0.6)
 
 
-def transfer_kind(world: World, senders: Ints) -> Ints:
-    """Money of a wallet moves as an e-wallet operation, else as a domestic transfer."""
-    wallet = (world.parties.owner[senders] >= 0) & ~world.people.banked[world.parties.owner[senders]]
-    return np.where(wallet, code(Kind.E_WALLET), code(Kind.DOMESTIC_TRANSFER))
+def transfer_kind(world: World, rng: Rng, senders: Ints) -> Ints:
+    """From a wallet an e-wallet operation, from an account a domestic transfer; some use the application's own service."""
+    usual = np.where(world.people.banked[senders], code(Kind.DOMESTIC_TRANSFER), code(Kind.E_WALLET))
+    return np.where(rng.random(len(senders)) < 0.12, code(Kind.MOBILE_APPLICATION), usual)
 
 
 def bought(world: World, rng: Rng, who: Ints, when: Ints, store: Ints) -> Rows:
@@ -62,13 +62,12 @@ def bought(world: World, rng: Rng, who: Ints, when: Ints, store: Ints) -> Rows:
 
 def sent(world: World, rng: Rng, who: Ints, when: Ints, recipient: Ints, tyiyn: Floats) -> Rows:
     """Transfers in the application from these customers' own money."""
-    sender = world.people.party[who]
     return operations(
         len(who),
         occurred=when,
-        kind=transfer_kind(world, sender),
+        kind=transfer_kind(world, rng, who),
         minor=natural(rng, tyiyn, TRANSFERS),
-        sender=sender,
+        sender=world.people.party[who],
         recipient=recipient,
         customer=who,
         channel=Channel.APPLICATION,

@@ -42,11 +42,6 @@ def _quantiles(peaks: tuple[tuple[float, float, float], ...]) -> Floats:
 CLOCKS = np.stack([_quantiles(peaks) for peaks in _PEAKS])
 
 
-def local_hour(instants_ms: Ints) -> Ints:
-    """Hour of day in Bishkek."""
-    return (instants_ms + BISHKEK) // instants.HOUR % 24
-
-
 def weekday(instants_ms: Ints) -> Ints:
     """0 (Monday) to 6 in Bishkek."""
     return ((instants_ms + BISHKEK) // instants.DAY + 3) % 7  # 1970-01-01 was a Thursday

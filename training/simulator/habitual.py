@@ -17,6 +17,7 @@ _BY_KIND = {
     Kind.QR_OR_CARD: (Scheme.FICTITIOUS_STORE, Scheme.FICTITIOUS_STORE, Scheme.CARD_MISUSE),
     Kind.E_WALLET: (Scheme.FICTITIOUS_STORE, Scheme.OTHER),
     Kind.DOMESTIC_TRANSFER: (Scheme.FALSE_CALL, Scheme.OTHER, Scheme.ACCOUNT_TAKEOVER),
+    Kind.MOBILE_APPLICATION: (Scheme.FALSE_CALL, Scheme.OTHER),
     Kind.INTERNATIONAL_TRANSFER: (Scheme.FALSE_INVESTMENT,),
     Kind.VIRTUAL_ASSET_TRANSFER: (Scheme.FALSE_INVESTMENT,),
     Kind.CASH_WITHDRAWAL: (Scheme.CARD_MISUSE, Scheme.OTHER),
@@ -39,8 +40,9 @@ def labelled(life: Rows, owners: Ints, fraud: int, share: float, rng: np.random.
 
 
 def _paid_by_customer(life: Rows, owners: Ints) -> Flags:
-    kinds = [code(kind) for kind in _BY_KIND]
-    return np.isin(life["kind"], kinds) & (owners[life["sender"]] != NOBODY) & (life["channel"] != Channel.BRANCH)
+    of_kind = np.isin(life["kind"], [code(kind) for kind in _BY_KIND])
+    himself: Flags = (owners[life["sender"]] != NOBODY) & (life["channel"] != Channel.BRANCH)
+    return of_kind & himself
 
 
 def _scheme(row: Rows, rng: np.random.Generator) -> int:

@@ -108,8 +108,8 @@ def settle_people(
 
 def _parties(parties: PartyBook, banked: Flags, rng: np.random.Generator) -> tuple[Ints, Ints]:
     n = len(banked)
-    ids, phones = codes.numbers(rng, n, 8, "c"), codes.phones(rng, n)
-    accounts, wallets = codes.numbers(rng, n, 12, "1299"), codes.numbers(rng, n, 10, "w")
+    ids, phones = codes.numbers(rng, n, 8, "c"), codes.phones(rng, n, "7")
+    accounts, wallets = codes.numbers(rng, n, 12, "1299"), codes.numbers(rng, n, 9, "w1")
     cards, has = codes.cards(rng, n), banked.tolist()
     own: dict[str, Any] = {
         "customer_id": ids,

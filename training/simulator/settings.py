@@ -32,7 +32,7 @@ class WorldSettings:
 
     def __post_init__(self) -> None:
         _within("seed", self.seed, 0, 2**63 - 1)
-        _within("customers", self.customers, 100, 5_000_000)
+        _within("customers", self.customers, 100, 1_000_000)
         _within("days", self.days, 7, 3660)
         for name, most in _SHARES.items():
             _within(name, getattr(self, name), 0, most)

@@ -197,7 +197,7 @@ def _access(world: World, rows: Rows) -> Columns:
 def _category(world: World, rows: Rows) -> pa.Array:
     """What the merchant sells; cash and virtual assets have categories of their own."""
     category = world.parties.category[rows["recipient"]]
-    for kind, mcc in ((Kind.CASH_WITHDRAWAL, 6011), (Kind.VIRTUAL_ASSET_TRANSFER, 6051), (Kind.MOBILE_APPLICATION, 4900)):
+    for kind, mcc in ((Kind.CASH_WITHDRAWAL, 6011), (Kind.VIRTUAL_ASSET_TRANSFER, 6051)):
         category = np.where(rows["kind"] == code(kind), mcc, category)
     return looked_up([f"{mcc:04d}" for mcc in range(10_000)], category)
 

@@ -116,10 +116,10 @@ def settle_trade(
     return Trade(
         merchants=_merchants(settings, people, parties, rng),
         agents=_agents(parties, places, devices, n // 60 + 5, rng),
-        employees=codes.numbers(rng, n // 150 + 4, 4, "e"),
+        employees=codes.numbers(rng, n // 150 + 4, 5, "e"),
         strangers=_strangers(parties, 3 * n + 300, rng),
         firms=_remote(parties, n // 6 + 30, rng),
-        providers=_named(parties, "provider", 30, rng),
+        providers=_named(parties, "provider", 30, rng, category=4900),
         machines=_named(parties, "atm", n // 100 + 5, rng),
         terminals=_named(parties, "terminal", n // 60 + 5, rng, Tool.CASH),
         abroad=abroad,
@@ -148,14 +148,16 @@ def _strangers(parties: PartyBook, count: int, rng: np.random.Generator) -> Ints
     with_account = _remote(parties, count - 3 * part, rng)
     at: dict[str, list[str]] = {"institution": organisations(rng, part)}
     cards = parties.add(part, tool=Tool.CARD, card=codes.cards(rng, part), country="KG", **at)
-    wallets = parties.add(part, tool=Tool.WALLET, wallet=codes.numbers(rng, part, 10, "w"), country="KG", **at)
-    phones = parties.add(part, tool=Tool.MOBILE, phone=codes.phones(rng, part), country="KG")
+    wallets = parties.add(part, tool=Tool.WALLET, wallet=codes.numbers(rng, part, 9, "w2"), country="KG", **at)
+    phones = parties.add(part, tool=Tool.MOBILE, phone=codes.phones(rng, part, "5"), country="KG")
     return rng.permutation(np.concatenate([with_account, cards, wallets, phones]))
 
 
-def _named(parties: PartyBook, word: str, count: int, rng: np.random.Generator, tool: Tool = Tool.ACCOUNT) -> Ints:
+def _named(
+    parties: PartyBook, word: str, count: int, rng: np.random.Generator, tool: Tool = Tool.ACCOUNT, category: int = NOBODY
+) -> Ints:
     names = [f"{word} {number}" for number in codes.numbers(rng, count, 5)]
-    return parties.add(count, tool=tool, service=names, institution="129", country="KG")
+    return parties.add(count, tool=tool, category=category, service=names, institution="129", country="KG")
 
 
 def _abroad(parties: PartyBook, count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -178,7 +180,7 @@ def _agents(parties: PartyBook, places: PlaceBook, devices: DeviceBook, count: i
     ids = codes.numbers(rng, count, 5, "a")
     names = [f"agent {agent[1:]}" for agent in ids]
     accounts = codes.numbers(rng, count, 12, "1298")
-    party = parties.add(count, tool=Tool.CASH, account=accounts, phone=codes.phones(rng, count), service=names)
+    party = parties.add(count, tool=Tool.CASH, account=accounts, phone=codes.phones(rng, count, "9"), service=names)
     device = devices.add(codes.hexes(rng, count, 16), "burana agent", np.ones(count, np.bool_))
     return Agents(party, device, draw_places(places, count, rng), ids)
 
@@ -252,7 +254,7 @@ def _merchant_parties(
         country=[c if out else None for c, out in zip(abroad, outside, strict=True)],
         service=[
             f"{w} {number}"
-            for w, number in zip(rng.choice(_WORDS, count).tolist(), codes.numbers(rng, count, 5), strict=True)
+            for w, number in zip(rng.choice(_WORDS, count).tolist(), codes.numbers(rng, count, 6), strict=True)
         ],
         qr_id=[
             q if here else None for q, here in zip(codes.numbers(rng, count, 12, "qr"), (~foreign).tolist(), strict=True)

@@ -1,0 +1,234 @@
+"""The assessor: takes one record after another through the layers, the features and the ledger, in one order.
+
+Everything between decoding and the durable write happens in one turn of the event loop, so the order of the features and the
+order of the ledger are the same. A record is in the features before it is on the disk; when the disk refuses it, nothing
+more is taken until the features are rebuilt from what is on the disk.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from casework import database
+from casework.ledger import Entry, Ledger
+from casework.registry import Hit, Registry
+from domain import instants
+from domain.decision import Decision, Degraded
+from domain.errors import ConflictError, LedgerError, UnknownOperation
+from domain.events import Event, Outcome, normal_event, normal_outcome
+from domain.identifiers import Identifiers
+from domain.levels import RiskLevel
+from domain.operation import Operation, normal_operation
+from features.arrivals import row_of_event, row_of_operation, row_of_outcome
+from features.engine import Engine
+from features.layout import Word
+from serving import basic
+from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
+from serving.decide import Assessment, Heard, decide
+from serving.metrics import Metrics
+from serving.rules import Outcome as RuleOutcome
+from serving.rules import Rules
+from serving.scoring import MODEL_FAILURES, Model
+from serving.settings import Settings
+
+log = logging.getLogger("burana")
+FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, TypeError, ValueError)
+
+
+@dataclass
+class Layers:
+    """What an assessment asks; each may be exchanged while running."""
+
+    registry: Registry
+    model: Model | None
+    rules: Rules
+
+
+@dataclass
+class _Pending:
+    """A record that is on its way to the disk: what it was and who waits for it."""
+
+    body: bytes
+    row: list[int]
+    answer: "asyncio.Future[bytes]"
+
+
+class Assessor:
+    """One for a process. `broken` is set from a failed write until `recover` has run; meanwhile every caller is told to retry."""
+
+    def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
+                 clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
+        self.layers, self.engine, self.metrics = layers, engine, metrics
+        self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
+        self._ahead = timedelta(seconds=settings.clock_ahead_s)
+        self._pending: dict[tuple[str, str], _Pending] = {}
+        self._next = ledger.last_sequence + 1
+        self.broken: LedgerError | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many records are on their way to the disk."""
+        return len(self._pending)
+
+    # ---- what callers ask --------------------------------------------------------------------------------------------
+
+    async def operation(self, body: bytes) -> bytes:
+        """The decision on an operation, once it is durable; the stored one when the id was seen before."""
+        operation: Operation = normal_operation(decoded(OPERATION, body), self._identifiers, self._clock() + self._ahead)
+        canonical = encode(operation)
+        if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
+            return await repeated
+        row = row_of_operation(operation)
+        vector, heard, evidence = self._ask(operation, row)
+        decision = self._decision(operation, decide(heard), heard.score)
+        self.metrics.decided(decision)
+        vector_bytes = None if vector is None else vector.tobytes()
+        return await self._record("operation", operation.operation_id, canonical, row, encode(decision), vector_bytes, evidence)
+
+    async def event(self, body: bytes) -> bytes:
+        """The receipt of an event, once it is durable."""
+        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._clock() + self._ahead)
+        canonical = encode(event)
+        if (repeated := self._repeated("event", event.event_id, canonical)) is not None:
+            return await repeated
+        answer = encode(Recorded(event.event_id, self._next))
+        return await self._record("event", event.event_id, canonical, row_of_event(event), answer)
+
+    async def outcome(self, body: bytes) -> bytes:
+        """The receipt of an outcome, once it is durable; its operation must be recorded."""
+        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._clock() + self._ahead)
+        canonical = encode(outcome)
+        if (repeated := self._repeated("outcome", outcome.outcome_id, canonical)) is not None:
+            return await repeated
+        row = row_of_outcome(outcome, self._row_of(outcome.operation_id))
+        answer = encode(Recorded(outcome.outcome_id, self._next))
+        return await self._record("outcome", outcome.outcome_id, canonical, row, answer)
+
+    # ---- the way -----------------------------------------------------------------------------------------------------
+
+    def _ask(self, operation: Operation, row: list[int]) -> tuple[NDArray[np.float64] | None, Heard, bytes]:
+        """Ask every layer; the vector, what was heard, and the evidence to keep. Changes nothing."""
+        layers, amount = self.layers, row[Word.AMOUNT]
+        hits = layers.registry.hits(operation)
+        vector = self._vector(row)
+        score = None if vector is None else self._score(layers.model, vector)
+        degraded = (Degraded.NO_FEATURES,) if vector is None else (Degraded.NO_MODEL,) if score is None else ()
+        rules = layers.rules.evaluate(operation, amount, vector, score, hits)
+        checks = basic.verify(operation, amount, self._settings.limit_tyiyn)
+        thresholds = None if layers.model is None else layers.model.thresholds
+        return vector, Heard(hits, checks, score, thresholds, rules, degraded), _evidence(hits, rules)
+
+    def _vector(self, row: list[int]) -> NDArray[np.float64] | None:
+        try:
+            return self.engine.read(row)
+        except FEATURE_FAILURES:
+            log.exception("features could not be read; the operation goes to verification")
+            return None
+
+    def _score(self, model: Model | None, vector: NDArray[np.float64]) -> float | None:
+        if model is None:
+            return None
+        try:
+            score = model.score(vector)
+        except MODEL_FAILURES:
+            log.exception("the model failed; the operation goes to verification")
+            return None
+        return score if 0 <= score <= 1 else None
+
+    def _decision(self, operation: Operation, assessment: Assessment, score: float | None) -> Decision:
+        level, model = assessment.level, self.layers.model
+        return Decision(
+            operation_id=operation.operation_id, level=level.word, action=level.action, score=score,
+            reasons=assessment.reasons, degraded=assessment.degraded, model=None if model is None else model.version,
+            policy=f"rules-{self.layers.rules.version}", case_id=None if level is RiskLevel.LOW else f"case-{self._next}",
+            decided_at=instants.from_ms(instants.to_ms(self._clock())), sequence=self._next,
+        )  # fmt: skip
+
+    # ---- the order and the disk --------------------------------------------------------------------------------------
+
+    def _repeated(self, type_: str, id_: str, body: bytes) -> Awaitable[bytes] | None:
+        """The answer to come or already given to an id; None for a new id. ConflictError for another body."""
+        if self.broken is not None:
+            raise self.broken
+        if (pending := self._pending.get((type_, id_))) is not None:
+            _same(type_, id_, pending.body, body)
+            return asyncio.shield(pending.answer)
+        if (entry := self._ledger.find(type_, id_)) is not None:
+            _same(type_, id_, entry.body, body)
+            if entry.answer is None:
+                raise ConflictError(f"{type_} {id_} came in with a history; it was never answered")
+            return _given(entry.answer)
+        return None
+
+    def _row_of(self, operation_id: str) -> list[int]:
+        if (pending := self._pending.get(("operation", operation_id))) is not None:
+            return pending.row
+        entry = self._ledger.find("operation", operation_id)
+        if entry is None:
+            raise UnknownOperation(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
+        return np.frombuffer(entry.row, "<i8").tolist()
+
+    async def _record(self, type_: str, id_: str, body: bytes, row: list[int], answer: bytes, vector: bytes | None = None,
+                      evidence: bytes | None = None) -> bytes:  # fmt: skip
+        """Apply the record to the features, queue it for the disk, and answer once it is there."""
+        if len(self._pending) >= self._settings.max_pending:
+            raise LedgerError(f"{len(self._pending)} records wait for the disk")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        self.engine.apply(row)
+        self._pending[type_, id_] = _Pending(body, row, future)
+        self._idle.clear()
+        sequence, self._next = self._next, self._next + 1
+        blob = np.array(row, "<i8").tobytes()
+        entry = Entry(sequence, type_, id_, database.timestamp(), body, blob, answer, vector, evidence)
+        self._ledger.append(entry, lambda error: self._done(type_, id_, answer, error))
+        return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
+
+    def _done(self, type_: str, id_: str, answer: bytes, error: LedgerError | None) -> None:
+        pending = self._pending.pop((type_, id_))
+        if error is None:
+            pending.answer.set_result(answer)
+        else:
+            self.broken = error
+            pending.answer.set_exception(error)
+            pending.answer.exception()  # retrieved: the caller may be gone
+        if not self._pending:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Return once nothing is on its way to the disk."""
+        await self._idle.wait()
+
+    async def recover(self, rebuild: Callable[[], Engine]) -> None:
+        """After a failed write: bring the features back to what is on the disk, then take records again."""
+        await self.drained()
+        self.engine = await asyncio.to_thread(rebuild)
+        self._next = self._ledger.last_sequence + 1
+        self._ledger.mend()
+        self.broken = None
+        log.warning("the ledger takes records again, from sequence %d", self._next)
+
+
+async def _given(answer: bytes) -> bytes:
+    return answer
+
+
+def _same(type_: str, id_: str, recorded: bytes, body: bytes) -> None:
+    if recorded != body:
+        raise ConflictError(f"{type_} {id_} is recorded with another body; a repeat carries the same body, a new record a new id")
+
+
+def _evidence(hits: tuple[Hit, ...], rules: RuleOutcome) -> bytes:
+    """What beside reasons and vector is kept of a decision."""
+    return encode({
+        "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in hits],
+        "shadow": [rule.id for rule in rules.shadow],
+        "failed": [{"rule": name, "error": error} for name, error in rules.failed],
+    })  # fmt: skip

@@ -1,0 +1,88 @@
+"""Bytes in, bytes out: how requests are read and what every refusal looks like."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from domain.errors import ConflictError, InputError, LedgerError, UnknownOperation
+from domain.events import Event, Outcome
+from domain.operation import Operation
+
+OPERATION = msgspec.json.Decoder(Operation)
+EVENT = msgspec.json.Decoder(Event)
+OUTCOME = msgspec.json.Decoder(Outcome)
+encode = msgspec.json.encode
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """What every refusal says. code: for programs; message: for people; field, seen, allowed: for bad input."""
+
+    code: str
+    message: str
+    field: str | None = None
+    seen: str | None = None
+    allowed: str | None = None
+
+
+class Refusal(Exception):  # noqa: N818 a refusal is an answer, not a defect
+    """An answer that is not a decision: its HTTP status, its problem, and seconds after which to try again."""
+
+    def __init__(self, status: int, problem: Problem, retry_after_s: int | None = None) -> None:
+        super().__init__(problem.message)
+        self.status, self.problem, self.retry_after_s = status, problem, retry_after_s
+
+    @property
+    def body(self) -> bytes:
+        """The JSON body: `{"error": {...}}`."""
+        return encode({"error": self.problem})
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """The answer to an event or an outcome: its id and its place in the ledger."""
+
+    id: str
+    sequence: int
+
+
+def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """The record of a body; Refusal 400 for what is not JSON, 422 for what does not fit, with the field named."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, _invalid(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
+
+
+def _invalid(message: str) -> Problem:
+    """msgspec's message with the path of the field taken out of it."""
+    found = _AT.match(message)
+    what, path = (found["what"], found["path"] or "") if found else (message, "")
+    member = _MEMBER.match(what)
+    field = ".".join(part for part in (path, member["name"][:128] if member else "") if part)
+    expected = re.match(r"Expected (.*?)(?:, got (.*))?$", what, re.DOTALL)
+    return Problem(
+        "invalid", f"{field or 'body'}: {what[:300]}", field or "body",
+        expected[2] if expected else None, expected[1] if expected else None,
+    )  # fmt: skip
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """The refusal that answers an error of the domain."""
+    match error:
+        case Refusal():
+            return error
+        case InputError():
+            return Refusal(422, Problem("invalid", str(error), error.field, error.seen, error.allowed))
+        case ConflictError():
+            return Refusal(409, Problem("conflict", str(error)))
+        case UnknownOperation():
+            return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
+        case LedgerError():
+            return Refusal(503, Problem("unavailable", "nothing was recorded; send it again"), retry_after_s=1)
+    raise error

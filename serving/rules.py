@@ -1,0 +1,157 @@
+"""Rules: CEL expressions over the operation, its features, its score and its registry hits (R19, R20, R58-R74).
+
+Data, not code: a set is TOML, versioned in the database; types are checked when a set is loaded. All live and shadow rules
+run as one list expression; if any fails at run time each is run alone, so that one broken rule never silences another.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from cel_expr_python import cel
+from numpy.typing import NDArray
+
+from casework.registry import Hit
+from domain.criteria import FraudCriterion
+from domain.errors import RuleError
+from domain.levels import RiskLevel
+from domain.operation import Operation
+
+LEVELS = {"medium": RiskLevel.MEDIUM, "high": RiskLevel.HIGH}
+
+
+class State(StrEnum):
+    """live: acts; shadow: is only counted; off: does not run."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule of a set. expression: CEL, true when the rule fires; text: the reason as an officer reads it."""
+
+    id: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{2,63}$")]
+    criterion: FraudCriterion
+    level: Annotated[str, msgspec.Meta(pattern="^(medium|high)$")]
+    state: State
+    owner: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    expression: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class _Set(msgspec.Struct, forbid_unknown_fields=True):
+    rules: list[Rule]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rules said of one operation: those that fired, and those that could not be evaluated, with the error."""
+
+    fired: tuple[Rule, ...] = ()
+    shadow: tuple[Rule, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+
+
+OPERATION_VARIABLES: dict[str, cel.Type] = {
+    "kind": cel.Type.STRING,
+    "amount_tyiyn": cel.Type.INT,
+    "currency": cel.Type.STRING,
+    "category": cel.Type.STRING,
+    "recipient_country": cel.Type.STRING,
+    "device_country": cel.Type.STRING,
+    "vpn": cel.Type.BOOL,
+    "agent": cel.Type.BOOL,
+    "employee": cel.Type.BOOL,
+    "score": cel.Type.DOUBLE,
+    "registry": cel.Type.List(cel.Type.STRING),
+}
+"""The vocabulary beside the features. Absent text is empty; a score that is missing is -1; `registry` names the lists hit."""
+
+
+class Rules:
+    """A compiled set."""
+
+    def __init__(self, content: str, features: tuple[str, ...], version: str = "") -> None:
+        """content: TOML with [[rules]]; RuleError names the rule, the place and what is allowed."""
+        self.version = version
+        self.rules = tuple(rule for rule in parsed(content) if rule.state is not State.OFF)
+        self._environment = cel.NewEnv(variables=OPERATION_VARIABLES | dict.fromkeys(features, cel.Type.DOUBLE))
+        self._each = [self._compiled(rule) for rule in self.rules]
+        used = set(re.findall(r"[a-z_][a-z0-9_]*", " ".join(rule.expression for rule in self.rules)))
+        self._used = [(name, index) for index, name in enumerate(features) if name in used]
+        self._all = self._environment.compile("[" + ", ".join(f"({rule.expression}\n)" for rule in self.rules) + "]")
+
+    def evaluate(
+        self, operation: Operation, amount_tyiyn: int, vector: NDArray[np.float64] | None, score: float | None, hits: tuple[Hit, ...]
+    ) -> Outcome:
+        """Which rules fire. A rule that needs a feature fails where the vector is None; a missing feature (NaN) compares false."""
+        values = _values(operation, amount_tyiyn, score, hits)
+        if vector is not None:
+            values |= {name: float(vector[index]) for name, index in self._used}
+        activation = self._environment.Activation(values)
+        together = self._all.eval(activation)
+        if together.type() == cel.Type.ERROR:
+            return self._one_by_one(activation)
+        verdicts = together.plain_value()
+        return _outcome([rule for rule, fires in zip(self.rules, verdicts, strict=True) if fires], [])
+
+    def _one_by_one(self, activation: cel.Activation) -> Outcome:
+        fired, failed = [], []
+        for rule, expression in zip(self.rules, self._each, strict=True):
+            result = expression.eval(activation)
+            if result.type() == cel.Type.ERROR:
+                if rule.state is State.LIVE:
+                    failed.append((rule.id, str(result.value())))
+            elif result.plain_value():
+                fired.append(rule)
+        return _outcome(fired, failed)
+
+    def _compiled(self, rule: Rule) -> cel.Expression:
+        try:
+            expression = self._environment.compile(rule.expression)
+        except RuntimeError as error:  # what the CEL library raises for any expression that it refuses
+            raise RuleError(f"rule {rule.id}: {error}") from error
+        if expression.return_type() != cel.Type.BOOL:
+            raise RuleError(f"rule {rule.id}: gives {expression.return_type().name()}, allowed BOOL")
+        return expression
+
+
+def parsed(content: str) -> list[Rule]:
+    """The rules of a set in TOML; RuleError says what was seen and what is allowed."""
+    try:
+        rules = msgspec.convert(tomllib.loads(content), _Set).rules
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RuleError(f"the rule set cannot be read: {error}") from error
+    names = [rule.id for rule in rules]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RuleError(f"the rule set names a rule twice: {', '.join(twice)}")
+    return rules
+
+
+def _outcome(fired: list[Rule], failed: list[tuple[str, str]]) -> Outcome:
+    live = tuple(rule for rule in fired if rule.state is State.LIVE)
+    return Outcome(live, tuple(rule for rule in fired if rule.state is State.SHADOW), tuple(failed))
+
+
+def _values(operation: Operation, amount_tyiyn: int, score: float | None, hits: tuple[Hit, ...]) -> dict[str, Any]:
+    device, access = operation.device, operation.access
+    return {
+        "kind": operation.kind.value,
+        "amount_tyiyn": amount_tyiyn,
+        "currency": operation.amount.currency,
+        "category": operation.category or "",
+        "recipient_country": operation.recipient.country or "",
+        "device_country": (device.country or "") if device else "",
+        "vpn": bool(device and device.vpn),
+        "agent": bool(access and access.agent_id),
+        "employee": bool(access and access.employee_id),
+        "score": -1.0 if score is None else score,
+        "registry": [hit.list.value for hit in hits],
+    }

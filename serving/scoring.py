@@ -1,0 +1,98 @@
+"""The champion: a bundle that is checked when it is loaded, and scores one vector at a time."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+import pyarrow.parquet as pq
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+from numpy.typing import NDArray
+
+from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
+from domain.errors import BundleError
+from features.plan import Plan
+
+SCORE_TOLERANCE = 1e-12
+"""Raw scores must be equal to the bit; the calibrated score passes one exponential, whose last bit depends on the processor."""
+
+
+MODEL_FAILURES = (Fail, InvalidArgument, RuntimeException, MemoryError, RuntimeError, ValueError)
+"""What a session may raise for a vector; any of them leads to verification."""
+
+
+class Model:
+    """A loaded bundle. One thread, one reused input: a call costs the graph and little else."""
+
+    def __init__(self, manifest: Manifest, content: bytes) -> None:
+        self.manifest, self.version, self.thresholds = manifest, manifest.version, manifest.thresholds
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._input = np.empty((1, len(manifest.features)), np.float64)
+        self._feed = {"features": self._input}
+
+    def score(self, vector: NDArray[np.float64]) -> float:
+        """The probability of fraud, 0 to 1, of one vector (features,)."""
+        self._input[0] = vector
+        return float(self._session.run(["score"], self._feed)[0][0, 0])
+
+    def score_many(self, matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(raw scores, probabilities), each (n,), of a matrix (n, features)."""
+        raw, scores = self._session.run(["raw", "score"], {"features": matrix})
+        return raw[:, 0], scores[:, 0]
+
+
+def champion(models: Path) -> Path:
+    """The folder of the served bundle; BundleError when none is named."""
+    try:
+        version = (models / CHAMPION_FILE).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise BundleError(f"{models / CHAMPION_FILE} cannot be read: train a model first (`burana train --champion`)") from error
+    return models / version
+
+
+def load(folder: Path, plan: Plan) -> Model:
+    """Load and check a bundle against what runs; BundleError names the difference."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=Manifest)
+        content, rows = (folder / MODEL_FILE).read_bytes(), (folder / ROWS_FILE).read_bytes()
+    except (OSError, msgspec.DecodeError) as error:
+        raise BundleError(f"{folder} is not a bundle: {error}") from error
+    if manifest.format != FORMAT:
+        raise BundleError(f"{folder}: format {manifest.format}, this release reads {FORMAT}")
+    for name, stated, seen in ((MODEL_FILE, manifest.model_sha256, content), (ROWS_FILE, manifest.rows_sha256, rows)):
+        if hashlib.sha256(seen).hexdigest() != stated:
+            raise BundleError(f"{folder / name} is not the file that its manifest states (sha256 differs)")
+    _check_features(folder, manifest, plan)
+    model = Model(manifest, content)
+    _check_reference_rows(folder, model)
+    return model
+
+
+def _check_features(folder: Path, manifest: Manifest, plan: Plan) -> None:
+    if manifest.declarations == plan.hash and manifest.features == plan.names:
+        return
+    missing = [name for name in manifest.features if name not in plan.names]
+    new = [name for name in plan.names if name not in manifest.features]
+    raise BundleError(
+        f"{folder} was trained on other features (declarations {manifest.declarations[:12]}, running {plan.hash[:12]}): "
+        f"only in the bundle {missing or 'none'}, only running {new or 'none'}"
+        + ("" if missing or new else "; the names agree, so an order, a window, a filter or the retained arrivals differ")
+        + ". Train again or serve the release that made it."
+    )
+
+
+def _check_reference_rows(folder: Path, model: Model) -> None:
+    table = pq.read_table(folder / ROWS_FILE)
+    matrix = np.column_stack([table[name].to_numpy() for name in model.manifest.features])
+    raw, scores = model.score_many(matrix)
+    off = np.flatnonzero((raw != table["_raw"].to_numpy()) | ~(np.abs(scores - table["_score"].to_numpy()) <= SCORE_TOLERANCE))
+    if len(off):
+        first = int(off[0])
+        raise BundleError(
+            f"{folder}: {len(off)} of {len(raw)} reference rows score otherwise here; row {first}: raw {raw[first]!r}, "
+            f"stated {table['_raw'][first].as_py()!r}"
+        )

@@ -1,0 +1,66 @@
+"""Writing a model bundle: models/<version>/ with model, manifest, reference rows and card."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from domain.bundle import CARD_FILE, CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
+from features.history import whole_folder
+
+Matrix = NDArray[np.float64]
+
+
+def write(
+    models: Path, manifest: Manifest, model: bytes, rows: Matrix, raw: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[Path, Manifest]:
+    """Write the bundle whole or not at all; rows (n, features) with their raw scores and scores (n,) as the graph gave them."""
+    folder = models / manifest.version
+    with whole_folder(folder) as draft:
+        (draft / MODEL_FILE).write_bytes(model)
+        columns = {name: rows[:, i] for i, name in enumerate(manifest.features)}
+        pq.write_table(pa.table({**columns, "_raw": raw, "_score": scores}), draft / ROWS_FILE)
+        manifest = replace(manifest, rows_sha256=hashlib.sha256((draft / ROWS_FILE).read_bytes()).hexdigest())
+        (draft / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        (draft / CARD_FILE).write_text(card(manifest), encoding="utf-8")
+    return folder, manifest
+
+
+def set_champion(models: Path, version: str) -> None:
+    """Name the served version, in one rename."""
+    draft = models / f".{CHAMPION_FILE}"
+    draft.write_text(version + "\n", encoding="utf-8")
+    os.replace(draft, models / CHAMPION_FILE)
+
+
+def card(manifest: Manifest) -> str:
+    """CARD.md: what the model is, on what it was measured, and where its thresholds come from."""
+    figures = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.metrics.items())
+    parity = "\n".join(f"| {name} | {value} |" for name, value in manifest.parity.items())
+    return f"""# Model {manifest.version}
+
+LightGBM, calibrated, served as ONNX in double. Answers: the probability that an operation is fraud, 0 to 1.
+
+- features: {len(manifest.features)}, declarations `{manifest.declarations[:16]}`
+- trained on the history `{manifest.history_sha256[:16]}`, MLflow run `{manifest.run}`, {manifest.created_at.isoformat()}
+- thresholds: medium {manifest.thresholds.medium:.6f}, high {manifest.thresholds.high:.6f}. {manifest.thresholds_argument}
+
+`later` is the last part of the training span, on which neither trees nor stopping saw a row; calibration and thresholds did.
+On a simulated history these figures say that the parts fit together, nothing about quality.
+
+| figure | value |
+|---|---|
+{figures}
+
+Rows whose raw ONNX score differs in any bit from LightGBM's:
+
+| rows | differing |
+|---|---|
+{parity}
+"""

@@ -1,0 +1,110 @@
+"""The MLflow run of a training: parameters, metrics, plots, the bundle; the registry holds it with aliases."""
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from domain.bundle import Manifest
+from domain.errors import SettingsError
+
+EXPERIMENT = REGISTERED_MODEL = "burana"
+
+
+class Run:
+    """An open MLflow run."""
+
+    def __init__(self, mlflow: Any, run_id: str) -> None:
+        self._mlflow, self.id = mlflow, run_id
+
+    def finish(
+        self, bundle: Path, manifest: Manifest, booster: lgb.Booster, scores: NDArray[np.float64], labels: NDArray[np.int8]
+    ) -> None:
+        """Log figures, plots and the bundle, and register it as a version of the model, alias `candidate`."""
+        self._mlflow.log_metrics(manifest.metrics)
+        self._mlflow.log_metrics({f"differing_{name}": count for name, count in manifest.parity.items()})
+        self._mlflow.log_params({"medium": manifest.thresholds.medium, "high": manifest.thresholds.high})
+        with tempfile.TemporaryDirectory() as folder:
+            _plot(Path(folder), booster, scores, labels)
+            self._mlflow.log_artifacts(folder, "plots")
+        self._mlflow.log_artifacts(str(bundle), "bundle")
+        client = self._mlflow.MlflowClient()
+        if not client.search_registered_models(f"name='{REGISTERED_MODEL}'"):
+            client.create_registered_model(REGISTERED_MODEL)
+        source = self._mlflow.get_artifact_uri("bundle")
+        version = client.create_model_version(REGISTERED_MODEL, source, self.id, tags={"bundle": manifest.version})
+        client.set_registered_model_alias(REGISTERED_MODEL, "candidate", version.version)
+
+
+@contextmanager
+def run(tracking_uri: str, parameters: dict[str, Any]) -> Iterator[Run]:
+    """An MLflow run that ends with the block, as failed when the block fails."""
+    if tracking_uri.startswith("sqlite:///"):
+        Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent.mkdir(parents=True, exist_ok=True)
+    elif "://" not in tracking_uri:
+        raise SettingsError(f"--mlflow: seen {tracking_uri!r}, allowed sqlite:///FILE or the URL of an MLflow server")
+    mlflow = _mlflow()
+    mlflow.set_tracking_uri(tracking_uri)
+    experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+    identifier = experiment.experiment_id if experiment else mlflow.create_experiment(EXPERIMENT, _artifacts(tracking_uri))
+    with mlflow.start_run(experiment_id=identifier) as started:
+        mlflow.log_params(parameters)
+        yield Run(mlflow, started.info.run_id)
+
+
+def set_champion(tracking_uri: str, version: str) -> None:
+    """Give the registered model of a bundle the alias `champion`."""
+    mlflow = _mlflow()
+    mlflow.set_tracking_uri(tracking_uri)
+    client = mlflow.MlflowClient()
+    for found in client.search_model_versions(f"name='{REGISTERED_MODEL}'"):
+        if found.tags.get("bundle") == version:
+            client.set_registered_model_alias(REGISTERED_MODEL, "champion", found.version)
+
+
+def _mlflow() -> Any:
+    """MLflow, imported when a run begins: it takes seconds, and says much that is not ours."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside MLflow and what it imports
+        import mlflow  # noqa: PLC0415
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+def _artifacts(tracking_uri: str) -> str | None:
+    """Artifacts of a SQLite store live beside it; a server has its own place."""
+    if not tracking_uri.startswith("sqlite:///"):
+        return None
+    return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts").as_uri()
+
+
+def _plot(folder: Path, booster: lgb.Booster, scores: NDArray[np.float64], labels: NDArray[np.int8]) -> None:
+    import matplotlib  # noqa: PLC0415
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    gain = booster.feature_importance("gain")
+    top = np.argsort(gain)[-25:]
+    figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
+    axes.barh([booster.feature_name()[i] for i in top], gain[top] / gain.sum())
+    axes.set(title="Share of the gain, 25 strongest features", xlabel="share")
+    figure.savefig(folder / "gain.png")
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
+    axes.step(recall, precision)
+    axes.set(title="Later operations", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    figure.savefig(folder / "precision_recall.png")
+    plt.close("all")
