@@ -3,15 +3,18 @@
 The SQLite file is the embedded default; rows are only ever added to `entries` and `audit`.
 """
 
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from domain.errors import LedgerError, SettingsError
 
 BUSY_TIMEOUT_S = 5.0
+LOCK_FILE = "burana.lock"
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -72,6 +75,18 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise LedgerError(f"{path} cannot be opened as Burana's database: {error}") from error
     return connection
+
+
+def hold(home: Path) -> IO[str]:
+    """Be the only process that adds to the ledger of `home`, until the file that comes back is closed; else SettingsError."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = (home / LOCK_FILE).open("w", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise SettingsError(f"another process serves or fills {home}; stop it first") from None
+    return file
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from casework import database
 from domain.errors import LedgerError
 
 MAX_BATCH = 1024
+_LAST = "SELECT coalesce(max(sequence), 0) FROM entries"
 _INSERT = (
     "INSERT INTO entries (sequence, type, id, recorded_at, body, row, answer, vector, evidence) VALUES (?,?,?,?,?,?,?,?,?)"
 )
@@ -60,7 +61,8 @@ class Ledger:
     @property
     def last_sequence(self) -> int:
         """The sequence number of the last committed entry, 0 when there is none."""
-        return self._one("SELECT coalesce(max(sequence), 0) FROM entries")[0]
+        found = self._one(_LAST)
+        return int(found[0]) if found else 0
 
     def append(self, entry: Entry, done: Done) -> None:
         """Queue an entry; `done(None)` once it is on the disk, `done(error)` if it is not and never will be."""
@@ -81,6 +83,16 @@ class Ledger:
         finally:
             connection.close()
 
+    def rows(self, after: int = 0, chunk: int = 100_000) -> Iterator[bytes]:
+        """The rows of all entries after a sequence number, in order, joined in chunks: what the features are rebuilt from."""
+        connection = database.connect(self.path)
+        try:
+            found = connection.execute("SELECT row FROM entries WHERE sequence > ? ORDER BY sequence", (after,))
+            while rows := found.fetchmany(chunk):
+                yield b"".join(row for (row,) in rows)
+        finally:
+            connection.close()
+
     def mend(self) -> None:
         """After a failed write: accept entries again. The caller has brought its state back to what is committed."""
         self._failure = None
@@ -92,9 +104,10 @@ class Ledger:
         self._writing.close()
         self._reading.close()
 
-    def _one(self, query: str, *values: object) -> tuple | None:  # type: ignore[type-arg]
+    def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         with self._read_lock:
-            return self._reading.execute(query, values).fetchone()
+            found: tuple[Any, ...] | None = self._reading.execute(query, values).fetchone()
+            return found
 
     def _write(self) -> None:
         while True:
@@ -124,7 +137,21 @@ class Ledger:
                 error = self._failure = failed
             except sqlite3.Error as failed:  # the rollback itself failed
                 error = self._failure = LedgerError(f"nothing was recorded: {failed}")
-        self._announce(lambda: [waiting.done(error) for waiting in batch] and None)
+
+        def tell() -> None:
+            for waiting in batch:
+                waiting.done(error)
+
+        self._announce(tell)
+
+
+def last_sequence(path: Path) -> int:
+    """The sequence number at which a ledger ends, 0 for an empty one."""
+    connection = database.connect(path)
+    try:
+        return int(connection.execute(_LAST).fetchone()[0])
+    finally:
+        connection.close()
 
 
 def bring_in(path: Path, entries: Iterator[Entry], batch: int = 20_000) -> int:

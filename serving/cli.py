@@ -1,0 +1,58 @@
+"""`burana`: one command; what belongs to training is found by entry point, so serving installs without it."""
+
+import argparse
+import importlib
+import importlib.metadata
+import logging
+import sys
+from types import ModuleType
+
+from domain.errors import BuranaError
+
+SERVING = ("serve", "replay", "backfill", "features", "keys", "registry", "rules")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; 0 when it did what it says, 2 with a plain sentence when it refused."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    modules = _modules()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(modules))
+        return 0
+    if arguments[0] not in modules:
+        print(f"burana: no command {arguments[0]!r}; allowed: {', '.join(sorted(modules))}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(modules[arguments[0]])
+    parser = argparse.ArgumentParser(prog=f"burana {arguments[0]}", description=_first_line(command))
+    command.add_arguments(parser)
+    try:
+        return int(command.run(parser.parse_args(arguments[1:])))
+    except BuranaError as error:
+        print(f"burana {arguments[0]}: {error}", file=sys.stderr)
+        return 2
+
+
+def _modules() -> dict[str, str]:
+    """Command -> module."""
+    found = {name: f"serving.commands.{name}" for name in SERVING}
+    return found | {point.name: point.value for point in importlib.metadata.entry_points(group="burana.commands")}
+
+
+def _overview(modules: dict[str, str]) -> str:
+    lines = ["burana COMMAND [--help]", ""]
+    for name, module in sorted(modules.items()):
+        try:
+            text = _first_line(importlib.import_module(module))
+        except ImportError as error:
+            text = f"not installed here ({error.name} is missing; install burana[training])"
+        lines.append(f"  {name:10} {text}")
+    return "\n".join(lines)
+
+
+def _first_line(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -4,8 +4,10 @@ Measured beside a FastAPI route on the same machine, the raw callable costs a fi
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from casework.keys import Keys, Scope
@@ -24,8 +26,14 @@ JSON = (b"content-type", b"application/json")
 class Endpoint:
     """POST /v1/operations, /v1/events, /v1/outcomes; everything else goes to `rest`."""
 
-    def __init__(self, assessor: Assessor, keys: Keys, max_body: int, rest: Application) -> None:
-        self._assessor, self._keys, self._max_body, self._rest = assessor, keys, max_body, rest
+    def __init__(self, max_body: int, rest: Application, opened: Callable[[], AbstractAsyncContextManager[tuple[Assessor, Keys]]]):
+        """opened: opens everything that the routes need, and closes it in the end."""
+        self._max_body, self._rest, self._opened = max_body, rest, opened
+        self._routes: dict[str, tuple[Scope, Callable[[bytes], Awaitable[bytes]]]] = {}
+
+    def _take(self, assessor: Assessor, keys: Keys) -> None:
+        """Take records from now on."""
+        self._assessor, self._keys = assessor, keys
         self._routes = {
             "/v1/operations": (Scope.OPERATIONS, assessor.operation),
             "/v1/events": (Scope.EVENTS, assessor.event),
@@ -34,6 +42,9 @@ class Endpoint:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """ASGI 3."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http" or scope["path"] not in self._routes or scope["method"] != "POST":
             await self._rest(scope, receive, send)
             return
@@ -48,11 +59,25 @@ class Endpoint:
             status, answer, extra = 200, await handle(body), []
         except (Refusal, BuranaError) as error:
             refusal = refusal_of(error)
-            status, answer, extra = refusal.status, refusal.body, _headers_of(refusal)
+            status, answer, extra = refusal.status, refusal.body, refusal_headers(refusal)
         self._assessor.metrics.answered(route, status, time.perf_counter() - began)
         length = (b"content-length", str(len(answer)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *extra]})
         await send({"type": "http.response.body", "body": answer})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan: open before the first request, close after the last; a refusal to start is one plain sentence."""
+        await receive()
+        try:
+            async with self._opened() as (assessor, keys):
+                self._take(assessor, keys)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except (BuranaError, OSError, sqlite3.Error) as error:
+            log.exception("not served", exc_info=None if isinstance(error, BuranaError) else error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The whole body; Refusal 413 beyond the limit, before the rest is read."""
@@ -75,7 +100,8 @@ class Endpoint:
         return Refusal(413, Problem("too_large", f"the body is larger than {self._max_body} bytes", allowed=str(self._max_body)))
 
 
-def _headers_of(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+def refusal_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+    """The headers that go with a refusal."""
     extra = []
     if refusal.status == 401:
         extra.append((b"www-authenticate", CHALLENGE.encode()))

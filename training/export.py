@@ -3,6 +3,7 @@
 Refused: onnxmltools' float32 ensemble, which misroutes a quarter and more of the rows whose values lie next to a threshold.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +50,7 @@ def to_onnx(booster: lgb.Booster, calibrator: Platt) -> ModelProto:
         raise BundleError("a model of several classes cannot be served; train with objective=binary")
     nodes = _Nodes()
     for tree in dump["tree_info"]:
-        if "leaf_const" in str(tree["tree_structure"].keys()):
+        if "leaf_coeff" in str(tree):
             raise BundleError("linear trees have no exact form; train with linear_tree=False")
         nodes.roots.append(len(nodes.features))
         structure = tree["tree_structure"]
@@ -80,7 +81,7 @@ def _add_split(nodes: _Nodes, split: dict[str, Any]) -> int:
     if split["missing_type"] == "Zero":
         raise BundleError("zeros counted as missing have no exact form; train with zero_as_missing=False")
     index = len(nodes.features)
-    threshold = float(split["threshold"])
+    threshold = threshold_of(split)
     nodes.features.append(split["split_feature"])
     nodes.splits.append(threshold)
     # LightGBM reads a missing value as 0.0 where training saw none in this column
@@ -91,6 +92,15 @@ def _add_split(nodes: _Nodes, split: dict[str, Any]) -> int:
     nodes.left[index], nodes.left_is_leaf[index] = _add_child(nodes, split["left_child"])
     nodes.right[index], nodes.right_is_leaf[index] = _add_child(nodes, split["right_child"])
     return index
+
+
+def threshold_of(split: dict[str, Any]) -> float:
+    """The split value as the booster compares with it.
+
+    The dump writes an infinite one, which parts missing from everything else, as 1e300; the booster itself holds infinity.
+    """
+    threshold = float(split["threshold"])
+    return math.copysign(math.inf, threshold) if abs(threshold) >= 1e300 else threshold
 
 
 def _add_child(nodes: _Nodes, child: dict[str, Any]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from domain.errors import BundleError
-from training.export import INPUT, RAW
+from training.export import INPUT, RAW, threshold_of
 
 Matrix = NDArray[np.float64]
 
@@ -74,6 +74,6 @@ def thresholds_of(booster: lgb.Booster) -> dict[int, NDArray[np.float64]]:
     while pending:
         node = pending.pop()
         if "split_index" in node:
-            found.setdefault(node["split_feature"], []).append(float(node["threshold"]))
+            found.setdefault(node["split_feature"], []).append(threshold_of(node))
             pending += [node["left_child"], node["right_child"]]
     return {column: np.array(values) for column, values in sorted(found.items())}

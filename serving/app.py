@@ -1,0 +1,134 @@
+"""The only place where real things are plugged in."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import resources
+
+from casework import database, rule_sets
+from casework.keys import Keys
+from casework.ledger import Ledger
+from casework.registry import Registry
+from domain.errors import BundleError, BuranaError
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.engine import Engine
+from features.plan import Plan
+from serving import api, recovery, scoring
+from serving.assessor import Assessor, Layers
+from serving.endpoint import Endpoint
+from serving.metrics import Metrics
+from serving.rules import Rules
+from serving.settings import Settings
+
+log = logging.getLogger("burana")
+STARTER_RULES = "starter_rules.toml"
+
+
+@dataclass
+class Burana:
+    """A running Burana: open it in an event loop, close it when done."""
+
+    settings: Settings
+    plan: Plan = field(default_factory=lambda: Plan(DEFINITIONS, RETAINED_ARRIVALS))
+
+    async def open(self) -> None:
+        """Open the database, load and check the champion, rebuild the features, warm up. BuranaError says what is wrong."""
+        settings, plan = self.settings, self.plan
+        loop = asyncio.get_running_loop()
+        self._held = database.hold(settings.home)
+        self.connection = database.connect(settings.database)
+        self.keys = Keys(self.connection)
+        layers = Layers(Registry(self.connection), champion(settings, plan), live_rules(self.connection, plan))
+        recovery.warm_up(plan)
+        self.ledger = Ledger(settings.database, loop.call_soon_threadsafe)
+        engine = recovery.rebuild(plan, self.ledger, settings.state)
+        self.assessor = Assessor(
+            settings, settings.identifiers(), layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
+        )
+        self._watch = asyncio.create_task(self._keep_up())
+        log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
+
+    @property
+    def model_version(self) -> str | None:
+        """The served bundle's version."""
+        model = self.assessor.layers.model
+        return None if model is None else model.version
+
+    async def close(self) -> None:
+        """Wait for what is on its way to the disk, snapshot the features, close."""
+        self._watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._watch
+        await self.assessor.drained()
+        if self.assessor.broken is None:
+            recovery.save(self.assessor.engine, self.ledger, self.settings.state)
+        self.ledger.close()
+        self.connection.close()
+        self._held.close()
+
+    async def _keep_up(self) -> None:
+        """Follow changes of registry, rules and keys that any process made; recover after a failed write."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            try:
+                self._refresh()
+                if self.assessor.broken is not None:
+                    await self.assessor.recover(self._rebuilt)
+            except (BuranaError, sqlite3.Error):
+                log.exception("changes could not be followed; what was loaded last stays in force")
+
+    def _refresh(self) -> None:
+        self.assessor.layers.registry.refresh()
+        self.keys.refresh()
+        stored = rule_sets.live(self.connection)
+        if stored is not None and stored.version != self.assessor.layers.rules.version:
+            self.assessor.layers.rules = Rules(stored.content, self.plan.names, stored.version)
+            log.info("rules %s are live", stored.version)
+
+    def _rebuilt(self) -> Engine:
+        return recovery.rebuild(self.plan, self.ledger, self.settings.state)
+
+
+def champion(settings: Settings, plan: Plan) -> scoring.Model | None:
+    """The checked champion, warm; None without one where the settings allow to run on rules alone."""
+    try:
+        model = scoring.load(scoring.champion(settings.models), plan)
+    except BundleError:
+        if settings.require_model:
+            raise
+        log.warning("no champion: every operation is verified until there is one", exc_info=True)
+        return None
+    return model
+
+
+def live_rules(connection: sqlite3.Connection, plan: Plan) -> Rules:
+    """The live set; the starter set is loaded, and recorded as such, where there is none."""
+    stored = rule_sets.live(connection)
+    if stored is None:
+        content = resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
+        Rules(content, plan.names)
+        rule_sets.load(connection, content, "burana", "starter set of this release")
+        stored = rule_sets.live(connection)
+        assert stored is not None, "the set was loaded in the line above"
+    return Rules(stored.content, plan.names, stored.version)
+
+
+def application(settings: Settings) -> Endpoint:
+    """The ASGI application that `burana serve` runs."""
+    burana = Burana(settings)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[tuple[Assessor, Keys]]:
+        await burana.open()
+        try:
+            yield burana.assessor, burana.keys
+        finally:
+            await burana.close()
+
+    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.keys, burana.plan)
+    return Endpoint(settings.max_body, rest, opened)

@@ -1,0 +1,71 @@
+"""Compute the point-in-time matrix of a history, or verify the vectors of a ledger against it."""
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from domain.errors import HistoryError, SettingsError
+from domain.instants import parse_day_or_instant
+from features import history as histories
+from features.batch import matrix_of, write_matrix
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.history import History, between
+from features.plan import Plan
+from serving.verification import verify
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("action", nargs="?", choices=("compute", "verify"), default="compute")
+    parser.add_argument("--history", type=Path, help="compute: folder of a canonical history")
+    parser.add_argument("--out", type=Path, help="compute: Parquet file for the matrix; without it only figures are printed")
+    parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
+    parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
+    parser.add_argument("--home", type=Path, default=Path("data"), help="verify: folder of the database")
+    parser.add_argument("--json", type=Path, help="write every printed figure")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 when verifying found a difference."""
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    figures = _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
+    figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    for name, value in figures.items():
+        print(f"{name:24} {value:>16,}" if isinstance(value, int | float) else f"{name:24} {value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1))
+    return 1 if figures.get("vectors_differ") else 0
+
+
+def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    return verify(arguments.home, plan)
+
+
+def _computed(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    if arguments.history is None:
+        raise SettingsError("--history: name the folder of a canonical history")
+    if arguments.out is not None and arguments.out.exists():
+        raise HistoryError(f"{arguments.out} exists; name a new file or remove it first")
+    history = histories.read(arguments.history)
+    if arguments.end is not None:
+        history = History(
+            between(history.operations, "occurred_at", None, arguments.end),
+            between(history.events, "occurred_at", None, arguments.end),
+            between(history.outcomes, "known_at", None, arguments.end),
+        )
+    began, cpu = time.perf_counter(), time.process_time()
+    matrix = matrix_of(history, plan, start=arguments.start)
+    figures: dict[str, Any] = {
+        "operations": len(matrix), "arrivals": len(history), "features": len(plan),
+        "seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2),
+        "share_missing": round(float(np.isnan(matrix).mean()), 4), "declarations": plan.hash[:16],
+    }  # fmt: skip
+    if arguments.out is not None:
+        operations = between(history.operations, "occurred_at", arguments.start, None)
+        write_matrix(arguments.out, History(operations, history.events, history.outcomes), matrix, plan)
+    return figures

@@ -1,0 +1,40 @@
+"""Make, list and revoke the keys of calling systems."""
+
+import argparse
+from pathlib import Path
+
+from casework import database, keys
+from casework.keys import Scope
+from serving.settings import DATABASE_FILE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    home = argparse.ArgumentParser(add_help=False)
+    home.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    actions = parser.add_subparsers(dest="action", required=True)
+    make = actions.add_parser("make", parents=[home], help="make a key; it is shown this once")
+    make.add_argument("--caller", required=True, help="the system that will call")
+    make.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="may be repeated; default: all")
+    make.add_argument("--by", required=True, help="who makes it")
+    actions.add_parser("list", parents=[home], help="the live keys, without their secrets")
+    revoke = actions.add_parser("revoke", parents=[home], help="make a key worthless at once")
+    revoke.add_argument("key_id")
+    revoke.add_argument("--by", required=True)
+    revoke.add_argument("--reason", required=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; a running server follows within a second."""
+    connection = database.connect(arguments.home / DATABASE_FILE)
+    try:
+        if arguments.action == "make":
+            print(keys.make(connection, arguments.caller, set(arguments.scope or Scope), arguments.by))
+        elif arguments.action == "revoke":
+            keys.revoke(connection, arguments.key_id, arguments.by, arguments.reason)
+        else:
+            for row in keys.listed(connection):
+                print("\t".join(row))
+    finally:
+        connection.close()
+    return 0

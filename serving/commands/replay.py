@@ -1,0 +1,55 @@
+"""Replay a history against a running endpoint or in this process, and compare levels with outcomes."""
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from domain.errors import SettingsError
+from domain.instants import parse_day_or_instant
+from features import history as histories
+from serving import replay
+from serving.backfill import cut
+from serving.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--history", type=Path, required=True, help="folder of a canonical history")
+    parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="first day or instant (UTC)")
+    parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="first day or instant after it")
+    parser.add_argument("--url", help="http://HOST:PORT of a running endpoint; without it the replay runs in this process")
+    parser.add_argument("--key", help="a key of that endpoint; or set BURANA_KEY, which other users of the machine cannot see")
+    parser.add_argument("--rate", type=float, help="records a second, open loop; default: as fast as it goes")
+    parser.add_argument("--in-flight", type=int, default=16, help="connections at most (1 keeps history's order exactly)")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="in this process: folder of bundles and CHAMPION")
+    parser.add_argument("--home", type=Path, help="in this process: a new folder that keeps the ledger; default: a temporary one")
+    parser.add_argument("--json", type=Path, help="write every printed figure")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when everything was answered, 1 when something was refused."""
+    if arguments.in_flight < 1 or (arguments.rate is not None and arguments.rate <= 0):
+        raise SettingsError("--in-flight: allowed 1 and more; --rate: allowed above 0")
+    history = histories.read(arguments.history)
+    span = cut(history, arguments.start, arguments.end)
+    if arguments.url:
+        key = arguments.key or os.environ.get("BURANA_KEY")
+        if not key:
+            raise SettingsError("--key or BURANA_KEY: a key of the endpoint with operations, events and outcomes in its scope")
+        replayed = asyncio.run(replay.over_http(span, arguments.url, key, arguments.rate, arguments.in_flight))
+    else:
+        before = cut(history, None, arguments.start) if arguments.start else cut(history, arguments.end, arguments.end)
+        with tempfile.TemporaryDirectory() as temporary:
+            settings = Settings(home=arguments.home or Path(temporary), models=arguments.models)
+            if settings.database.exists():
+                raise SettingsError(f"--home: {settings.database} exists; a replay in process needs a new folder")
+            replayed = asyncio.run(replay.in_process(span, before, settings))
+    figures = replay.report(replayed, replay.compare(history, replayed))
+    for line in replay.table(figures):
+        print(line)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1))
+    return 1 if replayed.refusals else 0

@@ -1,0 +1,37 @@
+"""Serve decisions over HTTP."""
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+
+from serving import settings as configuration
+from serving.app import application
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--config", type=Path, help="settings in TOML; what follows overrides them")
+    parser.add_argument("--home", type=Path, help="folder of database, card key and state (default: data)")
+    parser.add_argument("--models", type=Path, help="folder of bundles and CHAMPION (default: models)")
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: 8000)")
+    parser.add_argument("--without-model", action="store_true", help="start without a champion: every operation is verified")
+    parser.add_argument("--certificate", type=Path, help="TLS certificate chain (PEM)")
+    parser.add_argument("--private-key", type=Path, help="its private key (PEM)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Open everything, then listen until SIGTERM; records on their way to the disk are finished first."""
+    settings = configuration.load(
+        arguments.config, home=arguments.home, models=arguments.models, host=arguments.host, port=arguments.port,
+        require_model=False if arguments.without_model else None,
+    )  # fmt: skip
+    print(f"settings: {settings}", flush=True)
+    server = uvicorn.Server(uvicorn.Config(
+        application(settings), host=settings.host, port=settings.port, log_level="warning", access_log=False,
+        server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,
+        ssl_keyfile=arguments.private_key,
+    ))  # fmt: skip
+    server.run()
+    return 0 if server.started else 2

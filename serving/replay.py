@@ -1,0 +1,225 @@
+"""A history against Burana: over HTTP, at a rate or as fast as it goes, or in this process.
+
+The order of history is kept in sending; an outcome is sent only when its operation was answered. At a rate the loop is open:
+latency counts from the moment at which a record was due, so a slow endpoint cannot hide by slowing its clients.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from casework.effectiveness import Effectiveness, effectiveness
+from casework.ledger import bring_in
+from domain.errors import BuranaError, HistoryError
+from domain.events import Outcome, Verdict
+from domain.levels import RiskLevel
+from features.history import History
+from serving.app import Burana
+from serving.backfill import Arrival, arrivals, entries
+from serving.client import Connection, Response, connect
+from serving.contracts import encode, refusal_of
+from serving.settings import Settings
+
+LEVELS = {level.word: int(level) for level in RiskLevel}
+ROUTES = {"operation": "/v1/operations", "event": "/v1/events", "outcome": "/v1/outcomes"}
+Send = Callable[[str, bytes], Awaitable[Response]]
+
+
+class _Answer(msgspec.Struct):
+    """What replay reads of a decision."""
+
+    level: str
+    score: float | None
+
+
+@dataclass
+class Replayed:
+    """What came back. levels, scores by operation id; latencies of operations in seconds; refusals by status and code."""
+
+    levels: dict[str, int] = field(default_factory=dict)
+    scores: dict[str, float | None] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+    refusals: dict[str, int] = field(default_factory=dict)
+    records: int = 0
+    seconds: float = 0.0
+
+
+async def over_http(history: History, url: str, key: str, rate: float | None, in_flight: int) -> Replayed:
+    """Send a history to a running endpoint. rate: records a second, None for as fast as it goes."""
+    free: asyncio.Queue[Connection] = asyncio.Queue()
+    connections = [await connect(url, key) for _ in range(in_flight)]
+    for connection in connections:
+        free.put_nowait(connection)
+
+    async def send(path: str, body: bytes) -> Response:
+        connection = await free.get()
+        try:
+            return await connection.request("POST", path, body)
+        finally:
+            free.put_nowait(connection)
+
+    try:
+        return await _replay(history, send, rate, in_flight)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+async def in_process(history: History, before: History, settings: Settings) -> Replayed:
+    """Send a history through the same path without HTTP, into the ledger of `settings.home`; `before` is brought in first."""
+    burana = Burana(settings)
+    bring_in(settings.database, entries(before, 0))
+    await burana.open()
+    handlers = {"/v1/operations": burana.assessor.operation, "/v1/events": burana.assessor.event,
+                "/v1/outcomes": burana.assessor.outcome}  # fmt: skip
+
+    async def send(path: str, body: bytes) -> Response:
+        try:
+            return Response(200, await handlers[path](body))
+        except BuranaError as error:
+            refusal = refusal_of(error)
+            return Response(refusal.status, refusal.body)
+
+    try:
+        return await _replay(history, send, None, 256)
+    finally:
+        await burana.close()
+
+
+async def _replay(history: History, send: Send, rate: float | None, in_flight: int) -> Replayed:
+    result = Replayed()
+    unanswered: dict[str, asyncio.Task[None]] = {}
+    running: set[asyncio.Task[None]] = set()
+    began = time.perf_counter()
+    with tqdm(total=len(history), desc="replay", unit="record", unit_scale=True, delay=2) as progress:
+        for number, arrival in enumerate(arrivals(history)):
+            due = began + number / rate if rate else None
+            if due is not None:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            elif len(running) >= in_flight:
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            record = arrival[3]
+            if isinstance(record, Outcome) and (awaited := unanswered.get(record.operation_id)):
+                await awaited
+            task = asyncio.create_task(_one(send, arrival, due, result))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            if arrival[1] == "operation":
+                unanswered[arrival[2]] = task
+                task.add_done_callback(lambda _, id_=arrival[2]: unanswered.pop(id_, None))  # type: ignore[misc]
+            task.add_done_callback(lambda _: progress.update())
+        if running:
+            await asyncio.gather(*running)
+    result.seconds = time.perf_counter() - began
+    return result
+
+
+async def _one(send: Send, arrival: Arrival, due: float | None, result: Replayed) -> None:
+    _, type_, id_, record = arrival
+    body = encode(record)
+    began = time.perf_counter() if due is None else due
+    response = await send(ROUTES[type_], body)
+    result.records += 1
+    if response.status != 200:
+        code = f"{response.status} {msgspec.json.decode(response.body)['error']['code']}"
+        result.refusals[code] = result.refusals.get(code, 0) + 1
+    elif type_ == "operation":
+        result.latencies.append(time.perf_counter() - began)
+        answer = msgspec.json.decode(response.body, type=_Answer)
+        result.levels[id_], result.scores[id_] = LEVELS[answer.level], answer.score
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Decided operations beside their outcomes. kinds, times (ms), levels, scores (NaN: none), known, is_fraud: each (n,).
+
+    known: an outcome is in the history at any time; operations without one count as genuine in `total`, as the field does,
+    and are left out of `of_known`.
+    """
+
+    kinds: np.ndarray
+    times: np.ndarray
+    levels: np.ndarray
+    scores: np.ndarray
+    known: np.ndarray
+    is_fraud: np.ndarray
+
+    @property
+    def total(self) -> Effectiveness:
+        """All decided operations; silence counts as genuine."""
+        return effectiveness(self.levels, self.is_fraud)
+
+    def where(self, mask: np.ndarray) -> Effectiveness:
+        """Those of a mask (n,)."""
+        return effectiveness(self.levels[mask], self.is_fraud[mask])
+
+    def by_kind(self) -> dict[str, Effectiveness]:
+        """Per kind of operation."""
+        return {str(kind): self.where(self.kinds == kind) for kind in np.unique(self.kinds)}
+
+
+def compare(history: History, replayed: Replayed) -> Compared:
+    """What was answered beside what every outcome of the whole history says; HistoryError when nothing was answered."""
+    operations = history.operations
+    ids = operations["operation_id"].to_pylist()
+    rows = [row for row, id_ in enumerate(ids) if id_ in replayed.levels]
+    if not rows:
+        raise HistoryError(f"no operation of the span was answered; refusals: {replayed.refusals or 'none'}")
+    place = pc.index_in(history.outcomes["operation_id"], operations["operation_id"])
+    known, fraud = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+    there = place.is_valid().to_numpy()
+    index = place.drop_null().to_numpy().astype(np.int64)
+    known[index] = True
+    fraud[index] = pc.equal(history.outcomes["verdict"], Verdict.FRAUD.value).to_numpy()[there]
+    scores = [replayed.scores[ids[row]] for row in rows]
+    return Compared(
+        kinds=np.array(operations["kind"].to_pylist(), dtype=object)[rows].astype(str),
+        times=operations["occurred_at"].cast("int64").to_numpy()[rows],
+        levels=np.array([replayed.levels[ids[row]] for row in rows], np.int64),
+        scores=np.array([np.nan if score is None else score for score in scores]),
+        known=known[rows], is_fraud=fraud[rows],
+    )  # fmt: skip
+
+
+def report(replayed: Replayed, compared: Compared) -> dict[str, Any]:
+    """Every figure of a replay, by name."""
+    latencies = np.array(replayed.latencies) * 1000
+    quantiles = {name: float(np.quantile(latencies, q)) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))}
+    return {
+        "operations": len(replayed.levels), "records": replayed.records, "seconds": replayed.seconds,
+        "records_per_second": replayed.records / replayed.seconds, "refusals": replayed.refusals,
+        "latency_ms": quantiles | {"max": float(latencies.max())}, "share_with_outcome": float(compared.known.mean()),
+        "effectiveness": compared.total.figures(),
+        "by_kind": {kind: figures.figures() for kind, figures in compared.by_kind().items()},
+    }  # fmt: skip
+
+
+def table(figures: dict[str, Any]) -> Iterator[str]:
+    """The figures as lines for people."""
+    total = figures["effectiveness"]
+    yield f"{'':10}{'fraud':>12}{'genuine':>12}"
+    for level in ("high", "medium", "low"):
+        yield f"{level:10}{total[f'fraud_{level}']:>12,}{total[f'genuine_{level}']:>12,}"
+    yield f"recall (stopped: medium or high)      {total['recall']:.3f}   missed {total['missed']:.3f}   rejected at once {total['high_recall']:.3f}"
+    yield f"precision of the stopped              {total['precision']:.3f}"
+    yield f"false positives, share of the stopped {total['false_positives_of_stopped']:.3f}"
+    yield f"false positives, share of the genuine {total['false_positives_of_genuine']:.5f}"
+    yield f"operations with a known outcome       {figures['share_with_outcome']:.1%} (silence counts as genuine)"
+    for kind, row in figures["by_kind"].items():
+        frauds = sum(row[f"fraud_{level}"] for level in ("low", "medium", "high"))
+        genuine = sum(row[f"genuine_{level}"] for level in ("low", "medium", "high"))
+        stopped = row["false_positives_of_genuine"]
+        yield f"  {kind:24} {frauds:>6,} frauds of {frauds + genuine:>8,}  recall {row['recall']:.3f}  genuine stopped {stopped:.5f}"
+    yield "latency ms  " + "  ".join(f"{name} {value:.2f}" for name, value in figures["latency_ms"].items())
+    yield (
+        f"{figures['operations']:,} operations, {figures['records']:,} records in {figures['seconds']:.1f} s: "
+        f"{figures['records_per_second']:,.0f} records/s, refusals {figures['refusals'] or 'none'}"
+    )
+
