@@ -39,7 +39,9 @@ def make(connection: sqlite3.Connection, caller: str, scopes: set[Scope], person
         query = "SELECT count(*) FROM api_keys WHERE caller = ? AND revoked_at IS NULL"
         if connection.execute(query, (caller,)).fetchone()[0] >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
-        database.record_change(connection, person, "new key", f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}")
+        database.record_change(
+            connection, person, "new key", f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}"
+        )
         connection.execute(
             "INSERT INTO api_keys (key_id, caller, secret_sha256, scopes, made_at, made_by) VALUES (?, ?, ?, ?, ?, ?)",
             (key_id, caller, _hash(secret), " ".join(sorted(scopes)), database.timestamp(), person),
@@ -71,8 +73,12 @@ class Keys:
 
     def refresh(self) -> None:
         """Read the live keys again."""
-        rows = self._connection.execute("SELECT key_id, secret_sha256, caller, scopes FROM api_keys WHERE revoked_at IS NULL")
-        self._live = {key_id: (hash_, Caller(name, frozenset(map(Scope, scopes.split())))) for key_id, hash_, name, scopes in rows}
+        rows = self._connection.execute(
+            "SELECT key_id, secret_sha256, caller, scopes FROM api_keys WHERE revoked_at IS NULL"
+        )
+        self._live = {
+            key_id: (hash_, Caller(name, frozenset(map(Scope, scopes.split())))) for key_id, hash_, name, scopes in rows
+        }
 
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for a key that is not live. Compared in constant time."""

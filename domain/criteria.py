@@ -19,7 +19,7 @@ class FraudCriterion(StrEnum):
     SPLITTING = "R69"
     ATYPICAL_SOURCE = "R70"
     AUTHORISATION_CHANGE = "R71"
-    PASS_THROUGH = "R72"
+    PASS_THROUGH = "R72"  # noqa: S105 not a password
     COLLECTING = "R73"
     POLICY = "R74"
 

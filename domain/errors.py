@@ -1,18 +1,18 @@
 """Every error that Burana raises on purpose, as one tree.
 
-    BuranaError
-    +-- InputError            a caller's input is refused: field, what was seen, what is allowed
-    |   +-- IdentifierError   an identifier has no normal form
-    +-- ConflictError         the same id was used before with another body
-    +-- UnknownOperation      an outcome or a look-up names an operation that is not recorded
-    +-- ThresholdError        thresholds or a score that are not probabilities in order
-    +-- DeclarationError      a feature declaration is wrong
-    +-- HistoryError          a history or a mapping does not fit its schema
-    +-- BundleError           a model bundle does not fit what runs
-    +-- RuleError             a rule does not compile or is not complete
-    +-- LedgerError           the durable write failed: nothing was recorded, retry later
-    +-- StateError            a snapshot of the features does not fit the plan
-    +-- SettingsError         a setting is missing or out of bounds
+BuranaError
++-- InputError            a caller's input is refused: field, what was seen, what is allowed
+|   +-- IdentifierError   an identifier has no normal form
++-- ConflictError         the same id was used before with another body
++-- UnknownOperationError    an outcome or a look-up names an operation that is not recorded
++-- ThresholdError        thresholds or a score that are not probabilities in order
++-- DeclarationError      a feature declaration is wrong
++-- HistoryError          a history or a mapping does not fit its schema
++-- BundleError           a model bundle does not fit what runs
++-- RuleError             a rule does not compile or is not complete
++-- LedgerError           the durable write failed: nothing was recorded, retry later
++-- StateError            a snapshot of the features does not fit the plan
++-- SettingsError         a setting is missing or out of bounds
 """
 
 
@@ -39,7 +39,7 @@ class ConflictError(BuranaError):
     """An id that is recorded with another body: a repeat must carry the same body."""
 
 
-class UnknownOperation(BuranaError):
+class UnknownOperationError(BuranaError):
     """No operation of this id is recorded."""
 
 

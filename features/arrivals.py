@@ -239,5 +239,7 @@ def _reference_tyiyn(table: pa.Table) -> Rows:
     refused = ~within | (tyiyn > MAX_REFERENCE_TYIYN)
     if refused.any():
         row = int(np.flatnonzero(refused)[0])
-        raise HistoryError(f"operations row {row}: amount_minor {minor[row]}, allowed 0 to {MAX_REFERENCE_TYIYN} tyiyn's worth")
+        raise HistoryError(
+            f"operations row {row}: amount_minor {minor[row]}, allowed 0 to {MAX_REFERENCE_TYIYN} tyiyn's worth"
+        )
     return tyiyn

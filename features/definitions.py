@@ -44,7 +44,9 @@ RETURNED = Where("returned", Fact.OPERATION_RETURNED)
 CANCELLED = Where("cancelled", Fact.OPERATION_CANCELLED)
 
 
-def _windows(by: Slot, how: Count | Sum | Mean | Distinct, where: Where, serves: Criterion, *windows: int) -> list[Declaration]:
+def _windows(
+    by: Slot, how: Count | Sum | Mean | Distinct, where: Where, serves: Criterion, *windows: int
+) -> list[Declaration]:
     return [Feature(by, how, where, window, serves) for window in windows]
 
 
@@ -132,9 +134,7 @@ DEFINITIONS: tuple[Declaration, ...] = (
     Feature(Slot.CUSTOMER, SinceSame(Column.RECIPIENT), SENT, serves=Criterion.SUSPICIOUS_RECIPIENT),
     # R69: splitting and spreading to many recipients
     *_windows(Slot.SENDER, Distinct(Column.RECIPIENT), SENT, Criterion.SPLITTING, hours(1), days(1), days(7)),
-    Ratio(
-        Feature(Slot.SENDER, Count(), SENT, hours(1)), Feature(Slot.SENDER, Count(), SENT, days(30)), Criterion.SPLITTING
-    ),
+    Ratio(Feature(Slot.SENDER, Count(), SENT, hours(1)), Feature(Slot.SENDER, Count(), SENT, days(30)), Criterion.SPLITTING),
     # R70: sources of top-ups
     Feature(Slot.CUSTOMER, IsNew(Column.FUNDING), TOPPED_UP, serves=Criterion.ATYPICAL_SOURCE),
     Feature(Slot.CUSTOMER, SameShare(Column.FUNDING), TOPPED_UP, serves=Criterion.ATYPICAL_SOURCE),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain.errors import StateError
 from features import kernel
-from features.kernel import META_WORDS, M_FREE, Scratch, State
+from features.kernel import M_FREE, META_WORDS, Scratch, State
 from features.layout import MISSING, SLOTS, SPACES, WORDS
 from features.plan import MAX_FAMILIES, Plan
 
@@ -75,10 +75,11 @@ class Engine:
         header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "notes": notes}
         draft = path.with_name(path.name + ".draft")
         with draft.open("wb") as file:
-            np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **_trimmed(self._state))
+            arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8), **_trimmed(self._state)}
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
+        draft.replace(path)
 
     @classmethod
     def restore(cls, plan: Plan, path: Path) -> tuple["Engine", dict[str, Any]]:
@@ -88,7 +89,9 @@ class Engine:
                 header = json.loads(file["header"].tobytes())
                 arrays = {name: file[name] for name in State._fields}
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise StateError(f"{path} is not a readable snapshot ({error}); remove it, the state is rebuilt from the ledger") from error
+            raise StateError(
+                f"{path} is not a readable snapshot ({error}); remove it, the state is rebuilt from the ledger"
+            ) from error
         if header["format"] != SNAPSHOT_FORMAT or header["plan"] != plan.hash:
             raise StateError(f"{path} was made by features {header['plan'][:12]}, running are {plan.hash[:12]}; remove it")
         return cls(plan, State(**arrays)), header["notes"]
@@ -105,7 +108,7 @@ def _empty_state(plan: Plan, entities: int = 1 << 10) -> State:
         log=np.zeros((min(1 << 10, plan.retained), kernel.LOG_WORDS), np.int64),
         pool=np.zeros(entities * int(plan.program.limits[2]), np.int64),
         entities=np.zeros(entities, np.int64),
-        index=np.full(4 * entities, -1, np.int64),
+        directory=np.full(4 * entities, -1, np.int64),
         pairs=pairs,
     )
 
@@ -134,21 +137,21 @@ def _trimmed(state: State) -> dict[str, NDArray[Any]]:
 def _grown(plan: Plan, state: State) -> State:
     """A state with more room wherever little is left; hash tables are filled anew."""
     meta, width = state.meta, int(plan.program.limits[2])
-    log, pool, entities, index, pairs = state.log, state.pool, state.entities, state.index, state.pairs
+    log, pool, entities, directory, pairs = state[1:]
     if meta[kernel.M_APPENDED] >= len(log) and len(log) < plan.retained:
         log = _longer(log, min(plan.retained, max(2 * len(log), 1 << 10)))
     if meta[kernel.M_POOL] + SLOTS * width > len(pool):
         pool = _longer(pool, 2 * len(pool) + SLOTS * width)
     if meta[kernel.M_ENTITIES] + SLOTS > len(entities):
         entities = _longer(entities, 2 * len(entities) + SLOTS)
-    if 2 * (meta[kernel.M_LIVE] + SLOTS) > len(index):
-        index = np.empty(2 * len(index), np.int64)
+    if 2 * (meta[kernel.M_LIVE] + SLOTS) > len(directory):
+        directory = np.empty(2 * len(directory), np.int64)
     if 5 * (meta[kernel.M_PAIRS] + SLOTS * MAX_FAMILIES) > 3 * len(pairs):
         pairs = np.empty((2 * len(pairs), 3), np.int64)
-    index[:] = -1
+    directory[:] = -1
     old_pairs = state.pairs if pairs is not state.pairs else state.pairs.copy()
     pairs[:, 0] = -1
-    grown = State(meta, log, pool, entities, index, pairs)
+    grown = State(meta, log, pool, entities, directory, pairs)
     kernel.reindex(grown, old_pairs)
     return grown
 

@@ -5,7 +5,6 @@ the place in the one order of arrival that all three files share. Identifiers ar
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 import typing
@@ -90,7 +89,7 @@ def schema(struct: type[Struct]) -> pa.Schema:
 
 
 OPERATIONS, EVENTS, OUTCOMES = schema(Operation), schema(Event), schema(Outcome)
-_STRUCTS = {"operations": Operation, "events": Event, "outcomes": Outcome}
+_STRUCTS: dict[str, type[Struct]] = {"operations": Operation, "events": Event, "outcomes": Outcome}
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,11 @@ class History:
 def _difference(name: str, seen: pa.Schema, wanted: pa.Schema) -> str:
     missing = [f"{f.name} ({f.type})" for f in wanted if f.name not in seen.names]
     unknown = [n for n in seen.names if n not in wanted.names]
-    typed = [f"{f.name}: {seen.field(f.name).type}, allowed {f.type}" for f in wanted if f.name in seen.names and
-             not seen.field(f.name).equals(f)]
+    typed = [
+        f"{f.name}: {seen.field(f.name).type}, allowed {f.type}"
+        for f in wanted
+        if f.name in seen.names and not seen.field(f.name).equals(f)
+    ]
     return f"{name} does not have its schema: missing {missing}, unknown {unknown}, otherwise typed {typed}, or in another order"
 
 
@@ -173,7 +175,9 @@ def read(folder: Path) -> History:
     for name in _STRUCTS:
         path = folder / f"{name}.parquet"
         if not path.is_file():
-            raise HistoryError(f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}")
+            raise HistoryError(
+                f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}"
+            )
         tables[name] = pq.read_table(path)
     return History(**tables)
 
@@ -195,7 +199,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     draft.chmod(0o755)
     try:
         yield draft
-        os.rename(draft, folder)
+        draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -12,7 +12,7 @@ that it needs and moves the copies, so reading is pure; batch moves the records 
 Integers throughout; the only floating-point operations are + - x / sqrt in `_emit_one`, in a fixed order.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -48,13 +48,13 @@ _HALF = 20  # amounts are split at 20 bits: both halves of a bounded amount fit 
 
 
 class State(NamedTuple):
-    """The features' whole memory. entities: entity -> word of its record; index: hash slots of entity keys, -1 empty."""
+    """The features' whole memory. entities: entity -> word of its record; directory: hash slots of entity keys, -1 empty."""
 
     meta: Integers
     log: Integers
     pool: Integers
     entities: Integers
-    index: Integers
+    directory: Integers
     pairs: Integers
 
 
@@ -78,7 +78,7 @@ def _mixed(x: int) -> int:
     z = np.uint64(x) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.int64(z ^ (z >> np.uint64(31)))
+    return int(np.int64(z ^ (z >> np.uint64(31))))
 
 
 @jit
@@ -125,8 +125,16 @@ def _index_entity(pool: Integers, entities: Integers, index: Integers, entity: i
 
 
 @jit
-def _new_entity(spaces: Integers, groups: Integers, meta: Integers, pool: Integers, entities: Integers,
-                index: Integers, key: int, space: int) -> int:
+def _new_entity(
+    spaces: Integers,
+    groups: Integers,
+    meta: Integers,
+    pool: Integers,
+    entities: Integers,
+    index: Integers,
+    key: int,
+    space: int,
+) -> int:
     """A record for a key, from the space's free list or from the end of the pool; room is ensured by the caller."""
     stride = spaces[space, 0]
     entity = meta[M_FREE + space]
@@ -282,7 +290,9 @@ def _leave(groups: Integers, cells: Integers, log: Integers, records: Integers, 
 
 
 @jit
-def _advance(spaces: Integers, groups: Integers, cells: Integers, log: Integers, records: Integers, base: int, space: int, now: int) -> None:
+def _advance(
+    spaces: Integers, groups: Integers, cells: Integers, log: Integers, records: Integers, base: int, space: int, now: int
+) -> None:
     """Move every cursor of a record to the oldest node inside (now - window, now]."""
     for group in range(spaces[space, 1], spaces[space, 2]):
         edge = now - groups[group, 0]
@@ -295,7 +305,17 @@ def _advance(spaces: Integers, groups: Integers, cells: Integers, log: Integers,
 
 
 @jit
-def _enter(spaces: Integers, groups: Integers, cells: Integers, log: Integers, records: Integers, base: int, space: int, node: int, previous: Integers) -> None:
+def _enter(
+    spaces: Integers,
+    groups: Integers,
+    cells: Integers,
+    log: Integers,
+    records: Integers,
+    base: int,
+    space: int,
+    node: int,
+    previous: Integers,
+) -> None:
     """Add a new node to every window's accumulators; previous: time of the pair's last node per family bit."""
     facts = _facts_at(log, node)
     time, amount = log[node >> 3, L_TIME], log[node >> 3, L_AMOUNT]
@@ -333,7 +353,17 @@ def _value_of(log: Integers, row: int, column: int) -> int:
 
 
 @jit
-def _follow(spaces: Integers, families: Integers, meta: Integers, log: Integers, pairs: Integers, node: int, entity: int, space: int, previous: Integers) -> None:
+def _follow(
+    spaces: Integers,
+    families: Integers,
+    meta: Integers,
+    log: Integers,
+    pairs: Integers,
+    node: int,
+    entity: int,
+    space: int,
+    previous: Integers,
+) -> None:
     """Make the node the newest of its pairs, and note when each pair was last seen before."""
     facts = _facts_at(log, node)
     for f in range(spaces[space, 3], spaces[space, 4]):
@@ -359,7 +389,9 @@ def _follow(spaces: Integers, families: Integers, meta: Integers, log: Integers,
 
 
 @jit
-def _unfollow(spaces: Integers, families: Integers, meta: Integers, log: Integers, pairs: Integers, node: int, entity: int, space: int) -> None:
+def _unfollow(
+    spaces: Integers, families: Integers, meta: Integers, log: Integers, pairs: Integers, node: int, entity: int, space: int
+) -> None:
     """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
     facts = _facts_at(log, node)
     for f in range(spaces[space, 3], spaces[space, 4]):
@@ -493,7 +525,7 @@ def _chain(log: Integers, pool: Integers, base: int, node: int) -> None:
 
 
 @jit
-def _product(a: int, b: int) -> tuple[int, int]:
+def _product(a: Any, b: Any) -> tuple[Any, Any]:
     """a * b of unsigned 64 bits as (high, low)."""
     low32 = np.uint64(0xFFFFFFFF)
     s32 = np.uint64(32)
@@ -506,7 +538,8 @@ def _product(a: int, b: int) -> tuple[int, int]:
 @jit
 def spread(records: Integers, count: int, total: int, squares: int) -> float:
     """count * sum of squares - sum * sum, exact in 128 bits, then rounded: float(high) * 2^64 + float(low)."""
-    n, s = np.uint64(records[count]), np.uint64(records[total])
+    n: Any = np.uint64(records[count])
+    s: Any = np.uint64(records[total])
     hh, hl, ll = np.uint64(records[squares]), np.uint64(records[squares + 1]), np.uint64(records[squares + 2])
     # hh * 2^40 + hl * 2^21 + ll
     low = hh << np.uint64(40)
@@ -526,7 +559,9 @@ def spread(records: Integers, count: int, total: int, squares: int) -> float:
 
 
 @jit
-def _emit_pair(log: Integers, pairs: Integers, emit: int, value: int, is_entity: bool, tag: int, now: int, total: int) -> float:
+def _emit_pair(
+    log: Integers, pairs: Integers, emit: int, value: int, is_entity: bool, tag: int, now: int, total: int
+) -> float:
     """What the entity's past says about the operation's own value of a column."""
     if value == MISSING:
         return np.nan
@@ -645,7 +680,7 @@ def has_room(program: Program, state: State) -> bool:
     return (
         (appended >= capacity or appended < state.log.shape[0])
         and meta[M_ENTITIES] + SLOTS <= state.entities.size
-        and 2 * (meta[M_LIVE] + SLOTS) <= state.index.size
+        and 2 * (meta[M_LIVE] + SLOTS) <= state.directory.size
         and meta[M_POOL] + SLOTS * program.limits[2] <= state.pool.size
         and 5 * (meta[M_PAIRS] + SLOTS * 16) <= 3 * state.pairs.shape[0]
     )

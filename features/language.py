@@ -14,6 +14,7 @@ from domain.errors import DeclarationError
 from domain.instants import DAY, HOUR, MINUTE, SECOND
 from features.layout import Column, Fact, Slot
 
+NOTHING = Fact(0)
 RETAINED = 2**62
 """A window as long as the log is kept: bounded by the operations retained, by nothing else."""
 LONGEST_WINDOW = 30 * DAY
@@ -40,7 +41,7 @@ class Where:
 
     name: str
     needs: Fact
-    excludes: Fact = Fact(0)
+    excludes: Fact = NOTHING
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,12 @@ class Feature:
     def name(self) -> str:
         """Computed from the parts: entity, filter, column, aggregate, window."""
         column = getattr(self.how, "column", None)
-        parts = [self.by.name.lower(), self.where.name, "" if column is None else column.name.lower(), _SUFFIX[type(self.how)]]
+        parts = [
+            self.by.name.lower(),
+            self.where.name,
+            "" if column is None else column.name.lower(),
+            _SUFFIX[type(self.how)],
+        ]
         if not isinstance(self.how, _WINDOWLESS):
             parts.append(window_word(self.over))
         return "_".join(part for part in parts if part)
@@ -178,7 +184,9 @@ class Ratio:
     def __post_init__(self) -> None:
         for part in (self.numerator, self.denominator):
             if not isinstance(part.how, Count | Sum):
-                raise DeclarationError(f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum")
+                raise DeclarationError(
+                    f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum"
+                )
 
     @property
     def name(self) -> str:

@@ -130,7 +130,10 @@ def _compile(declarations: tuple[say.Declaration, ...], retained: int) -> Progra
     for row, (emit, operands) in enumerate(recipes):
         words = [_word(builders, operand) for operand in operands]
         emits[row, : 1 + len(words)] = [emit, *words]
-    spaces, groups, cells, families = [], [], [], []
+    spaces: list[tuple[int, ...]] = []
+    groups: list[tuple[int, ...]] = []
+    cells: list[tuple[int, ...]] = []
+    families: list[tuple[int, ...]] = []
     for stride, builder in zip(strides, builders, strict=True):
         spaces.append((stride, len(groups), len(groups) + len(builder.groups), len(families),
                        len(families) + len(builder.families)))  # fmt: skip

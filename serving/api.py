@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], 
         return Response(refusal.body, refusal.status, headers, media_type="application/json")
 
     @app.exception_handler(HTTPException)
-    def http_error(request: Request, error: HTTPException) -> Response:
+    def http_error(_: Request, error: HTTPException) -> Response:
         problem = Problem("not_found" if error.status_code == 404 else "refused", str(error.detail))
         return Response(Refusal(error.status_code, problem).body, error.status_code, media_type="application/json")
 
@@ -77,7 +78,7 @@ def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], 
         if entry is None:
             raise Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
         vector = [] if entry.vector is None else np.frombuffer(entry.vector, "<f8").tolist()
-        features = {name: None if value != value else value for name, value in zip(plan.names, vector, strict=False)}
+        features = {name: None if math.isnan(value) else value for name, value in zip(plan.names, vector, strict=False)}
         stored = {
             "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
             "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,

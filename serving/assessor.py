@@ -19,7 +19,7 @@ from casework.ledger import Entry, Ledger
 from casework.registry import Hit, Registry
 from domain import instants
 from domain.decision import Decision, Degraded
-from domain.errors import ConflictError, LedgerError, UnknownOperation
+from domain.errors import ConflictError, LedgerError, UnknownOperationError
 from domain.events import Event, Outcome, normal_event, normal_outcome
 from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
@@ -172,7 +172,7 @@ class Assessor:
             return pending.row
         entry = self._ledger.find("operation", operation_id)
         if entry is None:
-            raise UnknownOperation(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
+            raise UnknownOperationError(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
         return np.frombuffer(entry.row, "<i8").tolist()
 
     async def _record(self, type_: str, id_: str, body: bytes, row: list[int], answer: bytes, vector: bytes | None = None,

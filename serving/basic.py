@@ -4,11 +4,11 @@ from domain.criteria import FraudCriterion
 from domain.decision import Layer, Reason
 from domain.operation import Kind, Operation
 
-REQUIRED_OF_RECIPIENT: dict[Kind, tuple[str, ...]] = {
-    Kind.VIRTUAL_ASSET_TRANSFER: ("virtual_asset_address", "account", "wallet"),
+REQUIRED: dict[Kind, tuple[str, ...]] = {
+    Kind.VIRTUAL_ASSET_TRANSFER: ("virtual_asset_address", "institution"),
     Kind.INTERNATIONAL_TRANSFER: ("country", "institution"),
 }
-"""At least one of these must be known of the recipient for the operation to be what its kind says."""
+"""At least one of these must be known of one of the parties for the operation to be what its kind says."""
 
 
 def verify(operation: Operation, amount_tyiyn: int, limit_tyiyn: int) -> tuple[Reason, ...]:
@@ -18,10 +18,11 @@ def verify(operation: Operation, amount_tyiyn: int, limit_tyiyn: int) -> tuple[R
         reasons.append(_reason("amount_limit", FraudCriterion.AMOUNT, f"the amount is at or above {limit_tyiyn} tyiyn"))
     if operation.sender.account_key() == operation.recipient.account_key():
         reasons.append(_reason("same_account", FraudCriterion.POLICY, "sender and recipient are the same account"))
-    required = REQUIRED_OF_RECIPIENT.get(operation.kind, ())
-    if required and all(getattr(operation.recipient, name) is None for name in required):
-        text = f"{operation.kind} names none of the recipient's {', '.join(required)}"
-        reasons.append(_reason("recipient_incomplete", FraudCriterion.POLICY, text))
+    required = REQUIRED.get(operation.kind, ())
+    parties = (operation.sender, operation.recipient)
+    if required and all(getattr(party, name) is None for party in parties for name in required):
+        text = f"{operation.kind} names no {' or '.join(required)} of either party"
+        reasons.append(_reason("parties_incomplete", FraudCriterion.POLICY, text))
     return tuple(reasons)
 
 

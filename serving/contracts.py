@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from domain.errors import ConflictError, InputError, LedgerError, UnknownOperation
+from domain.errors import ConflictError, InputError, LedgerError, UnknownOperationError
 from domain.events import Event, Outcome
 from domain.operation import Operation
 
@@ -81,7 +81,7 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(422, Problem("invalid", str(error), error.field, error.seen, error.allowed))
         case ConflictError():
             return Refusal(409, Problem("conflict", str(error)))
-        case UnknownOperation():
+        case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case LedgerError():
             return Refusal(503, Problem("unavailable", "nothing was recorded; send it again"), retry_after_s=1)

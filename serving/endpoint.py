@@ -19,7 +19,7 @@ from serving.contracts import Problem, Refusal, refusal_of
 log = logging.getLogger("burana")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 JSON = (b"content-type", b"application/json")
 
 

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 import pyarrow.parquet as pq
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
 from domain.errors import BundleError

@@ -1,5 +1,6 @@
 """Proof that what was served is what training sees: the ledger's vectors against the batch path over the ledger's records."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from features.history import History, table_of
 from features.plan import Plan
 from serving.settings import DATABASE_FILE
 
-STRUCTS = {"operation": Operation, "event": Event, "outcome": Outcome}
+STRUCTS: dict[str, type[msgspec.Struct]] = {"operation": Operation, "event": Event, "outcome": Outcome}
 
 
 def verify(home: Path, plan: Plan) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def verify(home: Path, plan: Plan) -> dict[str, Any]:
         figures["first_difference"] = f"operation {id_}: " + "; ".join(
             f"{name} served {a!r}, batch {b!r}"
             for name, a, b in zip(plan.names, served.tolist(), matrix[row].tolist(), strict=False)
-            if a != b and not (a != a and b != b)
+            if a != b and not (math.isnan(a) and math.isnan(b))
         )
     return figures
 

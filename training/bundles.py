@@ -1,7 +1,6 @@
 """Writing a model bundle: models/<version>/ with model, manifest, reference rows and card."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -36,7 +35,7 @@ def set_champion(models: Path, version: str) -> None:
     """Name the served version, in one rename."""
     draft = models / f".{CHAMPION_FILE}"
     draft.write_text(version + "\n", encoding="utf-8")
-    os.replace(draft, models / CHAMPION_FILE)
+    draft.replace(models / CHAMPION_FILE)
 
 
 def card(manifest: Manifest) -> str:

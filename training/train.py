@@ -107,7 +107,9 @@ def split(dataset: Dataset, settings: TrainSettings) -> tuple[Dataset, Dataset, 
     parts = (dataset.slice(0, edges[0]), dataset.slice(edges[0], edges[1]), dataset.slice(edges[1], 2**62))
     for name, part in zip(("fit", "stop", "later"), parts, strict=True):
         if not 0 < part.labels.sum() < len(part):
-            raise HistoryError(f"the {name} part has {len(part)} operations and {part.labels.sum()} frauds; it needs both kinds")
+            raise HistoryError(
+                f"the {name} part has {len(part)} operations and {part.labels.sum()} frauds; it needs both kinds"
+            )
     return parts
 
 
@@ -138,7 +140,9 @@ def _scores(content: bytes, matrix: NDArray[np.float64]) -> tuple[NDArray[np.flo
     return raw[:, 0], scores[:, 0]
 
 
-def _metrics(fit: Dataset, stop: Dataset, later: Dataset, scores: NDArray[np.float64], booster: lgb.Booster) -> dict[str, float]:
+def _metrics(
+    fit: Dataset, stop: Dataset, later: Dataset, scores: NDArray[np.float64], booster: lgb.Booster
+) -> dict[str, float]:
     return {
         "fit_operations": len(fit), "fit_frauds": int(fit.labels.sum()), "stop_operations": len(stop),
         "stop_frauds": int(stop.labels.sum()), "later_operations": len(later), "later_frauds": int(later.labels.sum()),

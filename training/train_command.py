@@ -55,6 +55,10 @@ def _print(bundle: Path, argument: str, parity: dict[str, int], report: Report, 
         print(f"{name:28} {value:>14,.6g}")
     for name, count in parity.items():
         print(f"parity {name:21} {count:>14,}")
-    print("seconds  " + "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items()) + f"  peak {peak_mib:,.0f} MiB")
+    print(
+        "seconds  "
+        + "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+        + f"  peak {peak_mib:,.0f} MiB"
+    )
     print(argument)
     print(f"bundle   {bundle}")

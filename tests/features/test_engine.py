@@ -59,7 +59,7 @@ def explain(plan: Plan, seen: np.ndarray, wanted: np.ndarray) -> str:
 
 
 @pytest.mark.parametrize("plan", [PLAN, SHORT], ids=["long memory", "16 arrivals retained"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=arrivals())
 def test_every_feature_equals_the_naive_one(plan: Plan, rows: list[list[int]]) -> None:
     oracle, engine = Oracle(plan.declarations, plan.retained), Engine(plan)
@@ -71,7 +71,7 @@ def test_every_feature_equals_the_naive_one(plan: Plan, rows: list[list[int]]) -
 
 
 @pytest.mark.parametrize("plan", [PLAN, SHORT], ids=["long memory", "16 arrivals retained"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=arrivals())
 def test_batch_equals_online_bit_for_bit(plan: Plan, rows: list[list[int]]) -> None:
     online, batch = Engine(plan), Engine(plan)
@@ -82,7 +82,7 @@ def test_batch_equals_online_bit_for_bit(plan: Plan, rows: list[list[int]]) -> N
         online.apply(row)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=arrivals(), other=arrivals())
 def test_reading_is_pure_also_when_it_looks_far_ahead(rows: list[list[int]], other: list[list[int]]) -> None:
     disturbed, quiet = Engine(SHORT), Engine(SHORT)
