@@ -1,6 +1,9 @@
 """Identifiers: one normal form each, so that a disguised value meets its registry entry or is refused (R41-R44, R96).
 
 Normalising is total (a canonical value or an IdentifierError, for any string) and idempotent (a canonical value stays).
+A disguise is what cannot be seen or looks the same: blanks, invisible characters, other digits, dashes, quotes, scripts. Not
+seen through: what reads otherwise (0 for o, l for I in a name; dashes in an account), and one virtual-asset account that has
+several encodings (Tron in hexadecimal, TON bounceable or not).
 Refused: the phonenumbers library. Its metadata change between releases, and a normal form that changes with a release would
 part stored registry entries from the operations they must stop; it also costs 47 us a number.
 """
@@ -13,6 +16,7 @@ import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
+from string import ascii_lowercase
 
 from domain.errors import IdentifierError
 
@@ -54,7 +58,7 @@ class Identifiers:
         self._normalisers: dict[IdentifierKind, Callable[[str], str]] = {
             **dict.fromkeys(IdentifierKind, _code),
             IdentifierKind.CARD: partial(_card, key=card_key),
-            IdentifierKind.PHONE: partial(_phone, code=calling_code, trunk=trunk_prefix, length=national_length),
+            IdentifierKind.PHONE: _Phone(calling_code, trunk_prefix, national_length),
             IdentifierKind.SERVICE: _name,
             IdentifierKind.COUNTRY: _country,
             IdentifierKind.IP: _ip,
@@ -63,15 +67,20 @@ class Identifiers:
 
     def normal(self, kind: IdentifierKind, value: object, field: str = "") -> str:
         """The one canonical form of `value`; IdentifierError names `field` (by default the kind) otherwise."""
-        if not isinstance(value, str):
-            raise IdentifierError(field or kind, value, "a string")
-        if not 0 < len(value) <= MAX_LENGTH:
-            raise IdentifierError(field or kind, value, f"1 to {MAX_LENGTH} characters")
-        try:
-            return self._normalisers[kind](value)
-        except _NoNormalForm as error:
-            seen = f"{len(value)} characters" if kind is IdentifierKind.CARD else value
-            raise IdentifierError(field or kind, seen, str(error)) from None
+        allowed = "a string"
+        if isinstance(value, str):
+            allowed = f"1 to {MAX_LENGTH} characters"
+            if 0 < len(value) <= MAX_LENGTH:
+                try:
+                    return self._normalisers[kind](value)
+                except _NoNormalForm as error:
+                    allowed = str(error)
+        raise IdentifierError(field or kind, _not_shown(value) if kind is IdentifierKind.CARD else value, allowed)
+
+
+def _not_shown(value: object) -> str:
+    """What is said of a refused card number: it stays secret."""
+    return f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
 
 
 class _NoNormalForm(ValueError):  # noqa: N818 it never leaves this file
@@ -80,13 +89,16 @@ class _NoNormalForm(ValueError):  # noqa: N818 it never leaves this file
 
 _CODE = re.compile(r"[a-z0-9][a-z0-9._:/@+#=*-]{0,127}")
 _CARD_TOKEN = re.compile(r"card-[0-9a-f]{32}")
-_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
+_CARD_NUMBER = re.compile(r"[1-9][0-9]{11,18}")
 _ASSET = re.compile(r"[A-Za-z0-9]{20,128}")
+_HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{40}|(?<=0x)[0-9a-z]+)", re.IGNORECASE)
 _SEGWIT = re.compile(r"(bc|tb|ltc)1[0-9a-z]{10,}", re.IGNORECASE)
 
 
 def _bare(text: str) -> str:
     """Compatibility forms folded, and every blank, control and invisible character gone."""
+    if text.isascii() and text.isprintable():
+        return text.replace(" ", "")
     folded = unicodedata.normalize("NFKC", text)
     return "".join(c for c in folded if unicodedata.category(c)[0] not in "ZC")
 
@@ -100,43 +112,56 @@ def _code(text: str) -> str:
     return bare
 
 
-def _phone(text: str, code: str, trunk: str, length: int) -> str:
-    if _E164.fullmatch(text):
-        return text
-    # digits of any script count as digits: full-width and Arabic-Indic numbers are the same phone
-    bare = "".join(str(unicodedata.decimal(c, c)) for c in _bare(text))
-    bare = re.sub(r"[-().\u2010-\u2015\u2212]", "", bare)
-    digits = bare.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit():
-        raise _NoNormalForm("a phone number: digits, optionally with + ( ) - . and blanks")
-    if bare.startswith("+"):
-        international = digits
-    elif digits.startswith("00"):
-        international = digits[2:]
-    elif digits.startswith(trunk + code) and len(digits) == len(trunk + code) + length:
-        international = digits.removeprefix(trunk)
-    elif digits.startswith(code) and len(digits) == len(code) + length:
-        international = digits
-    elif digits.startswith(trunk) and len(digits) == len(trunk) + length:
-        international = code + digits.removeprefix(trunk)
-    elif len(digits) == length:
-        international = code + digits
-    else:
-        raise _NoNormalForm(f"+ and the country's code, or a national number of {length} digits")
-    if international.startswith(code + trunk) and len(international) == len(code + trunk) + length:
-        international = code + international.removeprefix(code + trunk)
-    if not _E164.fullmatch("+" + international):
-        raise _NoNormalForm("8 to 15 digits after the + (E.164)")
-    return "+" + international
+class _Phone:
+    """A phone number in the form of E.164; without a country it is a number of the operator's own."""
+
+    def __init__(self, code: str, trunk: str, length: int) -> None:
+        self._code, self._trunk, self._length = code, trunk, length
+        # no two countries' codes begin alike, so every number under the own code has the own length
+        self._canonical = re.compile(rf"\+(?:{code}[0-9]{{{length}}}|(?!{code})[1-9][0-9]{{7,14}})")
+
+    def __call__(self, text: str) -> str:
+        if self._canonical.fullmatch(text):
+            return text
+        # digits of any script count as digits: full-width and Arabic-Indic numbers are the same phone
+        bare = "".join(str(unicodedata.decimal(c, c)) for c in _bare(text))
+        digits = re.sub(r"[-().\u2010-\u2015\u2212]", "", bare)
+        if not re.fullmatch(r"\+?[0-9]+", digits):
+            raise _NoNormalForm("a phone number: digits, optionally with + ( ) - . and blanks")
+        number = "+" + self._international(digits)
+        # +44 (0) 20: only the brackets tell that another country's trunk prefix is not part of the number
+        if not self._canonical.fullmatch(number) or ("(0)" in bare and not number.startswith("+" + self._code)):
+            raise _NoNormalForm(
+                f"+{self._code} and {self._length} digits, or + and 8 to 15 digits of another country without its trunk prefix"
+            )
+        return number
+
+    def _international(self, digits: str) -> str:
+        """Country and number of: + or 00 and both, the own country without either, or a national number."""
+        own, trunk = self._code, self._trunk
+        if digits.startswith(("+", "00")):
+            digits = digits[1:] if digits[0] == "+" else digits[2:]
+        elif len(digits) <= len(trunk) + self._length:
+            digits = own + digits
+        else:
+            digits = digits.removeprefix(trunk)
+            if not digits.startswith(own):
+                raise _NoNormalForm(f"+ and the country's code, or a national number of {self._length} digits")
+        national = digits.removeprefix(own)
+        if digits.startswith(own) and len(national) == len(trunk) + self._length:
+            return own + national.removeprefix(trunk)
+        return digits
 
 
 def _card(text: str, key: bytes) -> str:
     if _CARD_TOKEN.fullmatch(text):
         return text
-    digits = re.sub(r"[-\u2010-\u2015]", "", _bare(text))
-    if _CARD_TOKEN.fullmatch(_bare(text).lower()):
-        return _bare(text).lower()
-    if not (digits.isascii() and digits.isdigit() and 12 <= len(digits) <= 19 and _passes_luhn(digits)):
+    bare = _bare(text).lower()
+    if _CARD_TOKEN.fullmatch(bare):
+        return bare
+    digits = re.sub(r"[-\u2010-\u2015]", "", bare)
+    # no issuer's number begins with 0, and zeros before a number would keep its check digit right
+    if not (_CARD_NUMBER.fullmatch(digits) and _passes_luhn(digits)):
         raise _NoNormalForm("a card number of 12 to 19 digits with a right check digit, or card- and 32 hex digits")
     return "card-" + hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -146,30 +171,65 @@ def _passes_luhn(digits: str) -> bool:
     return (sum(map(int, odd)) + sum(sum(divmod(2 * int(d), 10)) for d in even)) % 10 == 0
 
 
+_PLAIN_NAME = re.compile(r"[!#-&(-@\[-_a-~]+(?: [!#-&(-@\[-_a-~]+)*")
+"""Lower-case ASCII words without quotes: their own normal form."""
+_QUOTES = frozenset("\"'`\u02b9\u02ba\u02bb\u02bc\u02bd\u2032\u2035\u201a\u201e")
+_LATIN_DOUBLES = str.maketrans("авекмнорстухүһіјѕѡѵәӕ", "abekmhopctyxyhijswvəæ")
+"""Cyrillic letters that look like a Latin one, as capitals or as small letters."""
+
+
 def _name(text: str) -> str:
+    if _PLAIN_NAME.fullmatch(text):
+        return text
     # NFKC again after casefold: folding can leave a form that normalises further, and a normal form must stay
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(" " if c.isspace() else c for c in folded if unicodedata.category(c) not in _INVISIBLE or c.isspace())
-    name = unicodedata.normalize("NFKC", " ".join(visible.split()))
-    if not name or len(name) > MAX_LENGTH or name != unicodedata.normalize("NFKC", name.casefold()):
+    plain = "".join(map(_plain, folded.replace("i\u0307", "i")))
+    name = " ".join(map(_word, unicodedata.normalize("NFKC", plain).split()))
+    if not 0 < len(name) <= MAX_LENGTH:
         raise _NoNormalForm(f"a name of 1 to {MAX_LENGTH} visible characters")
-    if any(len(_scripts(word)) > 1 for word in name.split()):
-        raise _NoNormalForm("words of one script each (Latin and Cyrillic letters mixed in a word are a disguise)")
     return name
 
 
-_INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
+def _plain(c: str) -> str:
+    """One character of a name: blanks, dashes and digits in their plain form; quotes and what is invisible gone."""
+    category = unicodedata.category(c)
+    if c.isspace():
+        return " "
+    if category[0] == "C" or category in ("Pi", "Pf") or c in _QUOTES:
+        return ""
+    if category == "Pd" or c == "\u2212":
+        return "-"
+    return "i" if c == "ı" else str(unicodedata.decimal(c, c))
 
 
-def _scripts(word: str) -> set[str]:
-    return {unicodedata.name(c, "?").split(" ")[0] for c in word if c.isalpha()}
+def _word(word: str) -> str:
+    """A word of one script; one whose every Cyrillic letter looks Latin is the Latin word that it looks like."""
+    scripts = {_script(c) for c in word if c.isalpha() or not c.isascii()}
+    if len(scripts) > 1 or "" in scripts:
+        raise _NoNormalForm(
+            "words of one script each: Latin, Cyrillic or Chinese letters with ASCII digits and signs (letters of several"
+            " scripts in a word are a disguise)"
+        )
+    latin = unicodedata.normalize("NFC", unicodedata.normalize("NFD", word).translate(_LATIN_DOUBLES))
+    return latin if {_script(c) for c in latin if c.isalpha() or not c.isascii()} == {"LATIN"} else word
+
+
+def _script(letter: str) -> str:
+    """The script of a letter, empty where it is none that a name is written in, such as phonetic signs that look Latin."""
+    if unicodedata.normalize("NFD", letter)[0] in ascii_lowercase or letter in "æøðþđħłŋœə":
+        return "LATIN"
+    if "а" <= letter <= "ӿ" and letter.isalpha() and letter != "ӏ":  # that one looks like I and like l
+        return "CYRILLIC"
+    return "CJK" if unicodedata.name(letter, "").startswith("CJK UNIFIED") else ""
 
 
 def _country(text: str) -> str:
-    code = _bare(text).upper()
-    if code not in COUNTRIES:
+    if text in COUNTRIES:
+        return text
+    bare = _bare(text)
+    if not bare.isascii() or bare.upper() not in COUNTRIES:  # the capitals of a sharp s are SS
         raise _NoNormalForm("an ISO 3166-1 code of two letters, such as KG")
-    return code
+    return bare.upper()
 
 
 def _ip(text: str) -> str:
@@ -188,262 +248,20 @@ def _address(text: str) -> str:
     bare = _bare(text)
     if not _ASSET.fullmatch(bare):
         raise _NoNormalForm("a virtual-asset address of 20 to 128 Latin letters and digits")
-    # hexadecimal and SegWit addresses ignore case; base58 addresses (Bitcoin, Tron) do not
-    return bare.lower() if bare[:2].lower() == "0x" or _SEGWIT.fullmatch(bare) else bare
+    # hexadecimal and SegWit addresses ignore case, and so may one all in capitals; base58 addresses (Bitcoin, Tron) do not
+    if _HEXADECIMAL.fullmatch(bare):
+        return "0x" + bare.lower().removeprefix("0x")
+    return bare.lower() if _SEGWIT.fullmatch(bare) or bare.isupper() else bare
 
 
 COUNTRIES = frozenset(
-    [
-        "AD",
-        "AE",
-        "AF",
-        "AG",
-        "AI",
-        "AL",
-        "AM",
-        "AO",
-        "AQ",
-        "AR",
-        "AS",
-        "AT",
-        "AU",
-        "AW",
-        "AX",
-        "AZ",
-        "BA",
-        "BB",
-        "BD",
-        "BE",
-        "BF",
-        "BG",
-        "BH",
-        "BI",
-        "BJ",
-        "BL",
-        "BM",
-        "BN",
-        "BO",
-        "BQ",
-        "BR",
-        "BS",
-        "BT",
-        "BV",
-        "BW",
-        "BY",
-        "BZ",
-        "CA",
-        "CC",
-        "CD",
-        "CF",
-        "CG",
-        "CH",
-        "CI",
-        "CK",
-        "CL",
-        "CM",
-        "CN",
-        "CO",
-        "CR",
-        "CU",
-        "CV",
-        "CW",
-        "CX",
-        "CY",
-        "CZ",
-        "DE",
-        "DJ",
-        "DK",
-        "DM",
-        "DO",
-        "DZ",
-        "EC",
-        "EE",
-        "EG",
-        "EH",
-        "ER",
-        "ES",
-        "ET",
-        "FI",
-        "FJ",
-        "FK",
-        "FM",
-        "FO",
-        "FR",
-        "GA",
-        "GB",
-        "GD",
-        "GE",
-        "GF",
-        "GG",
-        "GH",
-        "GI",
-        "GL",
-        "GM",
-        "GN",
-        "GP",
-        "GQ",
-        "GR",
-        "GS",
-        "GT",
-        "GU",
-        "GW",
-        "GY",
-        "HK",
-        "HM",
-        "HN",
-        "HR",
-        "HT",
-        "HU",
-        "ID",
-        "IE",
-        "IL",
-        "IM",
-        "IN",
-        "IO",
-        "IQ",
-        "IR",
-        "IS",
-        "IT",
-        "JE",
-        "JM",
-        "JO",
-        "JP",
-        "KE",
-        "KG",
-        "KH",
-        "KI",
-        "KM",
-        "KN",
-        "KP",
-        "KR",
-        "KW",
-        "KY",
-        "KZ",
-        "LA",
-        "LB",
-        "LC",
-        "LI",
-        "LK",
-        "LR",
-        "LS",
-        "LT",
-        "LU",
-        "LV",
-        "LY",
-        "MA",
-        "MC",
-        "MD",
-        "ME",
-        "MF",
-        "MG",
-        "MH",
-        "MK",
-        "ML",
-        "MM",
-        "MN",
-        "MO",
-        "MP",
-        "MQ",
-        "MR",
-        "MS",
-        "MT",
-        "MU",
-        "MV",
-        "MW",
-        "MX",
-        "MY",
-        "MZ",
-        "NA",
-        "NC",
-        "NE",
-        "NF",
-        "NG",
-        "NI",
-        "NL",
-        "NO",
-        "NP",
-        "NR",
-        "NU",
-        "NZ",
-        "OM",
-        "PA",
-        "PE",
-        "PF",
-        "PG",
-        "PH",
-        "PK",
-        "PL",
-        "PM",
-        "PN",
-        "PR",
-        "PS",
-        "PT",
-        "PW",
-        "PY",
-        "QA",
-        "RE",
-        "RO",
-        "RS",
-        "RU",
-        "RW",
-        "SA",
-        "SB",
-        "SC",
-        "SD",
-        "SE",
-        "SG",
-        "SH",
-        "SI",
-        "SJ",
-        "SK",
-        "SL",
-        "SM",
-        "SN",
-        "SO",
-        "SR",
-        "SS",
-        "ST",
-        "SV",
-        "SX",
-        "SY",
-        "SZ",
-        "TC",
-        "TD",
-        "TF",
-        "TG",
-        "TH",
-        "TJ",
-        "TK",
-        "TL",
-        "TM",
-        "TN",
-        "TO",
-        "TR",
-        "TT",
-        "TV",
-        "TW",
-        "TZ",
-        "UA",
-        "UG",
-        "UM",
-        "US",
-        "UY",
-        "UZ",
-        "VA",
-        "VC",
-        "VE",
-        "VG",
-        "VI",
-        "VN",
-        "VU",
-        "WF",
-        "WS",
-        "YE",
-        "YT",
-        "ZA",
-        "ZM",
-        "ZW",
-    ]
+    """AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA
+    CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB
+    GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG
+    KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV
+    MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB
+    SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US
+    UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW""".split()  # noqa: SIM905 one word a line would fill five pages
 )
 """ISO 3166-1 alpha-2."""
 

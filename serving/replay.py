@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from casework.effectiveness import Effectiveness, effectiveness
 from casework.ledger import bring_in
+from domain.decision import Layer
 from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
@@ -30,6 +32,16 @@ from serving.settings import Settings
 LEVELS = {level.word: int(level) for level in RiskLevel}
 ROUTES = {"operation": "/v1/operations", "event": "/v1/events", "outcome": "/v1/outcomes"}
 Send = Callable[[str, bytes], Awaitable[Response]]
+Flags = NDArray[np.bool_]
+Reasons = tuple[tuple[Layer, str], ...]
+"""(layer, code) of whatever asked for more than low."""
+
+
+class _Reason(msgspec.Struct):
+    """What replay reads of a reason."""
+
+    layer: Layer
+    code: str
 
 
 class _Answer(msgspec.Struct):
@@ -37,14 +49,22 @@ class _Answer(msgspec.Struct):
 
     level: str
     score: float | None
+    reasons: list[_Reason]
+
+    @property
+    def stopping(self) -> Reasons:
+        """Every reason but the score's word that the operation may pass."""
+        passed = (Layer.SCORE, f"score_{RiskLevel.LOW.word}")
+        return tuple(said for reason in self.reasons if (said := (reason.layer, reason.code)) != passed)
 
 
 @dataclass
 class Replayed:
-    """What came back. levels, scores by operation id; latencies of operations in seconds; refusals by status and code."""
+    """What came back. levels, scores, reasons by operation id; latencies of operations in seconds; refusals by status and code."""
 
     levels: dict[str, int] = field(default_factory=dict)
     scores: dict[str, float | None] = field(default_factory=dict)
+    reasons: dict[str, Reasons] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
     records: int = 0
@@ -98,7 +118,7 @@ async def _replay(history: History, send: Send, rate: float | None, in_flight: i
     unanswered: dict[str, asyncio.Task[None]] = {}
     running: set[asyncio.Task[None]] = set()
     began = time.perf_counter()
-    with tqdm(total=len(history), desc="replay", unit="record", unit_scale=True, delay=2) as progress:
+    with tqdm(total=len(history), desc="replay", unit="record", unit_scale=True, delay=2, mininterval=0.5) as progress:
         for number, arrival in enumerate(arrivals(history)):
             due = began + number / rate if rate else None
             if due is not None:
@@ -133,36 +153,49 @@ async def _one(send: Send, arrival: Arrival, due: float | None, result: Replayed
     elif type_ == "operation":
         result.latencies.append(time.perf_counter() - began)
         answer = msgspec.json.decode(response.body, type=_Answer)
-        result.levels[id_], result.scores[id_] = LEVELS[answer.level], answer.score
+        result.levels[id_], result.scores[id_], result.reasons[id_] = LEVELS[answer.level], answer.score, answer.stopping
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Decided operations beside their outcomes. kinds, times (ms), levels, scores (NaN: none), known, is_fraud: each (n,).
+    """Decided operations beside their outcomes, in order of arrival. Every field has one value an operation (n,).
 
-    known: an outcome is in the history at any time; operations without one count as genuine in `total`, as the field does,
-    and are left out of `of_known`.
+    kinds; times: ms; levels: RiskLevel; scores: NaN for none; known: an outcome is in the history at any time; is_fraud: the
+    last outcome says so, and silence counts as genuine, as in the field; schemes: as the outcome of a fraud names it, or
+    empty; reasons: what asked for more than low.
     """
 
-    kinds: np.ndarray
-    times: np.ndarray
-    levels: np.ndarray
-    scores: np.ndarray
-    known: np.ndarray
-    is_fraud: np.ndarray
+    kinds: NDArray[np.str_]
+    times: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    known: Flags
+    is_fraud: Flags
+    schemes: NDArray[np.str_]
+    reasons: tuple[Reasons, ...]
 
     @property
     def total(self) -> Effectiveness:
         """All decided operations; silence counts as genuine."""
         return effectiveness(self.levels, self.is_fraud)
 
-    def where(self, mask: np.ndarray) -> Effectiveness:
+    def where(self, mask: Flags) -> Effectiveness:
         """Those of a mask (n,)."""
         return effectiveness(self.levels[mask], self.is_fraud[mask])
 
     def by_kind(self) -> dict[str, Effectiveness]:
         """Per kind of operation."""
         return {str(kind): self.where(self.kinds == kind) for kind in np.unique(self.kinds)}
+
+    def stopped_by_layers(self) -> dict[str, Flags]:
+        """The layers that spoke together (`score`, `score + rules`) -> their operations (n,); each stopped one is in one."""
+        spoke = [" + ".join(layer for layer in Layer if layer in dict(reasons)) for reasons in self.reasons]
+        return {names: np.array([name == names for name in spoke]) for names in sorted(set(spoke) - {""})}
+
+    def stopped_by_reason(self) -> dict[str, Flags]:
+        """A reason (`rules takeover`) -> the operations (n,) that it helped to stop; one may be under several."""
+        every = sorted({reason for reasons in self.reasons for reason in reasons})
+        return {f"{layer} {code}": np.array([(layer, code) in reasons for reasons in self.reasons]) for layer, code in every}
 
 
 def compare(history: History, replayed: Replayed) -> Compared:
@@ -173,25 +206,29 @@ def compare(history: History, replayed: Replayed) -> Compared:
     if not rows:
         raise HistoryError(f"no operation of the span was answered; refusals: {replayed.refusals or 'none'}")
     place = pc.index_in(history.outcomes["operation_id"], operations["operation_id"])
-    known, fraud = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+    known, fraud, schemes = np.zeros(len(ids), np.bool_), np.zeros(len(ids), np.bool_), np.zeros(len(ids), object)
     there = place.is_valid().to_numpy()
     index = place.drop_null().to_numpy().astype(np.int64)
     known[index] = True
-    fraud[index] = pc.equal(history.outcomes["verdict"], Verdict.FRAUD.value).to_numpy()[there]
+    fraud[index] = pc.equal(history.outcomes["verdict"], Verdict.FRAUD.value).to_numpy()[there]  # the last outcome stays
+    schemes[index] = history.outcomes["scheme"].fill_null("").to_numpy()[there]
     scores = [replayed.scores[ids[row]] for row in rows]
     return Compared(
-        kinds=np.array(operations["kind"].to_pylist(), dtype=object)[rows].astype(str),
+        kinds=np.array(operations["kind"].to_pylist(), dtype=object)[rows].astype(np.str_),
         times=operations["occurred_at"].cast("int64").to_numpy()[rows],
         levels=np.array([replayed.levels[ids[row]] for row in rows], np.int64),
         scores=np.array([np.nan if score is None else score for score in scores]),
-        known=known[rows], is_fraud=fraud[rows],
+        known=known[rows], is_fraud=fraud[rows], schemes=np.where(fraud, schemes, "")[rows].astype(np.str_),
+        reasons=tuple(replayed.reasons[ids[row]] for row in rows),
     )  # fmt: skip
 
 
 def report(replayed: Replayed, compared: Compared) -> dict[str, Any]:
     """Every figure of a replay, by name."""
     latencies = np.array(replayed.latencies) * 1000
-    quantiles = {name: float(np.quantile(latencies, q)) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))}
+    quantiles = {
+        name: float(np.quantile(latencies, q)) for name, q in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999))
+    }
     return {
         "operations": len(replayed.levels), "records": replayed.records, "seconds": replayed.seconds,
         "records_per_second": replayed.records / replayed.seconds, "refusals": replayed.refusals,
@@ -222,4 +259,3 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
         f"{figures['operations']:,} operations, {figures['records']:,} records in {figures['seconds']:.1f} s: "
         f"{figures['records_per_second']:,.0f} records/s, refusals {figures['refusals'] or 'none'}"
     )
-

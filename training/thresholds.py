@@ -9,6 +9,10 @@ from domain.errors import ThresholdError
 from domain.levels import Thresholds
 
 
+LOWEST, HIGHEST = 1e-9, 1 - 1e-9
+"""Scores are clipped to these when a threshold is made of one: a threshold is never 0 or 1."""
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What the operator can do and will answer for.
@@ -29,30 +33,36 @@ class Capacity:
 def choose(scores: NDArray[np.float64], labels: NDArray[np.int8], capacity: Capacity) -> tuple[Thresholds, str]:
     """Thresholds from later, unseen operations (n,), and the argument in words.
 
-    medium: the score that sends `alerts_per_1000` to people. high: the lowest score above it from which on the required
-    precision holds; where no score reaches it, half-way between the highest score seen and 1, and the argument says so.
+    high: the lowest score from which on the required precision holds; where no score reaches it, half-way between the highest
+    score seen and 1, and the argument says so. medium: the score that sends `alerts_per_1000` more to people.
     """
     order = np.argsort(-scores, kind="stable")
     ranked, frauds = scores[order], np.cumsum(labels[order])
-    alerts = max(1, round(len(scores) * capacity.alerts_per_1000 / 1000))
-    medium = float(np.clip(ranked[min(alerts, len(ranked)) - 1], 1e-9, 1 - 1e-6))
+    rejected, high, argument = _high(ranked, frauds, capacity)
+    alerts = min(len(ranked), rejected + max(1, round(len(ranked) * capacity.alerts_per_1000 / 1000)))
+    medium = float(np.clip(ranked[alerts - 1], LOWEST, np.nextafter(high, 0)))
+    found, total = int(frauds[alerts - 1]), int(frauds[-1])
+    argument = (
+        f"Chosen on {len(ranked)} later operations with {total} frauds. {argument} medium {medium:.6f} sends "
+        f"{capacity.alerts_per_1000:g} of 1000 operations to verification; with the rejected, {found} of the frauds are stopped "
+        f"({found / max(1, total):.1%})."
+    )
+    return Thresholds(medium, high), argument
+
+
+def _high(ranked: NDArray[np.float64], frauds: NDArray[np.int64], capacity: Capacity) -> tuple[int, float, str]:
+    """How many of the ranked operations (n,), highest first, are rejected, the score of the last, and why."""
     counts = np.arange(1, len(ranked) + 1)
     last_of_tie = np.append(ranked[1:] < ranked[:-1], True)
     precise = frauds / counts >= capacity.high_precision
-    fitting = np.flatnonzero(precise & (counts >= capacity.high_at_least) & last_of_tie & (ranked > medium) & (ranked < 1))
-    recall = frauds[alerts - 1] / max(1, frauds[-1])
-    argument = (
-        f"Chosen on {len(scores)} later operations with {int(frauds[-1])} frauds. medium {medium:.6f} sends "
-        f"{capacity.alerts_per_1000:g} of 1000 operations to verification or beyond and finds {recall:.1%} of the frauds. "
-    )
-    if len(fitting):
-        at = fitting[-1]
-        high = float(ranked[at])
-        argument += f"high {high:.6f}: {frauds[at]} of the {counts[at]} operations above it were fraud ({frauds[at] / counts[at]:.1%})."
-    else:
-        high = (max(medium, float(ranked[0])) + 1) / 2
-        argument += (
+    fitting = np.flatnonzero(precise & (counts >= capacity.high_at_least) & last_of_tie & (ranked > LOWEST) & (ranked < HIGHEST))
+    if not len(fitting):
+        high = min((float(ranked[0]) + 1) / 2, HIGHEST)
+        return 0, high, (
             f"No score reaches a precision of {capacity.high_precision:.0%} on {capacity.high_at_least} operations: high is "
             f"{high:.6f}, above every score seen, so that the model alone rejects nothing."
-        )
-    return Thresholds(medium, high), argument
+        )  # fmt: skip
+    at = int(fitting[-1])
+    return at + 1, float(ranked[at]), (
+        f"high {ranked[at]:.6f}: {frauds[at]} of the {at + 1} operations at or above it were fraud ({frauds[at] / (at + 1):.1%})."
+    )  # fmt: skip

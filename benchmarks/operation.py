@@ -1,0 +1,90 @@
+"""Where the time of one operation goes, stage by stage, beside the bare ONNX call; one process, one thread.
+
+    python benchmarks/operation.py --folder demo [--json FILE]
+
+Reads what `make demo` left; writes nothing there. Figures are medians over operations, microseconds of wall time.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from casework import database
+from casework.ledger import Ledger
+from casework.registry import Registry
+from domain.operation import Operation, normal_operation
+from features import history as histories
+from features.arrivals import row_of_operation
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.history import records_of
+from features.layout import Word
+from features.plan import Plan
+from serving import basic, recovery, scoring
+from serving.app import live_rules
+from serving.contracts import OPERATION, decoded, encode
+from serving.decide import Heard, decide
+from serving.settings import Settings
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("demo"))
+    parser.add_argument("--operations", type=int, default=5_000)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    figures = measure(arguments.folder, arguments.operations)
+    bare = figures["bare ONNX call"]
+    for name, value in figures.items():
+        print(f"{name:32} {value:8.1f} us {value / bare:6.2f} x the bare ONNX call")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1))
+
+
+def measure(folder: Path, count: int) -> dict[str, float]:
+    """Median microseconds of each stage."""
+    settings = Settings(home=folder / "home", models=folder / "models")
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    connection = database.connect(settings.database)
+    identifiers, registry, rules = settings.identifiers(), Registry(connection), live_rules(connection, plan)
+    model = scoring.load(scoring.champion(settings.models), plan)
+    ledger = Ledger(settings.database)
+    engine = recovery.rebuild(plan, ledger, settings.state)
+    table = histories.read(folder / "history").operations
+    bodies = [encode(record) for _, record in records_of(table.slice(table.num_rows - count), Operation)]
+    latest = datetime.now(UTC) + timedelta(days=3_650)
+    stages: dict[str, list[float]] = {}
+
+    def timed(name: str, call: Callable[..., Any], *values: Any) -> Any:
+        began = time.perf_counter()
+        result = call(*values)
+        stages.setdefault(name, []).append(time.perf_counter() - began)
+        return result
+
+    for body in bodies:
+        whole = time.perf_counter()
+        operation = timed("decode and normal form", lambda b: normal_operation(decoded(OPERATION, b), identifiers, latest), body)
+        timed("canonical body", encode, operation)
+        timed("seen before? (ledger look-up)", ledger.find, "operation", "an id that is new")
+        hits = timed("registry", registry.hits, operation)
+        row = timed("row", row_of_operation, operation)
+        vector = timed("features read", engine.read, row)
+        score = timed("score", model.score, vector)
+        outcome = timed("rules", rules.evaluate, operation, row[Word.AMOUNT], vector, score, hits)
+        checks = timed("basic checks", basic.verify, operation, row[Word.AMOUNT], settings.limit_tyiyn)
+        timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome))
+        timed("features apply", engine.apply, row)
+        stages.setdefault("all stages", []).append(time.perf_counter() - whole)
+        timed("bare ONNX call", model._session.run, ["score"], model._feed)  # noqa: SLF001 the limit we measure against
+    ledger.close()
+    return {name: float(np.median(values) * 1e6) for name, values in stages.items()}
+
+
+if __name__ == "__main__":
+    main()

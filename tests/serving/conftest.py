@@ -1,0 +1,54 @@
+"""A real bundle, made once for all processes of a test run, and Buranas that run on it."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.settings import Settings
+from tests.serving.running import REPOSITORY, InProcess, Server
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of bundles with its champion; nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bundle"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "models" / "CHAMPION").exists():
+            command = [sys.executable, "-m", "tests.serving.make_bundle", str(shared)]
+            subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    return shared / "models"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, models: Path) -> Settings:
+    """Settings of a Burana with an empty home; changes are followed quickly."""
+    return Settings(home=tmp_path / "home", models=models, refresh_s=0.05)
+
+
+@pytest.fixture
+def burana(settings: Settings) -> Iterator[InProcess]:
+    """An open Burana of this test alone."""
+    with InProcess(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_burana(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[InProcess]:
+    """An open Burana for all tests of a file."""
+    with InProcess(Settings(home=tmp_path_factory.mktemp("home"), models=models, refresh_s=0.05)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Server]:
+    """A `burana serve` for all tests of a file."""
+    with Server(tmp_path_factory.mktemp("served"), models) as running:
+        yield running
