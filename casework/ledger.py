@@ -105,9 +105,12 @@ class Ledger:
         self._reading.close()
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        with self._read_lock:
-            found: tuple[Any, ...] | None = self._reading.execute(query, values).fetchone()
-            return found
+        try:
+            with self._read_lock:
+                found: tuple[Any, ...] | None = self._reading.execute(query, values).fetchone()
+                return found
+        except sqlite3.Error as error:
+            raise LedgerError(f"the ledger cannot be read: {error}") from error
 
     def _write(self) -> None:
         while True:

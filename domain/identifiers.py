@@ -16,7 +16,6 @@ import unicodedata
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from string import ascii_lowercase
 
 from domain.errors import IdentifierError
 
@@ -91,7 +90,7 @@ _CODE = re.compile(r"[a-z0-9][a-z0-9._:/@+#=*-]{0,127}")
 _CARD_TOKEN = re.compile(r"card-[0-9a-f]{32}")
 _CARD_NUMBER = re.compile(r"[1-9][0-9]{11,18}")
 _ASSET = re.compile(r"[A-Za-z0-9]{20,128}")
-_HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{40}|(?<=0x)[0-9a-z]+)", re.IGNORECASE)
+_HEXADECIMAL = re.compile(r"0x[0-9a-z]+|[0-9a-f]{40}", re.IGNORECASE)
 _SEGWIT = re.compile(r"(bc|tb|ltc)1[0-9a-z]{10,}", re.IGNORECASE)
 
 
@@ -141,7 +140,7 @@ class _Phone:
         own, trunk = self._code, self._trunk
         if digits.startswith(("+", "00")):
             digits = digits[1:] if digits[0] == "+" else digits[2:]
-        elif len(digits) <= len(trunk) + self._length:
+        elif len(digits) == self._length or (digits.startswith(trunk) and len(digits) == len(trunk) + self._length):
             digits = own + digits
         else:
             digits = digits.removeprefix(trunk)
@@ -174,7 +173,10 @@ def _passes_luhn(digits: str) -> bool:
 _PLAIN_NAME = re.compile(r"[!#-&(-@\[-_a-~]+(?: [!#-&(-@\[-_a-~]+)*")
 """Lower-case ASCII words without quotes: their own normal form."""
 _QUOTES = frozenset("\"'`\u02b9\u02ba\u02bb\u02bc\u02bd\u2032\u2035\u201a\u201e")
-_LATIN_DOUBLES = str.maketrans("авекмнорстухүһіјѕѡѵәӕ", "abekmhopctyxyhijswvəæ")
+_LATIN = frozenset("abcdefghijklmnopqrstuvwxyzæøðþđħłŋœə")
+_CYRILLIC = frozenset("абвгдеёжзийклмнопрстуфхцчшщъыьэюяңөүәғқұһіҳҷӣӯґєїўђјљњћџѓќѕҗ")
+"""Letters of living languages, accents apart; rarer ones, such as phonetic signs, look like these."""
+_LATIN_DOUBLES = str.maketrans("авекмнорстухүһіјѕә", "abekmhopctyxyhijsə")
 """Cyrillic letters that look like a Latin one, as capitals or as small letters."""
 
 
@@ -204,23 +206,24 @@ def _plain(c: str) -> str:
 
 def _word(word: str) -> str:
     """A word of one script; one whose every Cyrillic letter looks Latin is the Latin word that it looks like."""
-    scripts = {_script(c) for c in word if c.isalpha() or not c.isascii()}
-    if len(scripts) > 1 or "" in scripts:
-        raise _NoNormalForm(
-            "words of one script each: Latin, Cyrillic or Chinese letters with ASCII digits and signs (letters of several"
-            " scripts in a word are a disguise)"
-        )
+    scripts = _scripts(word)
+    if len(scripts) > 1 or None in scripts:
+        raise _NoNormalForm("words of one script each, Latin, Cyrillic or Chinese, with ASCII digits and signs")
     latin = unicodedata.normalize("NFC", unicodedata.normalize("NFD", word).translate(_LATIN_DOUBLES))
-    return latin if {_script(c) for c in latin if c.isalpha() or not c.isascii()} == {"LATIN"} else word
+    return latin if _scripts(latin) == {"LATIN"} else word
 
 
-def _script(letter: str) -> str:
-    """The script of a letter, empty where it is none that a name is written in, such as phonetic signs that look Latin."""
-    if unicodedata.normalize("NFD", letter)[0] in ascii_lowercase or letter in "æøðþđħłŋœə":
+def _scripts(word: str) -> set[str | None]:
+    """The scripts of a word's letters, None for a sign or a letter that names are not written in."""
+    return {_script(c) for c in word if c.isalpha() or not c.isascii()}
+
+
+def _script(letter: str) -> str | None:
+    if unicodedata.normalize("NFD", letter)[0] in _LATIN:
         return "LATIN"
-    if "а" <= letter <= "ӿ" and letter.isalpha() and letter != "ӏ":  # that one looks like I and like l
+    if letter in _CYRILLIC:
         return "CYRILLIC"
-    return "CJK" if unicodedata.name(letter, "").startswith("CJK UNIFIED") else ""
+    return "CJK" if unicodedata.name(letter, "").startswith("CJK UNIFIED") else None
 
 
 def _country(text: str) -> str:

@@ -15,12 +15,13 @@ from starlette.responses import HTMLResponse, JSONResponse
 from casework.keys import Keys, Scope
 from casework.ledger import Ledger
 from domain.decision import Decision
+from domain.errors import BuranaError
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.plan import Plan
 from serving.assessor import Assessor
 from serving.auth import authenticated
-from serving.contracts import Problem, Recorded, Refusal
+from serving.contracts import Problem, Recorded, Refusal, refusal_of
 from serving.endpoint import refusal_headers
 
 VERSION = "1.0.0"
@@ -49,6 +50,10 @@ def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], 
             headers["www-authenticate"] = 'Basic realm="burana: any name, a key as password"'
         return Response(refusal.body, refusal.status, headers, media_type="application/json")
 
+    @app.exception_handler(BuranaError)
+    def failed(request: Request, error: BuranaError) -> Response:
+        return refused(request, refusal_of(error))
+
     @app.exception_handler(HTTPException)
     def http_error(_: Request, error: HTTPException) -> Response:
         problem = Problem("not_found" if error.status_code == 404 else "refused", str(error.detail))
@@ -71,7 +76,7 @@ def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], 
         figures.entities.set(assessor().engine.entities)
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/v1/operations/{operation_id}")
+    @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
     def operation(operation_id: str, request: Request) -> Response:
         allow(request, Scope.READ)
         entry = ledger().find("operation", operation_id)

@@ -19,7 +19,7 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.plan import Plan
 from serving import api, recovery, scoring
-from serving.assessor import Assessor, Layers
+from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.endpoint import Endpoint
 from serving.metrics import Metrics
 from serving.rules import Rules
@@ -40,16 +40,18 @@ class Burana:
         """Open the database, load and check the champion, rebuild the features, warm up. BuranaError says what is wrong."""
         settings, plan = self.settings, self.plan
         loop = asyncio.get_running_loop()
-        self._held = database.hold(settings.home)
-        self.connection = database.connect(settings.database)
-        self.keys = Keys(self.connection)
-        layers = Layers(Registry(self.connection), champion(settings, plan), live_rules(self.connection, plan))
-        recovery.warm_up(plan)
-        self.ledger = Ledger(settings.database, loop.call_soon_threadsafe)
-        engine = recovery.rebuild(plan, self.ledger, settings.state)
-        self.assessor = Assessor(
-            settings, settings.identifiers(), layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
-        )
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(database.hold(settings.home))
+            self.connection = opened.enter_context(contextlib.closing(database.connect(settings.database)))
+            self.keys = Keys(self.connection)
+            layers = Layers(Registry(self.connection), champion(settings, plan), live_rules(self.connection, plan))
+            recovery.warm_up(plan)
+            self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
+            engine = recovery.rebuild(plan, self.ledger, settings.state)
+            self.assessor = Assessor(
+                settings, settings.identifiers(), layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
+            )
+            self._opened = opened.pop_all()
         self._watch = asyncio.create_task(self._keep_up())
         log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
 
@@ -64,12 +66,10 @@ class Burana:
         self._watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._watch
-        await self.assessor.drained()
-        if self.assessor.broken is None:
-            recovery.save(self.assessor.engine, self.ledger, self.settings.state)
-        self.ledger.close()
-        self.connection.close()
-        self._held.close()
+        with self._opened:
+            await self.assessor.drained()
+            if self.assessor.broken is None and not self.assessor.stale:
+                recovery.save(self.assessor.engine, self.ledger, self.settings.state)
 
     async def _keep_up(self) -> None:
         """Follow changes of registry, rules and keys that any process made; recover after a failed write."""
@@ -77,9 +77,9 @@ class Burana:
             await asyncio.sleep(self.settings.refresh_s)
             try:
                 self._refresh()
-                if self.assessor.broken is not None:
+                if self.assessor.broken is not None or self.assessor.stale:
                     await self.assessor.recover(self._rebuilt)
-            except (BuranaError, sqlite3.Error):
+            except (BuranaError, sqlite3.Error, OSError, *FEATURE_FAILURES):
                 log.exception("changes could not be followed; what was loaded last stays in force")
 
     def _refresh(self) -> None:

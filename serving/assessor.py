@@ -59,7 +59,11 @@ class _Pending:
 
 
 class Assessor:
-    """One for a process. `broken` is set from a failed write until `recover` has run; meanwhile every caller is told to retry."""
+    """One for a process. `broken` is set from a failed write until `recover` has run; meanwhile every caller is told to retry.
+
+    `stale` is set when the features could not take a record: until `recover` has run they are not asked, and whatever is not
+    rejected is verified.
+    """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
                  clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
@@ -69,6 +73,7 @@ class Assessor:
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._next = ledger.last_sequence + 1
         self.broken: LedgerError | None = None
+        self.stale = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -88,9 +93,10 @@ class Assessor:
         row = row_of_operation(operation)
         vector, heard, evidence = self._ask(operation, row)
         decision = self._decision(operation, decide(heard), heard.score)
+        blob = None if vector is None else vector.tobytes()
+        answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
-        vector_bytes = None if vector is None else vector.tobytes()
-        return await self._record("operation", operation.operation_id, canonical, row, encode(decision), vector_bytes, evidence)
+        return answer
 
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
@@ -126,6 +132,8 @@ class Assessor:
         return vector, Heard(hits, checks, score, thresholds, rules, degraded), _evidence(hits, rules)
 
     def _vector(self, row: list[int]) -> NDArray[np.float64] | None:
+        if self.stale:
+            return None
         try:
             return self.engine.read(row)
         except FEATURE_FAILURES:
@@ -182,7 +190,7 @@ class Assessor:
             raise LedgerError(f"{len(self._pending)} records wait for the disk")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
-        self.engine.apply(row)
+        self._apply(row)
         self._pending[type_, id_] = _Pending(body, row, future)
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
@@ -190,6 +198,15 @@ class Assessor:
         entry = Entry(sequence, type_, id_, database.timestamp(), body, blob, answer, vector, evidence)
         self._ledger.append(entry, lambda error: self._done(type_, id_, answer, error))
         return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
+
+    def _apply(self, row: list[int]) -> None:
+        """Let the features take a record. The record is kept also when they cannot: they are rebuilt from the ledger then."""
+        try:
+            if not self.stale:
+                self.engine.apply(row)
+        except FEATURE_FAILURES:
+            log.exception("the features could not take a record; they are not asked until they are rebuilt")
+            self.stale = True
 
     def _done(self, type_: str, id_: str, answer: bytes, error: LedgerError | None) -> None:
         pending = self._pending.pop((type_, id_))
@@ -207,12 +224,19 @@ class Assessor:
         await self._idle.wait()
 
     async def recover(self, rebuild: Callable[[], Engine]) -> None:
-        """After a failed write: bring the features back to what is on the disk, then take records again."""
-        await self.drained()
-        self.engine = await asyncio.to_thread(rebuild)
+        """After a failed write or stale features: bring the features to what is on the disk, then take records again.
+
+        Callers are told to retry meanwhile. When rebuilding fails all is as before, to be tried again.
+        """
+        before, self.broken = self.broken, LedgerError("the features are being rebuilt from the ledger")
+        try:
+            await self.drained()
+            self.engine = await asyncio.to_thread(rebuild)
+        finally:
+            self.broken = before
         self._next = self._ledger.last_sequence + 1
         self._ledger.mend()
-        self.broken = None
+        self.broken, self.stale = None, False
         log.warning("the ledger takes records again, from sequence %d", self._next)
 
 

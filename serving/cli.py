@@ -16,14 +16,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it says, 2 with a plain sentence when it refused."""
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    modules = _modules()
+    known = modules()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview(modules))
+        print(_overview(known))
         return 0
-    if arguments[0] not in modules:
-        print(f"burana: no command {arguments[0]!r}; allowed: {', '.join(sorted(modules))}", file=sys.stderr)
+    if arguments[0] not in known:
+        print(f"burana: no command {arguments[0]!r}; allowed: {', '.join(sorted(known))}", file=sys.stderr)
         return 2
-    command = importlib.import_module(modules[arguments[0]])
+    command = importlib.import_module(known[arguments[0]])
     parser = argparse.ArgumentParser(prog=f"burana {arguments[0]}", description=_first_line(command))
     command.add_arguments(parser)
     try:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _modules() -> dict[str, str]:
+def modules() -> dict[str, str]:
     """Command -> module."""
     found = {name: f"serving.commands.{name}" for name in SERVING}
     return found | {point.name: point.value for point in importlib.metadata.entry_points(group="burana.commands")}

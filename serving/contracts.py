@@ -1,13 +1,16 @@
 """Bytes in, bytes out: how requests are read and what every refusal looks like."""
 
+import json
 import re
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from domain.errors import ConflictError, InputError, LedgerError, UnknownOperationError
-from domain.events import Event, Outcome
-from domain.operation import Operation
+from domain.criteria import Scheme
+from domain.errors import ConflictError, InputError, LedgerError, UnknownOperationError, shortened
+from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
+from domain.operation import Kind, Operation
 
 OPERATION = msgspec.json.Decoder(Operation)
 EVENT = msgspec.json.Decoder(Event)
@@ -48,11 +51,29 @@ class Recorded(msgspec.Struct, frozen=True):
 def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     """The record of a body; Refusal 400 for what is not JSON, 422 for what does not fit, with the field named."""
     try:
-        return decoder.decode(body)
+        record = decoder.decode(body)
+        _EACH_KEY_ONCE.decode(body.decode())
     except msgspec.ValidationError as error:
         raise Refusal(422, _invalid(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
+    return record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """One object's keys: of a key that stands twice, two readers could take different values."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refusal(422, Problem("invalid", f"{twice}: stands twice in one object", twice, allowed="each field once"))
+
+
+# 4 us an operation; msgspec takes the last of equal keys and cannot be told to refuse them
+_EACH_KEY_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
+_WORDS: dict[str, type[StrEnum]] = {
+    "kind": Kind, "type": EventType, "verdict": Verdict, "source": OutcomeSource, "scheme": Scheme
+}  # fmt: skip
+"""Fields whose value is one of a list of words."""
 
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -65,11 +86,11 @@ def _invalid(message: str) -> Problem:
     what, path = (found["what"], found["path"] or "") if found else (message, "")
     member = _MEMBER.match(what)
     field = ".".join(part for part in (path, member["name"][:128] if member else "") if part)
-    expected = re.match(r"Expected (.*?)(?:, got (.*))?$", what, re.DOTALL)
-    return Problem(
-        "invalid", f"{field or 'body'}: {what[:300]}", field or "body",
-        expected[2] if expected else None, expected[1] if expected else None,
-    )  # fmt: skip
+    expected = re.match(r"Expected (?P<allowed>.*?)(?:, got (?P<seen>.*))?$", what, re.DOTALL)
+    seen, allowed = (expected["seen"], expected["allowed"]) if expected else (None, None)
+    if word := re.match(r"Invalid enum value '(.*)'$", what, re.DOTALL):
+        seen, allowed = shortened(word[1]), ", ".join(_WORDS[field]) if field in _WORDS else None
+    return Problem("invalid", f"{field or 'body'}: {what[:300]}", field or "body", seen, allowed)
 
 
 def refusal_of(error: Exception) -> Refusal:

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, 
         return Engine(plan), 0
     try:
         engine, notes = Engine.restore(plan, snapshot)
-    except StateError as error:
+    except (StateError, BadZipFile) as error:
         log.warning("%s; rebuilding from the whole ledger", error)
         return Engine(plan), 0
     sequence = int(notes["sequence"])

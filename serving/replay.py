@@ -193,9 +193,11 @@ class Compared:
         return {names: np.array([name == names for name in spoke]) for names in sorted(set(spoke) - {""})}
 
     def stopped_by_reason(self) -> dict[str, Flags]:
-        """A reason (`rules takeover`) -> the operations (n,) that it helped to stop; one may be under several."""
+        """A reason (`rules: takeover`) -> the operations (n,) that it helped to stop; one may be under several."""
         every = sorted({reason for reasons in self.reasons for reason in reasons})
-        return {f"{layer} {code}": np.array([(layer, code) in reasons for reasons in self.reasons]) for layer, code in every}
+        return {
+            f"{layer}: {code}": np.array([(layer, code) in reasons for reasons in self.reasons]) for layer, code in every
+        }
 
 
 def compare(history: History, replayed: Replayed) -> Compared:

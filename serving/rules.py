@@ -35,9 +35,9 @@ class State(StrEnum):
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One rule of a set. expression: CEL, true when the rule fires; text: the reason as an officer reads it."""
 
-    id: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{2,63}$")]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{2,63}(?!\n)$")]
     criterion: FraudCriterion
-    level: Annotated[str, msgspec.Meta(pattern="^(medium|high)$")]
+    level: Annotated[str, msgspec.Meta(pattern=r"^(medium|high)(?!\n)$")]
     state: State
     owner: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]

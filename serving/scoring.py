@@ -8,7 +8,14 @@ import numpy as np
 import onnxruntime as ort
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,  # noqa: A004 an operator that the runtime lacks
+    RuntimeException,
+)
 
 from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
 from domain.errors import BundleError
@@ -20,6 +27,14 @@ SCORE_TOLERANCE = 1e-12
 
 MODEL_FAILURES = (Fail, InvalidArgument, RuntimeException, MemoryError, RuntimeError, ValueError)
 """What a session may raise for a vector; any of them leads to verification."""
+UNREADABLE = (*MODEL_FAILURES, InvalidGraph, InvalidProtobuf, NotImplemented, LookupError)
+"""What a graph or reference rows may raise when they are loaded."""
+
+
+class _Format(msgspec.Struct):
+    """Of a manifest, what is read before everything else: a later format has fields that this release does not know."""
+
+    format: int
 
 
 class Model:
@@ -57,18 +72,22 @@ def champion(models: Path) -> Path:
 def load(folder: Path, plan: Plan) -> Model:
     """Load and check a bundle against what runs; BundleError names the difference."""
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=Manifest)
+        stated = (folder / MANIFEST_FILE).read_bytes()
+        if (seen := msgspec.json.decode(stated, type=_Format).format) != FORMAT:
+            raise BundleError(f"{folder}: format {seen}, this release reads {FORMAT}")
+        manifest = msgspec.json.decode(stated, type=Manifest)
         content, rows = (folder / MODEL_FILE).read_bytes(), (folder / ROWS_FILE).read_bytes()
     except (OSError, msgspec.DecodeError) as error:
         raise BundleError(f"{folder} is not a bundle: {error}") from error
-    if manifest.format != FORMAT:
-        raise BundleError(f"{folder}: format {manifest.format}, this release reads {FORMAT}")
-    for name, stated, seen in ((MODEL_FILE, manifest.model_sha256, content), (ROWS_FILE, manifest.rows_sha256, rows)):
-        if hashlib.sha256(seen).hexdigest() != stated:
+    for name, sha256, seen_bytes in ((MODEL_FILE, manifest.model_sha256, content), (ROWS_FILE, manifest.rows_sha256, rows)):
+        if hashlib.sha256(seen_bytes).hexdigest() != sha256:
             raise BundleError(f"{folder / name} is not the file that its manifest states (sha256 differs)")
     _check_features(folder, manifest, plan)
-    model = Model(manifest, content)
-    _check_reference_rows(folder, model)
+    try:
+        model = Model(manifest, content)
+        _check_reference_rows(folder, model)
+    except UNREADABLE as error:
+        raise BundleError(f"{folder}: the model or its reference rows cannot be read: {error}") from error
     return model
 
 

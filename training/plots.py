@@ -39,7 +39,7 @@ def levels_against_outcomes(levels: Ints, is_fraud: Flags) -> Figure:
     labels = [f"{fraud:,} of {fraud + genuine:,}\nfraud" for fraud, genuine in zip(*counts, strict=True)]
     right.bar_label(top, labels, padding=2)
     right.set(title=f"What the {np.sum(counts):,} stopped operations were", ylabel="stopped operations", xlabel="level")
-    right.legend(frameon=False)
+    right.legend(frameon=False, loc="center right")
     for axes in (left, right):
         axes.margins(y=0.2)
     return figure
@@ -105,6 +105,8 @@ def over_time(times: Ints, levels: Ints, is_fraud: Flags) -> Figure:
     recall.set(title="Recall", ylabel="share of known frauds\nstopped", ylim=(-0.03, 1.03))
     _shares(false, dates, alarms, genuine, GENUINE)
     false.set(title="False alarms", ylabel="share of genuine\nstopped", xlabel="day (UTC)", ylim=(0, None))
+    labelled = dates[:: 1 + len(dates) // 14]
+    false.set_xticks(labelled, [f"{day:%d %b}" for day in labelled.tolist()])
     return figure
 
 
@@ -170,13 +172,14 @@ def _panels(
 def _dots(axes: Axes, names: Words, parts: Ints, wholes: Ints, colour: str) -> None:
     """A dot and its interval for each name, first on top, with the counts beside it."""
     share, low, high = _wilson(parts, wholes)
+    most = min(1.0, float(np.nanmax(high)))
     rows = np.arange(len(names))
     axes.errorbar(share, rows, xerr=(share - low, high - share), fmt="o", color=colour, capsize=3)
-    edge = np.nanmax(high, initial=0.0)
-    for row, (part, whole) in enumerate(zip(parts, wholes, strict=True)):
-        axes.text(edge * 1.04, row, f"{part:,} of {whole:,}", va="center")
+    for row, part, whole in zip(rows, parts, wholes, strict=True):
+        text = f"{part:,} of {whole:,}" if whole else "none known"
+        axes.text(1.02, row, text, va="center", transform=axes.get_yaxis_transform())
     axes.set_yticks(rows, [name.replace("_", " ") for name in names])
-    axes.set(xlim=(-0.02 * edge, edge * 1.32), ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlim=(-0.02 * most, most * 1.02), ylim=(len(names) - 0.5, -0.5))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="x", alpha=0.3)

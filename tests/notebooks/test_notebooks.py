@@ -1,0 +1,108 @@
+"""Notebooks run from top to bottom on a small world, define nothing, and are kept without what they once printed."""
+
+import ast
+import json
+import os
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+
+from training.bundles import set_champion
+from training.simulator import WorldSettings, simulate, write
+from training.train import TrainSettings, train
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+WORLD = WorldSettings(seed=3, customers=400, days=30, fraud_share=0.03)
+FIRST_REPLAYED = WORLD.start + timedelta(days=24)
+ABSOLUTE_PATH = re.compile(r"(?<![\w./])/(home|root|tmp|work|usr|var|opt|mnt|Users)/|[A-Z]:\\\\")
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ``noload`` loader strategy is deprecated",  # MLflow's store, through SQLAlchemy 2.1
+)
+every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+
+
+def read(notebook: Path) -> nbformat.NotebookNode:
+    return nbformat.read(notebook, as_version=4)
+
+
+def code(notebook: Path) -> list[str]:
+    """The code cells, without lines of magic."""
+    cells = [cell.source for cell in read(notebook).cells if cell.cell_type == "code"]
+    return [re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE) for source in cells]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> dict[str, str]:
+    """The environment that names a small history, and a champion trained on all but its last days."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    history, models = folder / "history", folder / "models"
+    write(simulate(WORLD), history)
+    settings = TrainSettings(end=FIRST_REPLAYED, trees=40, parity_rows=2_000)
+    bundle, _, _ = train(history, models, f"sqlite:///{folder}/mlflow.db", settings)
+    set_champion(models, bundle.name)
+    return {"BURANA_HISTORY": str(history), "BURANA_MODELS": str(models), "BURANA_FROM": FIRST_REPLAYED.isoformat()}
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A kernel that runs this very interpreter, whatever kernels the machine knows."""
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "here", "language": "python"}))
+    found = KernelSpecManager(kernel_dirs=[str(folder.parent)], ensure_native_kernel=False)
+    return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=found, transport="ipc", ip=str(tmp_path / "kernel"))
+
+
+def executed(notebook: Path, kernel: AsyncKernelManager, environment: dict[str, str]) -> nbformat.NotebookNode:
+    """The notebook with its outputs; it stops at the first error, which is then among them."""
+    where = {"metadata": {"path": str(notebook.parent)}}
+    client = NotebookClient(read(notebook), km=kernel, timeout=120, allow_errors=True, resources=where)
+    return client.execute(env=os.environ | environment, cleanup_kc=True)
+
+
+def outputs(ran: nbformat.NotebookNode, type_: str) -> list[nbformat.NotebookNode]:
+    return [
+        output for cell in ran.cells if cell.cell_type == "code" for output in cell.outputs if output.output_type == type_
+    ]
+
+
+@every_notebook
+def test_a_notebook_runs_to_its_end_and_shows_plots(notebook, kernel, world):
+    ran = executed(notebook, kernel, world)
+    assert not [f"{error.ename}: {error.evalue}" for error in outputs(ran, "error")]
+    assert [
+        shown for kind in ("display_data", "execute_result") for shown in outputs(ran, kind) if "image/png" in shown.data
+    ]
+
+
+@every_notebook
+def test_a_notebook_without_data_says_what_to_run_first(notebook, kernel, tmp_path):
+    first, *_ = outputs(executed(notebook, kernel, {"BURANA_HISTORY": str(tmp_path / "none")}), "error")
+    assert "make demo" in first.evalue
+
+
+@every_notebook
+def test_a_notebook_defines_nothing(notebook):
+    defining = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    for source in code(notebook):
+        tree = compile(source, notebook.name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        assert not [node.lineno for node in ast.walk(tree) if isinstance(node, defining)], source
+
+
+@every_notebook
+def test_a_notebook_is_kept_without_outputs_and_without_paths_of_a_machine(notebook):
+    assert not [c.id for c in read(notebook).cells if c.cell_type == "code" and (c.outputs or c.execution_count is not None)]
+    assert not ABSOLUTE_PATH.search(notebook.read_text(encoding="utf-8"))
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS

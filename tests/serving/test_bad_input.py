@@ -1,0 +1,387 @@
+"""Whatever a caller sends, what cannot be read is refused with its field named, and leaves nothing behind."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.serving.examples import body, event, operation, outcome
+from tests.serving.running import Answer, rows_in
+
+OPERATIONS, EVENTS, OUTCOMES = "/v1/operations", "/v1/events", "/v1/outcomes"
+TEXT = body(operation()).decode()
+LONG = "5" * 129
+
+
+def raw(old: str, new: str) -> bytes:
+    """The example operation with a piece of its text exchanged."""
+    assert old in TEXT
+    return TEXT.replace(old, new, 1).encode()
+
+
+def minor(text: str) -> bytes:
+    return raw('"minor": 10037', f'"minor": {text}')
+
+
+def problem(answer: Answer, status: int) -> dict[str, Any]:
+    """The problem of a refusal, which is all that its body holds."""
+    assert answer.status == status, answer.body
+    assert set(answer.json) == {"error"}
+    found = answer.json["error"]
+    assert set(found) <= {"code", "message", "field", "seen", "allowed"}
+    assert found["code"]
+    assert found["message"]
+    assert "Traceback" not in found["message"]
+    return found
+
+
+NOT_JSON = {
+    "an empty body": b"",
+    "a truncated body": body(operation())[:-7],
+    "an open string": b'{"operation_id": "op',
+    "something after the end": body(operation()) + b"x",
+    "two records": body(operation()) + body(operation(2)),
+    "NaN": minor("NaN"),
+    "single quotes": TEXT.replace('"', "'").encode(),
+    "a comment": b"/* op */" + body(operation()),
+    "not UTF-8": raw('"rent"', '"r\u00e9nt"').decode().encode("latin-1"),
+    "UTF-16": TEXT.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf" + body(operation()),
+    "a NUL": b"\x00",
+    "a lone surrogate, escaped": raw('"rent"', '"\\ud800"'),
+    "a lone surrogate in UTF-8": raw('"rent"', '"\ud800"'.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass"))
+    if False
+    else body(operation()).replace(b'"rent"', b'"\xed\xa0\x80"'),
+    "a form": b"operation_id=op-1&kind=top_up",
+}
+
+NOT_AN_OBJECT = {
+    "an array": b"[]",
+    "an array of operations": body([operation()]),
+    "null": b"null",
+    "a string": b'"op-1"',
+    "a number": b"1",
+    "deep arrays": b"[" * 30_000,
+}
+
+WRONG: dict[str, tuple[bytes, str]] = {
+    # what is wrong: the body, the field that the refusal names
+    "an unknown field": (body(operation(score=0.0)), "score"),
+    "an unknown field of a part": (body(operation(sender={"account": "1", "iban": "2"})), "sender.iban"),
+    "a feature sent by the caller": (body(operation(features={"customer_sent_count_1h": 0})), "features"),
+    "a field twice": (raw('"kind":', '"operation_id": "op-2", "kind":'), "operation_id"),
+    "a field of a part twice": (raw('"phone":', '"phone": "+996555000009", "phone":'), "phone"),
+    "a part twice": (raw('"kind":', '"amount": {"minor": 1, "currency": "KGS"}, "kind":'), "amount"),
+    "deep objects": (b'{"sender":' * 10_000, "sender.sender"),
+    "deep arrays in a field": (raw('"rent"', "[" * 20_000), "purpose"),
+    "an amount that is a float": (minor("100.0"), "amount.minor"),
+    "an amount with an exponent": (minor("1e2"), "amount.minor"),
+    "an amount that is text": (minor('"100"'), "amount.minor"),
+    "an amount that is true": (minor("true"), "amount.minor"),
+    "an amount that is null": (minor("null"), "amount.minor"),
+    "a negative amount": (minor("-1"), "amount.minor"),
+    "an amount beyond 64 bits": (minor(str(2**63)), "amount.minor"),
+    "an amount of five thousand digits": (minor("9" * 5_000), "amount.minor"),
+    "an amount beyond any float": (minor("1e999"), "amount.minor"),
+    "an amount above the bound": (minor(str(10**12 + 1)), "amount.minor"),
+    "dollars above the bound": (body(operation(amount={"minor": 10**11, "currency": "USD"})), "amount.minor"),
+    "an amount without a currency": (body(operation(amount={"minor": 1})), "amount.currency"),
+    "an amount that is a number": (body(operation(amount=100)), "amount"),
+    "no amount": (body(operation(amount=None)), "amount"),
+    "an unknown currency": (body(operation(amount={"minor": 1, "currency": "XXX"})), "amount.currency"),
+    "a currency in lower case": (body(operation(amount={"minor": 1, "currency": "kgs"})), "amount.currency"),
+    "a currency and a line end": (body(operation(amount={"minor": 1, "currency": "KGS\n"})), "amount.currency"),
+    "a naive time": (body(operation(occurred_at="2025-06-02T10:00:00")), "occurred_at"),
+    "a time that is a number": (body(operation(occurred_at=1_748_836_800)), "occurred_at"),
+    "a day that does not exist": (body(operation(occurred_at="2025-02-30T10:00:00Z")), "occurred_at"),
+    "a time before 2000": (body(operation(occurred_at="1999-12-31T23:59:59.999Z")), "occurred_at"),
+    "a time an hour ahead": (body(operation(occurred_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())), "occurred_at"),
+    "the last time there is": (body(operation(occurred_at="9999-12-31T23:59:59-23:59")), "occurred_at"),
+    "the first time there is": (body(operation(occurred_at="0001-01-01T00:00:00+23:59")), "occurred_at"),
+    "an unknown kind": (body(operation(kind="gift")), "kind"),
+    "no kind": (body(operation(kind=None)), "kind"),
+    "no id": (body(operation(operation_id=None)), "operation_id"),
+    "an empty id": (body(operation(operation_id="")), "operation_id"),
+    "an id with a blank": (body(operation(operation_id="op 1")), "operation_id"),
+    "an id with a NUL": (body(operation(operation_id="op\0")), "operation_id"),
+    "an id that is not ASCII": (body(operation(operation_id="оп-1")), "operation_id"),
+    "an id of 129 characters": (body(operation(operation_id=LONG)), "operation_id"),
+    "an id that is a number": (body(operation(operation_id=1)), "operation_id"),
+    "no sender": (body(operation(sender=None)), "sender"),
+    "no recipient": (body(operation(recipient=None)), "recipient"),
+    "a sender without identifiers": (body(operation(sender={})), "sender"),
+    "a recipient that only has a country": (body(operation(recipient={"country": "KG"})), "recipient"),
+    "a sender that is text": (body(operation(sender="c-1")), "sender"),
+    "an empty identifier": (body(operation(sender={"account": ""})), "sender.account"),
+    "an identifier of blanks": (body(operation(sender={"account": "   "})), "sender.account"),
+    "an identifier of control characters": (body(operation(sender={"account": "\x00\x01\x7f"})), "sender.account"),
+    "an identifier of 129 characters": (body(operation(recipient={"phone": LONG})), "recipient.phone"),
+    "a phone of letters": (body(operation(recipient={"phone": "call me"})), "recipient.phone"),
+    "a card with a wrong check digit": (body(operation(recipient={"card": "4111111111111112"})), "recipient.card"),
+    "a country that is none": (body(operation(recipient={"phone": "0555123456", "country": "XX"})), "recipient.country"),
+    "an address that is none": (body(operation(device={"ip": "300.1.1.1"})), "device.ip"),
+    "a latitude beyond the pole": (body(operation(device={"latitude": 90.5})), "device.latitude"),
+    "vpn as text": (body(operation(device={"vpn": "no"})), "device.vpn"),
+    "scripts mixed in a word": (body(operation(access={"login_method": "pаssword"})), "access.login_method"),
+    "a category of letters": (body(operation(category="food")), "category"),
+    "a purpose of 501 characters": (body(operation(purpose="x" * 501)), "purpose"),
+}  # fmt: skip
+
+WRONG_EVENTS: dict[str, tuple[bytes, str]] = {
+    "an unknown type": (body(event(type="sneezed")), "type"),
+    "no customer": (body(event(customer=None)), "customer"),
+    "a customer without identifiers": (body(event(customer={})), "customer"),
+    "no id": (body(event(event_id=None)), "event_id"),
+    "a naive time": (body(event(occurred_at="2025-06-02T10:00:00")), "occurred_at"),
+    "a time ahead": (body(event(occurred_at="2999-01-01T00:00:00Z")), "occurred_at"),
+    "an unknown field": (body(event(amount=1)), "amount"),
+    "a field twice": (b'{"event_id": "a", ' + body(event())[1:], "event_id"),
+    "an operation in its place": (body(operation()), "operation_id"),
+}
+
+WRONG_OUTCOMES: dict[str, tuple[bytes, str]] = {
+    "an operation that is not recorded": (body(outcome(999)), "operation_id"),
+    "an unknown verdict": (body(outcome(verdict="maybe")), "verdict"),
+    "an unknown source": (body(outcome(source="rumour")), "source"),
+    "an unknown scheme": (body(outcome(scheme="magic")), "scheme"),
+    "a time ahead": (body(outcome(known_at="2999-01-01T00:00:00Z")), "known_at"),
+    "no id": (body(outcome(outcome_id=None)), "outcome_id"),
+    "a field twice": (b'{"outcome_id": "a", ' + body(outcome())[1:], "outcome_id"),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _behaviour(shared_burana):
+    """Some history, so that a trace would be seen."""
+    for number in range(1, 30):
+        assert shared_burana.post(OPERATIONS, body(operation(number, operation_id=f"before-{number}"))).status == 200
+
+
+def refused(burana, route: str, content: bytes, status: int) -> dict[str, Any]:
+    """The problem that a body is answered with, which left nothing behind."""
+    before = burana.trace()
+    found = problem(burana.post(route, content), status)
+    assert burana.trace() == before
+    assert burana.burana.assessor.waiting == 0
+    return found
+
+
+@pytest.mark.parametrize("route", [OPERATIONS, EVENTS, OUTCOMES])
+@pytest.mark.parametrize("content", NOT_JSON.values(), ids=NOT_JSON.keys())
+def test_what_is_not_json_in_utf_8_is_400(shared_burana, route, content):
+    assert refused(shared_burana, route, content, 400)["code"] == "malformed"
+
+
+@pytest.mark.parametrize("route", [OPERATIONS, EVENTS, OUTCOMES])
+@pytest.mark.parametrize("content", NOT_AN_OBJECT.values(), ids=NOT_AN_OBJECT.keys())
+def test_what_is_not_an_object_is_422(shared_burana, route, content):
+    assert refused(shared_burana, route, content, 422)["field"] == "body"
+
+
+@pytest.mark.parametrize(("content", "field"), WRONG.values(), ids=WRONG.keys())
+def test_an_operation_that_does_not_fit_is_refused_with_its_field(shared_burana, content, field):
+    assert refused(shared_burana, OPERATIONS, content, 422)["field"] == field
+
+
+@pytest.mark.parametrize(("content", "field"), WRONG_EVENTS.values(), ids=WRONG_EVENTS.keys())
+def test_an_event_that_does_not_fit_is_refused_with_its_field(shared_burana, content, field):
+    assert refused(shared_burana, EVENTS, content, 422)["field"] == field
+
+
+@pytest.mark.parametrize(("content", "field"), WRONG_OUTCOMES.values(), ids=WRONG_OUTCOMES.keys())
+def test_an_outcome_that_does_not_fit_is_refused_with_its_field(shared_burana, content, field):
+    assert refused(shared_burana, OUTCOMES, content, 422)["field"] == field
+
+
+@pytest.mark.parametrize("record", ["operation_id", "category"])
+def test_a_line_end_is_no_part_of_an_id_or_a_category(shared_burana, record):
+    field, value = {"operation_id": ("operation_id", "op-1\n"), "category": ("category", "4829\n")}[record]
+    assert refused(shared_burana, OPERATIONS, body(operation(**{field: value})), 422)["field"] == field
+
+
+def test_a_refusal_says_what_was_seen_and_what_is_allowed(shared_burana):
+    kind = refused(shared_burana, OPERATIONS, body(operation(kind="gift")), 422)
+    assert kind["seen"] == "'gift'"
+    assert "virtual_asset_transfer" in kind["allowed"]
+    currency = refused(shared_burana, OPERATIONS, body(operation(amount={"minor": 1, "currency": "XXX"})), 422)
+    assert currency["seen"] == "'XXX'"
+    assert "KGS" in currency["allowed"]
+    card = refused(shared_burana, OPERATIONS, body(operation(recipient={"card": "4111111111111112"})), 422)
+    assert "4111" not in json.dumps(card), "a card number does not come back"
+
+
+def test_a_refusal_is_short_whatever_was_sent(shared_burana):
+    found = refused(shared_burana, OPERATIONS, body(operation(**{"x" * 50_000: 1})), 422)
+    assert len(json.dumps(found)) < 1_000
+
+
+def test_an_id_of_a_refused_operation_is_free(shared_burana):
+    refused(shared_burana, OPERATIONS, body(operation(operation_id="free", kind="gift")), 422)
+    assert shared_burana.post(OPERATIONS, body(operation(operation_id="free"))).status == 200
+
+
+def test_null_is_the_same_as_absent(shared_burana):
+    first = shared_burana.post(OPERATIONS, body(operation(operation_id="nulls", category=None, funding=None)))
+    content = body({**operation(operation_id="nulls"), "category": None, "funding": None})
+    assert shared_burana.post(OPERATIONS, content) == first
+
+
+# ---- anything at all ---------------------------------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20)
+    | st.sampled_from(["2025-06-02T10:00:00Z", "+996555123456", "KGS", "top_up", "fraud", "a\0b", "x" * 200]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def paths(record: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The way to every value in nested objects."""
+    below = [path for name, value in record.items() for path in paths(value, (*at, name))] if isinstance(record, dict) else []
+    return [*([at] if at else []), *below]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A record with something else in it, or its bytes disturbed."""
+    route, example = draw(st.sampled_from(((OPERATIONS, operation()), (EVENTS, event()), (OUTCOMES, outcome()))))
+    record = copy.deepcopy(example)
+    for _ in range(draw(st.integers(0, 2))):
+        *way, last = draw(st.sampled_from(paths(record) or [("x",)]))
+        part: Any = record
+        for name in way:
+            part = part[name]
+        match draw(st.integers(0, 3)):
+            case 0:
+                del part[last]
+            case 1:
+                part[draw(st.text(max_size=8))] = draw(VALUES)
+            case _:
+                part[last] = draw(VALUES)
+    content = json.dumps(record, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    for _ in range(draw(st.sampled_from((0, 0, 1, 3)))):
+        at = draw(st.integers(0, len(content)))
+        piece = draw(st.binary(max_size=3) | st.sampled_from([b'"', b"{", b"}", b"\\", b",", b"null", b"1e9"]))
+        content = content[:at] + piece + content[at + draw(st.integers(0, 4)) :]
+    return route, content
+
+
+@settings(max_examples=3_000)
+@given(sent=mutated())
+def test_any_body_is_either_recorded_or_refused_without_a_trace(shared_burana, sent):
+    before = shared_burana.trace()
+    answer = shared_burana.post(*sent)
+    if answer.status != 200:
+        assert 400 <= answer.status < 500, answer.body
+        problem(answer, answer.status)
+        assert shared_burana.trace() == before
+
+
+# ---- over HTTP ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nothing_recorded(server):
+    """Whatever the test sends leaves no row and no entity behind."""
+
+    def seen() -> tuple[int, str]:
+        text = server.ask("GET", "/metrics").body.decode()
+        entities = next(line for line in text.splitlines() if line.startswith("burana_entities "))
+        return rows_in(server.home / "burana.db"), entities
+
+    before = seen()
+    yield
+    assert seen() == before
+
+
+def head(server, *lines: str) -> bytes:
+    """The head of a POST to the scoring route with a live key."""
+    first = (f"POST {OPERATIONS} HTTP/1.1", "Host: burana", f"Authorization: Bearer {server.key}", "Content-Type: application/json")
+    return "\r\n".join((*first, *lines, "", "")).encode()
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+def test_a_refusal_over_http_is_json_with_its_length(server):
+    answer = server.ask("POST", OPERATIONS, body(operation(kind="gift")))
+    assert problem(answer, 422)["field"] == "kind"
+    assert answer.headers["content-type"] == "application/json"
+    assert int(answer.headers["content-length"]) == len(answer.body)
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+@pytest.mark.parametrize("route", [OPERATIONS, EVENTS, OUTCOMES])
+def test_an_empty_body_is_refused(server, route):
+    assert problem(server.ask("POST", route, b""), 400)["code"] == "malformed"
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+@pytest.mark.parametrize("size", [65_537, 10**6, 10**12])
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(server, size):
+    answer = server.raw(head(server, f"Content-Length: {size}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"too_large"' in answer
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+def test_a_body_that_grows_too_large_in_chunks_is_refused(server):
+    chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
+    answer = server.raw(head(server, "Transfer-Encoding: chunked") + chunk * 20)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"too_large"' in answer
+
+
+def test_a_body_of_exactly_the_limit_is_read(server):
+    content = body(operation(operation_id="just"))
+    content += b" " * (65_536 - len(content))
+    assert server.ask("POST", OPERATIONS, content).status == 200
+
+
+def test_a_body_in_chunks_is_read(server):
+    content = body(operation(operation_id="chunks"))
+    chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (content[:50], content[50:]))
+    assert server.raw(head(server, "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+def test_a_caller_that_goes_away_in_the_middle_of_a_body_leaves_nothing(server):
+    assert server.raw(head(server, "Content-Length: 500") + body(operation())[:100]) == b""
+    assert server.ask("GET", "/readyz").status == 200
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("route", [OPERATIONS, EVENTS, OUTCOMES])
+def test_another_method_is_405(server, method, route):
+    expected = 404 if (method, route) in _LOOKS_LIKE_A_LOOK_UP else 405
+    problem(server.ask(method, route, body(operation()) if method != "GET" else None), expected)
+
+
+_LOOKS_LIKE_A_LOOK_UP: set[tuple[str, str]] = {("GET", EVENTS), ("GET", OUTCOMES), ("GET", OPERATIONS)} | {
+    (method, route) for method in ("PUT", "PATCH", "DELETE", "OPTIONS") for route in (OPERATIONS, EVENTS, OUTCOMES)
+}
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+@pytest.mark.parametrize("path", ["/", "/v1", "/v2/operations", "/v1/operation", "/V1/OPERATIONS", "//v1/operations", "/%00", "/é"])
+def test_another_path_is_404(server, path):
+    problem(server.ask("POST", path.replace("é", "%C3%A9"), body(operation())), 404)
+
+
+@pytest.mark.usefixtures("nothing_recorded")
+@pytest.mark.parametrize(
+    "content",
+    [b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", b"POST /v1/operations HTTP/1.1\r\n"
+     b"Host: x\r\nContent-Length: -1\r\n\r\n", b"A" * 100_000],
+    ids=["no HTTP", "another HTTP", "a path of other bytes", "a negative length", "a line without end"],
+)  # fmt: skip
+def test_what_is_not_http_is_closed_and_the_next_caller_is_served(server, content):
+    answer = server.raw(content)
+    assert answer[9:10] in (b"4", b"")
+    assert b"Traceback" not in answer
+    assert server.ask("GET", "/livez").status == 200

@@ -1,0 +1,89 @@
+"""Labels as they were known, and vectors as of then."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from domain.errors import HistoryError
+from domain.events import Event, Outcome, OutcomeSource, Verdict
+from domain.money import Money
+from domain.operation import Kind, Operation, Party
+from features.definitions import DEFINITIONS
+from features.history import History, empty, table_of
+from features.plan import Plan
+from training.dataset import UNKNOWN, labelled, labels_as_of
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DELAY = timedelta(days=7)
+PLAN = Plan(DEFINITIONS, 1 << 12)
+
+
+def operation(day: float, number: int) -> Operation:
+    at = START + timedelta(days=day)
+    return Operation(f"o{number}", at, Kind.E_WALLET, Money(100, "KGS"), Party(customer_id="c1"), Party(account=f"a{number}"))
+
+
+def outcome(number: int, day: float, verdict: Verdict, name: str = "") -> Outcome:
+    known_at = START + timedelta(days=day)
+    return Outcome(f"x{number}{name}", f"o{number}", verdict, known_at, OutcomeSource.VERIFICATION)
+
+
+def history(operations: list[Operation], outcomes: list[Outcome]) -> History:
+    first = len(operations)
+    return History(
+        table_of(operations, Operation, list(range(first))),
+        empty(Event),
+        table_of(outcomes, Outcome, list(range(first, first + len(outcomes)))),
+    )
+
+
+def labels(operations: list[Operation], outcomes: list[Outcome], day: float) -> list[int]:
+    h = history(operations, outcomes)
+    return labels_as_of(h.operations, h.outcomes, START + timedelta(days=day), DELAY).tolist()
+
+
+def test_an_outcome_counts_from_the_moment_it_became_known() -> None:
+    operations, outcomes = [operation(0, 0)], [outcome(0, 20, Verdict.FRAUD)]
+    assert labels(operations, outcomes, 19) == [0]
+    assert labels(operations, outcomes, 20) == [0]  # half-open: known at the moment of training is not yet known
+    assert labels(operations, outcomes, 21) == [1]
+
+
+def test_silence_is_genuine_only_after_the_delay() -> None:
+    assert labels([operation(0, 0), operation(5, 1)], [], 8) == [0, UNKNOWN]
+
+
+def test_the_last_known_outcome_decides() -> None:
+    mistaken = [outcome(0, 2, Verdict.FRAUD), outcome(0, 4, Verdict.LEGITIMATE, "b")]
+    assert labels([operation(0, 0)], mistaken, 3) == [1]
+    assert labels([operation(0, 0)], mistaken, 5) == [0]
+
+
+def test_a_young_operation_with_an_outcome_is_labelled() -> None:
+    assert labels([operation(0, 0)], [outcome(0, 1, Verdict.FRAUD)], 2) == [1]
+
+
+def test_changing_what_is_not_yet_known_changes_neither_vectors_nor_labels() -> None:
+    operations = [operation(day, day) for day in range(20)]
+    known = [outcome(0, 3, Verdict.FRAUD), outcome(1, 4, Verdict.LEGITIMATE)]
+    end = START + timedelta(days=15)
+    truth = labelled(history(operations, [*known, outcome(2, 16, Verdict.FRAUD)]), PLAN, None, end, None, DELAY)
+    flipped = labelled(history(operations, [*known, outcome(2, 16, Verdict.LEGITIMATE)]), PLAN, None, end, None, DELAY)
+    assert np.array_equal(truth.labels, flipped.labels)
+    assert truth.matrix.tobytes() == flipped.matrix.tobytes()
+
+
+def test_the_span_is_half_open_and_rows_stay_beside_their_labels() -> None:
+    operations = [operation(day, day) for day in range(20)]
+    start, end = START + timedelta(days=2), START + timedelta(days=6)
+    outcomes = [outcome(3, 8, Verdict.FRAUD)]
+    dataset = labelled(history(operations, outcomes), PLAN, start, end, START + timedelta(days=30), DELAY)
+    assert dataset.labels.tolist() == [0, 1, 0, 0]
+    counts = dataset.matrix[:, PLAN.names.index("customer_sent_count_30d")]
+    assert counts.tolist() == [2, 3, 4, 5]
+
+
+def test_a_span_without_fraud_is_refused_with_what_to_do() -> None:
+    with pytest.raises(HistoryError, match="widen --from and --to"):
+        labelled(history([operation(0, 0), operation(9, 1)], []), PLAN, None, None, None, DELAY)

@@ -1,0 +1,103 @@
+"""A training run end to end on a small simulated world."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from domain.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
+from domain.errors import BundleError, HistoryError, SettingsError
+from features import history as histories
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.plan import Plan
+from serving import scoring
+from training import bundles, tracking
+from training.simulator import WorldSettings, simulate, write
+from training.train import TrainSettings, train
+
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning")
+END = datetime(2026, 2, 5, tzinfo=UTC)
+SETTINGS = TrainSettings(end=END, trees=30, parity_rows=2_000)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "history"
+    write(simulate(WorldSettings(seed=5, customers=400, days=40)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Path]:
+    home = tmp_path_factory.mktemp("trained")
+    bundle, manifest, _ = train(history, home / "models", f"sqlite:///{home}/mlflow.db", SETTINGS)
+    return bundle, manifest, home
+
+
+def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
+    bundle, manifest, home = trained
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    bundles.set_champion(home / "models", manifest.version)
+    assert scoring.champion(home / "models") == bundle
+    model = scoring.load(bundle, plan)
+    assert model.version == manifest.version
+    assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
+
+
+def test_the_same_history_seed_and_versions_give_the_same_model_bytes(history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path) -> None:
+    again, _, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
+    assert (again / MODEL_FILE).read_bytes() == (trained[0] / MODEL_FILE).read_bytes()
+
+
+def test_the_manifest_says_what_was_done(history: Path, trained: tuple[Path, Manifest, Path]) -> None:
+    bundle, manifest, _ = trained
+    assert msgspec.json.decode((bundle / MANIFEST_FILE).read_bytes(), type=Manifest) == manifest
+    assert manifest.history_sha256 == histories.sha256(history)
+    assert manifest.parity["random"] == manifest.parity["on_thresholds"] == manifest.parity["not_finite"] == 0
+    assert manifest.thresholds_argument in (bundle / CARD_FILE).read_text(encoding="utf-8")
+
+
+def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(trained: tuple[Path, Manifest, Path]) -> None:
+    import mlflow  # noqa: PLC0415 seconds of import
+
+    _, manifest, home = trained
+    uri = f"sqlite:///{home}/mlflow.db"
+    tracking.set_champion(uri, manifest.version)
+    client = mlflow.MlflowClient(uri)
+    run = client.get_run(manifest.run)
+    assert run.data.params["declarations"] == manifest.declarations
+    assert run.data.metrics["later_auc"] == pytest.approx(manifest.metrics["later_auc"])
+    assert {file.path for file in client.list_artifacts(manifest.run, "bundle")} >= {f"bundle/{MODEL_FILE}", f"bundle/{MANIFEST_FILE}"}
+    champion = client.get_model_version_by_alias(tracking.REGISTERED_MODEL, "champion")
+    assert champion.tags["bundle"] == manifest.version
+
+
+def test_nothing_that_became_known_later_changes_the_model(history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path) -> None:
+    whole = histories.read(history)
+    past = histories.History(
+        histories.between(whole.operations, "occurred_at", None, END),
+        histories.between(whole.events, "occurred_at", None, END),
+        histories.between(whole.outcomes, "known_at", None, END),
+    )
+    histories.write(past, tmp_path / "past")
+    bundle, _, _ = train(tmp_path / "past", tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
+    assert (bundle / MODEL_FILE).read_bytes() == (trained[0] / MODEL_FILE).read_bytes()
+
+
+def test_a_span_too_short_for_three_parts_is_refused(history: Path, tmp_path: Path) -> None:
+    short = TrainSettings(start=datetime(2026, 2, 4, tzinfo=UTC), end=END, as_of=datetime(2026, 3, 1, tzinfo=UTC))
+    with pytest.raises(HistoryError, match=r"fraud"):
+        train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", short)
+    assert not list((tmp_path / "models").glob("*")) if (tmp_path / "models").exists() else True
+
+
+def test_a_tracking_store_of_another_form_is_refused(history: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="sqlite:///FILE"):
+        train(history, tmp_path / "models", "mlruns", SETTINGS)
+
+
+def test_an_untrained_installation_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="train a model first"):
+        scoring.champion(tmp_path)
