@@ -173,6 +173,7 @@ def _passes_luhn(digits: str) -> bool:
 _PLAIN_NAME = re.compile(r"[!#-&(-@\[-_a-~]+(?: [!#-&(-@\[-_a-~]+)*")
 """Lower-case ASCII words without quotes: their own normal form."""
 _QUOTES = frozenset("\"'`\u02b9\u02ba\u02bb\u02bc\u02bd\u2032\u2035\u201a\u201e")
+_HAIR_SPACE = re.compile("[\u2006\u2008-\u200a\u202f]")
 _LATIN = frozenset("abcdefghijklmnopqrstuvwxyzæøðþđħłŋœə")
 _CYRILLIC = frozenset("абвгдеёжзийклмнопрстуфхцчшщъыьэюяңөүәғқұһіҳҷӣӯґєїўђјљњћџѓќѕҗ")
 """Letters of living languages, accents apart; rarer ones, such as phonetic signs, look like these."""
@@ -183,6 +184,8 @@ _LATIN_DOUBLES = str.maketrans("авекмнорстухүһіјѕә", "abekmhop
 def _name(text: str) -> str:
     if _PLAIN_NAME.fullmatch(text):
         return text
+    if _HAIR_SPACE.search(text):
+        raise _NoNormalForm("a name with blanks of full width: a hair's breadth may or may not part two words")
     # NFKC again after casefold: folding can leave a form that normalises further, and a normal form must stay
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(map(_plain, folded.replace("i\u0307", "i")))
@@ -195,7 +198,7 @@ def _name(text: str) -> str:
 def _plain(c: str) -> str:
     """One character of a name: blanks, dashes and digits in their plain form; quotes and what is invisible gone."""
     category = unicodedata.category(c)
-    if c.isspace():
+    if category[0] == "Z" or c in "\t\n\v\f\r":
         return " "
     if category[0] == "C" or category in ("Pi", "Pf") or c in _QUOTES:
         return ""

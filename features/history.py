@@ -170,7 +170,7 @@ def empty(struct: type[Struct]) -> pa.Table:
 
 
 def read(folder: Path) -> History:
-    """The history of a folder; HistoryError says which file is missing or differs."""
+    """The history of a folder; HistoryError says which file is missing, damaged or differs."""
     tables = {}
     for name in _STRUCTS:
         path = folder / f"{name}.parquet"
@@ -178,7 +178,10 @@ def read(folder: Path) -> History:
             raise HistoryError(
                 f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}"
             )
-        tables[name] = pq.read_table(path)
+        try:
+            tables[name] = pq.read_table(path)
+        except pa.ArrowInvalid as error:
+            raise HistoryError(f"{path} is not a readable Parquet file: {error}") from None
     return History(**tables)
 
 

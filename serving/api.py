@@ -38,7 +38,7 @@ REFUSALS = {
 
 def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], keys: Callable[[], Keys], plan: Plan) -> FastAPI:
     """The FastAPI application; the callables give what is plugged in when the process starts."""
-    app = FastAPI(title="Burana", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Burana", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
     def allow(request: Request, scope: Scope) -> None:
         authenticated(keys(), request.headers.get("authorization"), scope)

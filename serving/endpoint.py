@@ -45,7 +45,7 @@ class Endpoint:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if scope["type"] != "http" or scope["path"] not in self._routes or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] not in self._routes:
             await self._rest(scope, receive, send)
             return
         route = scope["path"]
@@ -53,6 +53,7 @@ class Endpoint:
         began = time.perf_counter()
         try:
             headers = dict(scope["headers"])
+            _is_post(scope["method"], route)
             authenticated(self._keys, headers.get(b"authorization", b"").decode("latin-1"), needed)
             body = await self._body(headers, receive)
             began = time.perf_counter()
@@ -100,11 +101,18 @@ class Endpoint:
         return Refusal(413, Problem("too_large", f"the body is larger than {self._max_body} bytes", allowed=str(self._max_body)))
 
 
+def _is_post(method: str, route: str) -> None:
+    if method != "POST":
+        raise Refusal(405, Problem("refused", f"{route} takes POST", allowed="POST"))
+
+
 def refusal_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
     """The headers that go with a refusal."""
     extra = []
     if refusal.status == 401:
         extra.append((b"www-authenticate", CHALLENGE.encode()))
+    if refusal.status == 405:
+        extra.append((b"allow", b"POST"))
     if refusal.status == 413:
         extra.append((b"connection", b"close"))
     if refusal.retry_after_s is not None:

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -27,6 +27,9 @@ def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
 
 def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, int]:
     if not snapshot.exists():
+        return Engine(plan), 0
+    if not is_zipfile(snapshot):
+        log.warning("%s is cut off or no snapshot; rebuilding from the whole ledger", snapshot)
         return Engine(plan), 0
     try:
         engine, notes = Engine.restore(plan, snapshot)

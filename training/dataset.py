@@ -45,16 +45,19 @@ def labels_as_of(operations: pa.Table, outcomes: pa.Table, as_of: datetime, dela
     """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN.
 
     The last outcome known by `as_of` decides. An operation of which nothing is known counts as legitimate once it is older
-    than the delay in which fraud is normally reported; younger ones are unknown and must not be trained on.
+    than the delay in which fraud is normally reported. A younger one is unknown even when its outcome is known: what is known
+    early is mostly fraud, and training on it alone would teach that recent operations are (measured on a simulated history:
+    17.6% fraud among the young with an outcome, 0.4% among the settled).
     """
     known = between(outcomes, "known_at", None, as_of)
     times = operations["occurred_at"].cast(pa.int64()).to_numpy()
     settled = times < instants.to_ms(as_of - delay)
-    labels = np.where(settled, 0, UNKNOWN).astype(np.int8)
+    labels = np.zeros(len(times), np.int8)
     place = pa.compute.index_in(known["operation_id"], operations["operation_id"])
     found = place.is_valid().to_numpy()
     is_fraud = pa.compute.equal(known["verdict"], Verdict.FRAUD.value).to_numpy()
     labels[place.drop_null().to_numpy().astype(np.int64)] = is_fraud[found]  # arrival order: the last one stays
+    labels[~settled] = UNKNOWN
     return labels
 
 

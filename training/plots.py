@@ -39,9 +39,9 @@ def levels_against_outcomes(levels: Ints, is_fraud: Flags) -> Figure:
     labels = [f"{fraud:,} of {fraud + genuine:,}\nfraud" for fraud, genuine in zip(*counts, strict=True)]
     right.bar_label(top, labels, padding=2)
     right.set(title=f"What the {np.sum(counts):,} stopped operations were", ylabel="stopped operations", xlabel="level")
-    right.legend(frameon=False, loc="center right")
-    for axes in (left, right):
-        axes.margins(y=0.2)
+    right.legend(frameon=False, loc="upper right")
+    left.margins(y=0.2)
+    right.margins(y=0.45)
     return figure
 
 
@@ -50,7 +50,7 @@ def by_kind(kinds: Words, levels: Ints, is_fraud: Flags) -> Figure:
     names, stopped = _by_count(kinds, is_fraud), levels > RiskLevel.LOW
     figure, (left, right) = _panels(1, 2, height=1.4 + 0.38 * len(names), sharey=True)
     found, frauds = _counts(kinds, names, is_fraud & stopped), _counts(kinds, names, is_fraud)
-    _dots(left, names, found, frauds, FRAUD)
+    _dots(left, names, found, frauds, FRAUD, most=1.0)
     left.set(title="Recall by kind of operation", xlabel="share of the known frauds that was stopped")
     alarms, genuine = _counts(kinds, names, ~is_fraud & stopped), _counts(kinds, names, ~is_fraud)
     _dots(right, names, alarms, genuine, GENUINE)
@@ -64,7 +64,7 @@ def by_scheme(schemes: Words, levels: Ints, is_fraud: Flags) -> Figure:
     stopped, every = levels[is_fraud] > RiskLevel.LOW, np.ones(len(named), np.bool_)
     names = _by_count(named, every)
     figure, (axes,) = _panels(1, 1, height=1.4 + 0.38 * len(names))
-    _dots(axes, names, _counts(named, names, stopped), _counts(named, names, every), FRAUD)
+    _dots(axes, names, _counts(named, names, stopped), _counts(named, names, every), FRAUD, most=1.0)
     axes.set(title="Recall by scheme", xlabel="share of the known frauds that was stopped")
     return figure
 
@@ -169,13 +169,13 @@ def _panels(
     return figure, panels
 
 
-def _dots(axes: Axes, names: Words, parts: Ints, wholes: Ints, colour: str) -> None:
-    """A dot and its interval for each name, first on top, with the counts beside it."""
+def _dots(axes: Axes, names: Words, parts: Ints, wholes: Ints, colour: str, most: float | None = None) -> None:
+    """A dot and its interval for each name, first on top, with the counts beside it. most: where the axis ends."""
     share, low, high = _wilson(parts, wholes)
-    most = min(1.0, float(np.nanmax(high)))
+    most = most or float(np.nanmax(high))
     rows = np.arange(len(names))
     axes.errorbar(share, rows, xerr=(share - low, high - share), fmt="o", color=colour, capsize=3)
-    for row, part, whole in zip(rows, parts, wholes, strict=True):
+    for row, part, whole in zip(rows.tolist(), parts, wholes, strict=True):
         text = f"{part:,} of {whole:,}" if whole else "none known"
         axes.text(1.02, row, text, va="center", transform=axes.get_yaxis_transform())
     axes.set_yticks(rows, [name.replace("_", " ") for name in names])

@@ -37,7 +37,7 @@ def choose(scores: NDArray[np.float64], labels: NDArray[np.int8], capacity: Capa
     score seen and 1, and the argument says so. medium: the score that sends `alerts_per_1000` more to people.
     """
     order = np.argsort(-scores, kind="stable")
-    ranked, frauds = scores[order], np.cumsum(labels[order])
+    ranked, frauds = scores[order], np.cumsum(labels[order], dtype=np.int64)
     rejected, high, argument = _high(ranked, frauds, capacity)
     alerts = min(len(ranked), rejected + max(1, round(len(ranked) * capacity.alerts_per_1000 / 1000)))
     medium = float(np.clip(ranked[alerts - 1], LOWEST, np.nextafter(high, 0)))

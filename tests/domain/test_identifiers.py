@@ -176,7 +176,7 @@ def test_r96_every_disguise_of_a_phone_by_prefix_digits_blanks_and_dashes_is_cau
 
 
 @settings(max_examples=150)
-@given(pair=disguised_phones(*SNEAKY, "+", "➕", "/", ",", "x", "O", "\u20e3", "①", "\U0001f51f"))
+@given(pair=disguised_phones(*SNEAKY, "+", "➕", "/", ",", "x", "O", "\u20e3", "\U0001f51f"))
 def test_r96_every_other_disguise_of_a_phone_is_caught_or_refused(pair: tuple[str, str]) -> None:
     canonical, disguised = pair
     assert normal(IdentifierKind.PHONE, disguised) in (canonical, REFUSED)
@@ -273,7 +273,7 @@ def test_what_is_no_card_number_is_refused(number: str) -> None:
     [
         ("  Мега   Касса ", "мега kacca"), ("МЕГА\u00a0КАССА", "мега kacca"), ("ОсОО «Ромашка»", "ocoo ромашка"),
         ('Осоо "Ромашка"', "ocoo ромашка"), ("СОСА", "coca"), ("ＣＯＣＡ", "coca"), ("𝓒𝓸𝓬𝓪", "coca"), ("co\u200bca", "coca"),
-        ("Coca\u2013Cola", "coca-cola"), ("L’Oréal", "loréal"), ("İş Bankası", "iş bankasi"), ("Straße", "strasse"),
+        ("Coca\u2013Cola", "coca-cola"), ("L’Oréal", "loréal"), ("İş Bankası", "iş bankasi"), ("Straße", "strasse"), ("co\x1fca", "coca"),
         ("Мёд", "мёд"), ("Ме\u0308д", "мёд"), ("Мед", "мед"), ("түлөө", "түлөө"), ("微信支付", "微信支付"),
         ("Сервис 24", "сервис 24"), ("сервис ٢٤", "сервис 24"), ("burana android", "burana android"),
     ],
@@ -286,7 +286,7 @@ def test_r43_a_service_name_has_one_normal_form(written: str, form: str) -> None
     "written",
     [
         "сосa cola", "МEГА", "kаssa", "ᴄoca", "ɡoogle", "gοοgle", "κοκα", "аррӏе", "coca\u2800", "co\u034fca", "visa\ufe0f", "coca\u3164",
-        "vi\u0307\u0323sa", "c\u0336oca", "Ꮯoca", "ꓚꓳꓚꓮ", "« »", "\u200b", "\u2028", "★coca", "٭", "x\u0301" * 64, "а\u0488",
+        "vi\u0307\u0323sa", "c\u0336oca", "Ꮯoca", "ꓚꓳꓚꓮ", "co\u200aca", "co\u202fca", "« »", "\u200b", "\u2028", "★coca", "٭", "x\u0301" * 64, "а\u0488",
     ],
 )  # fmt: skip
 def test_r43_a_name_of_mixed_scripts_or_of_signs_that_cannot_be_told_apart_is_refused(written: str) -> None:

@@ -1,6 +1,7 @@
 """Notebooks run from top to bottom on a small world, define nothing, and are kept without what they once printed."""
 
 import ast
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from training.bundles import set_champion
 from training.simulator import WorldSettings, simulate, write
@@ -59,14 +61,16 @@ def kernel(tmp_path):
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "here", "language": "python"}))
     found = KernelSpecManager(kernel_dirs=[str(folder.parent)], ensure_native_kernel=False)
-    return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=found, transport="ipc", ip=str(tmp_path / "kernel"))
+    return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=found)
 
 
 def executed(notebook: Path, kernel: AsyncKernelManager, environment: dict[str, str]) -> nbformat.NotebookNode:
-    """The notebook with its outputs; it stops at the first error, which is then among them."""
-    where = {"metadata": {"path": str(notebook.parent)}}
-    client = NotebookClient(read(notebook), km=kernel, timeout=120, allow_errors=True, resources=where)
-    return client.execute(env=os.environ | environment, cleanup_kc=True)
+    """The notebook with its outputs, to its end or to the first error."""
+    ran = read(notebook)
+    client = NotebookClient(ran, km=kernel, timeout=120, resources={"metadata": {"path": str(notebook.parent)}})
+    with contextlib.suppress(CellExecutionError):
+        client.execute(env=os.environ | environment, cleanup_kc=True)
+    return ran
 
 
 def outputs(ran: nbformat.NotebookNode, type_: str) -> list[nbformat.NotebookNode]:

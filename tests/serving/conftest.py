@@ -23,7 +23,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "models" / "CHAMPION").exists():
             command = [sys.executable, "-m", "tests.serving.make_bundle", str(shared)]
-            subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+            made = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
+            assert made.returncode == 0, made.stderr
     return shared / "models"
 
 

@@ -1,0 +1,368 @@
+"""A part that fails is stated in the answer and leads to verification; only the ledger makes Burana refuse; nothing is low."""
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from casework import database, registry, rule_sets
+from casework.ledger import Ledger
+from casework.registry import List
+from domain.bundle import Manifest
+from domain.identifiers import IdentifierKind
+from domain.levels import RiskLevel
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.plan import Plan
+from serving import recovery, scoring, verification
+from serving.scoring import Model
+from serving.settings import Settings
+from tests.serving.examples import body, event, operation, outcome
+from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_in
+
+OPERATIONS = "/v1/operations"
+PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+BROKEN_RULES = """
+[[rules]]
+id = "divides_by_zero"
+criterion = "R74"
+level = "medium"
+state = "live"
+owner = "tests"
+reason = "fails at run time"
+expression = "100 / (amount_tyiyn - amount_tyiyn) > 1"
+text = "never"
+"""
+SOUND_RULE = """
+[[rules]]
+id = "pays_much"
+criterion = "R61"
+level = "high"
+state = "live"
+owner = "tests"
+reason = "the sound one beside the broken one"
+expression = "amount_tyiyn >= 5000000"
+text = "50,000 som or more"
+"""
+
+
+@contextmanager
+def changing(settings: Settings) -> Iterator[sqlite3.Connection]:
+    """The database as another process changes it."""
+    with closing(database.connect(settings.database)) as connection:
+        yield connection
+
+
+def use_rules(burana: InProcess, content: str) -> None:
+    with changing(burana.settings) as connection:
+        version = rule_sets.load(connection, content, "the tests", "to see them fail")
+    burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
+
+
+def prohibit(burana: InProcess, phone: str) -> None:
+    with changing(burana.settings) as connection:
+        identifiers = burana.settings.identifiers()
+        registry.add(connection, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "own case", "the tests", "fraud")
+    burana.wait_until(lambda: len(burana.burana.assessor.layers.registry) > 0)
+
+
+def equals_a_replay(burana: InProcess) -> bool:
+    """Whether the features are those that the whole ledger gives, and every stored vector the one that batch gives."""
+    with closing(Ledger(burana.settings.database)) as ledger:
+        replayed = recovery.rebuild(PLAN, ledger, burana.settings.home / "no snapshot")
+    engine = burana.burana.assessor.engine
+    rows = probes(burana.settings.identifiers())
+    same = all(engine.read(row).tobytes() == replayed.read(row).tobytes() for row in rows)
+    figures = verification.verify(burana.settings.home, PLAN)
+    return same and engine.applied == replayed.applied == figures["entries"] and figures["vectors_differ"] == 0
+
+
+# ---- the model -----------------------------------------------------------------------------------------------------------
+
+
+def graph(*nodes: object, constants: tuple[object, ...] = ()) -> bytes:
+    """An ONNX model with the input and the outputs of a bundle's."""
+    model = helper.make_graph(
+        list(nodes), "broken", [helper.make_tensor_value_info("features", TensorProto.DOUBLE, [None, len(PLAN)])],
+        [helper.make_tensor_value_info(name, TensorProto.DOUBLE, None) for name in ("raw", "score")], list(constants),
+    )  # fmt: skip
+    return helper.make_model(model, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+
+
+def constant(value: float) -> bytes:
+    """A model whose score is the same for every vector."""
+    sums = helper.make_node("ReduceSum", ["features", "columns"], ["raw"], keepdims=1)
+    unknown = helper.make_node("IsNaN", ["raw"], ["unknown"])
+    score = helper.make_node("Where", ["unknown", "value", "value"], ["score"])
+    constants = (
+        helper.make_tensor("columns", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("value", TensorProto.DOUBLE, [1], [value]),
+    )
+    return graph(sums, unknown, score, constants=constants)
+
+
+def raising() -> bytes:
+    """A model that fails for every vector: it folds it into a shape that it does not have."""
+    fold = helper.make_node("Reshape", ["features", "shape"], ["raw"])
+    same = helper.make_node("Identity", ["raw"], ["score"])
+    return graph(fold, same, constants=(helper.make_tensor("shape", TensorProto.INT64, [2], [7, 1_000]),))
+
+
+def use_model(burana: InProcess, content: bytes) -> None:
+    manifest = (scoring.champion(burana.settings.models) / "manifest.json").read_bytes()
+    stated = msgspec.json.decode(manifest, type=Manifest)
+    burana.burana.assessor.layers.model = Model(msgspec.structs.replace(stated, version="broken"), content)
+
+
+BROKEN_MODELS = {"NaN": constant(float("nan")), "above one": constant(1.5), "negative": constant(-0.1), "raises": raising()}
+
+
+def test_the_broken_models_of_these_tests_are_otherwise_sound(burana):
+    use_model(burana, constant(0.0))
+    assert burana.decide(operation(1))["level"] == "low"
+    use_model(burana, constant(1.0))
+    assert burana.decide(operation(2))["level"] == "high"
+
+
+@pytest.mark.parametrize("content", BROKEN_MODELS.values(), ids=BROKEN_MODELS.keys())
+def test_a_model_that_fails_leads_to_verification(burana, content):
+    use_model(burana, content)
+    decision = burana.decide(operation(1))
+    assert (decision["level"], decision["action"], decision["score"]) == ("medium", "verify", None)
+    assert decision["degraded"] == ["no_model"]
+    assert decision["case_id"]
+
+
+def test_without_a_champion_every_operation_is_verified(settings, tmp_path):
+    with InProcess(replace(settings, models=tmp_path / "none", require_model=False)) as burana:
+        decisions = [burana.decide(operation(number)) for number in range(1, 20)]
+    assert {decision["level"] for decision in decisions} == {"medium"}
+    assert all(decision["degraded"] == ["no_model"] and decision["model"] is None for decision in decisions)
+    assert all([reason["code"] for reason in decision["reasons"]] == ["no_model"] for decision in decisions)
+
+
+# ---- the features --------------------------------------------------------------------------------------------------------
+
+
+def break_features(burana: InProcess) -> None:
+    """Damage the engine so that neither reading nor applying works."""
+    engine = burana.burana.assessor.engine
+    engine._scratch = engine._scratch._replace(row=np.zeros(3, np.int64))
+    with pytest.raises(ValueError, match="broadcast"):
+        engine.read([0] * 18)
+
+
+@pytest.fixture
+def slow(settings):
+    """A Burana that looks for something to repair twice a second only."""
+    with InProcess(replace(settings, refresh_s=0.5)) as running:
+        yield running
+
+
+def test_features_that_cannot_be_read_lead_to_verification_and_the_operation_is_kept(slow):
+    before = [slow.decide(operation(number)) for number in range(1, 10)]
+    assert {decision["level"] for decision in before} == {"low"}
+    break_features(slow)
+    decision = slow.decide(operation(10))
+    assert (decision["level"], decision["score"]) == ("medium", None)
+    assert "no_features" in decision["degraded"]
+    assert slow.burana.ledger.find("operation", "op-10").vector is None
+    assert rows_in(slow.settings.database) == 10
+
+
+def test_features_that_broke_are_rebuilt_from_the_ledger(slow):
+    for number in range(1, 10):
+        slow.decide(operation(number))
+    break_features(slow)
+    for number in range(10, 14):
+        slow.decide(operation(number))
+    assert slow.post("/v1/events", body(event(1))).status == 200
+    assert slow.post("/v1/outcomes", body(outcome(11))).status == 200
+    slow.wait_until(lambda: not slow.burana.assessor.stale)
+    after = slow.decide(operation(14))
+    assert (after["degraded"], after["sequence"]) == ([], 16)
+    assert equals_a_replay(slow)
+
+
+def test_features_that_are_broken_at_the_end_are_not_kept_as_a_snapshot(settings):
+    with InProcess(replace(settings, refresh_s=60)) as burana:
+        burana.decide(operation(1))
+        break_features(burana)
+        burana.decide(operation(2))
+    assert not settings.state.exists()
+    with InProcess(settings) as burana:
+        assert equals_a_replay(burana)
+
+
+# ---- the rules -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_that_fails_leads_to_verification_with_its_name(burana):
+    use_rules(burana, BROKEN_RULES + SOUND_RULE)
+    decision = burana.decide(operation(1))
+    assert (decision["level"], decision["degraded"]) == ("medium", ["rule_failed"])
+    assert any("divides_by_zero" in reason["text"] for reason in decision["reasons"])
+
+
+def test_a_rule_that_fails_silences_no_other(burana):
+    use_rules(burana, BROKEN_RULES + SOUND_RULE)
+    decision = burana.decide(operation(1, amount={"minor": 5_000_000, "currency": "KGS"}))
+    assert decision["level"] == "high"
+    assert {"pays_much", "rule_failed", "score_low"} <= {reason["code"] for reason in decision["reasons"]}
+
+
+def test_a_set_that_does_not_compile_is_not_taken_and_the_last_stays_in_force(burana):
+    version = burana.burana.assessor.layers.rules.version
+    with changing(burana.settings) as connection:
+        rule_sets.load(connection, BROKEN_RULES.replace("> 1", "> 'one'"), "the tests", "past the check")
+    burana.wait(0.3)
+    assert burana.burana.assessor.layers.rules.version == version
+    assert burana.decide(operation(1))["level"] == "low"
+
+
+# ---- the registry stands alone ---------------------------------------------------------------------------------------------
+
+
+def test_r96_a_prohibited_identifier_is_rejected_with_model_features_and_rules_all_broken(slow):
+    prohibit(slow, "0555 000 003")
+    use_rules(slow, BROKEN_RULES)
+    use_model(slow, raising())
+    break_features(slow)
+    decision = slow.decide(operation(3))
+    assert (decision["level"], decision["action"], decision["score"]) == ("high", "reject", None)
+    assert set(decision["degraded"]) == {"no_features", "rule_failed"}
+    assert decision["reasons"][0]["code"] == "registry_prohibited"
+
+
+@pytest.mark.parametrize("damage", ["model", "features", "rules", "everything"])
+def test_no_single_failure_is_low(slow, damage):
+    damages: dict[str, Callable[[], None]] = {
+        "model": lambda: use_model(slow, BROKEN_MODELS["NaN"]),
+        "features": lambda: break_features(slow),
+        "rules": lambda: use_rules(slow, BROKEN_RULES),
+    }
+    for name in ("rules", "model", "features"):
+        if damage in (name, "everything"):
+            damages[name]()
+    for number in range(1, 15):
+        decision = slow.decide(operation(number))
+        assert RiskLevel[decision["level"].upper()] >= RiskLevel.MEDIUM
+        assert decision["degraded"]
+
+
+# ---- the ledger ----------------------------------------------------------------------------------------------------------
+
+REFUSE = "CREATE TRIGGER the_disk_is_full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+
+
+def test_a_ledger_that_refuses_is_503_and_nothing_is_recorded(burana):
+    given = [burana.post(OPERATIONS, body(operation(number))) for number in range(1, 8)]
+    before = burana.trace()
+    with changing(burana.settings) as connection:
+        connection.execute(REFUSE)
+        records = [(OPERATIONS, body(operation(number))) for number in range(8, 30)] + [("/v1/events", body(event(1)))]
+        answers = burana.post_many(records)
+        assert {answer.status for answer in answers} == {503}
+        assert {answer.json["error"]["code"] for answer in answers} == {"unavailable"}
+        assert burana.post(OPERATIONS, body(operation(30))).status == 503
+        assert rows_in(burana.settings.database) == before.entries
+        connection.execute("DROP TRIGGER the_disk_is_full")
+    burana.wait_until(lambda: burana.burana.assessor.broken is None)
+    assert burana.trace() == before, "what was refused left the features again"
+    assert burana.post(OPERATIONS, body(operation(1))) == given[0]
+    again = burana.post_many(records)
+    assert {answer.status for answer in again} == {200}
+    assert [answer.json["sequence"] for answer in again] == list(range(8, 8 + len(records)))
+    assert equals_a_replay(burana)
+
+
+def test_a_ledger_that_goes_on_refusing_is_tried_again_and_again(burana):
+    burana.decide(operation(1))
+    with changing(burana.settings) as connection:
+        connection.execute(REFUSE)
+        for number in range(2, 6):
+            assert burana.post(OPERATIONS, body(operation(number))).status == 503
+            burana.wait(0.15)
+        connection.execute("DROP TRIGGER the_disk_is_full")
+    burana.wait_until(lambda: burana.burana.assessor.broken is None)
+    assert burana.decide(operation(2))["sequence"] == 2
+    assert equals_a_replay(burana)
+
+
+def test_a_ledger_that_cannot_be_read_is_503_too(settings):
+    async def scenario() -> None:
+        key = {"Authorization": f"Bearer {key_of(settings.home)}"}
+        async with asgi(settings) as ask:
+            first = await ask("POST", OPERATIONS, body(operation(1)), key)
+            with changing(settings) as connection:
+                connection.execute("ALTER TABLE entries RENAME TO elsewhere")
+                for method, path, content in (("POST", OPERATIONS, body(operation(2))), ("GET", f"{OPERATIONS}/op-1", b"")):
+                    refused = await ask(method, path, content, key)
+                    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+                    assert refused.json["error"]["code"] == "unavailable"
+                connection.execute("ALTER TABLE elsewhere RENAME TO entries")
+            assert await ask("POST", OPERATIONS, body(operation(1)), key) == first
+            assert (await ask("POST", OPERATIONS, body(operation(2)), key)).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_more_records_than_may_wait_for_the_disk_are_told_to_come_again(settings):
+    with InProcess(replace(settings, max_pending=3)) as burana:
+        records = [(OPERATIONS, body(operation(number))) for number in range(1, 11)]
+        answers = burana.post_many(records)
+        assert [answer.status for answer in answers] == [200] * 3 + [503] * 7
+        assert burana.trace()[:2] == (3, 3)
+        while any(answer.status != 200 for answer in answers):
+            answers = burana.post_many(records)
+        assert burana.trace()[:2] == (10, 10)
+        assert equals_a_replay(burana)
+
+
+def test_a_refusal_for_the_ledger_carries_retry_after_and_shows_in_readyz(settings):
+    async def scenario() -> None:
+        key = {"Authorization": f"Bearer {key_of(settings.home)}"}
+        async with asgi(replace(settings, refresh_s=0.5)) as ask:
+            with changing(settings) as connection:
+                connection.execute(REFUSE)
+                refused = await ask("POST", OPERATIONS, body(operation(1)), key)
+                assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+                assert (await ask("GET", "/readyz")).status == 503
+                assert (await ask("GET", "/livez")).status == 200
+                connection.execute("DROP TRIGGER the_disk_is_full")
+            while (await ask("GET", "/readyz")).status != 200:
+                await asyncio.sleep(0.05)
+            assert (await ask("POST", OPERATIONS, body(operation(1)), key)).json["sequence"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_refuses_and_room_on_it_ends_that(models: Path, tmp_path: Path):
+    """The process may not write files beyond a size, as on a full disk, until it may again."""
+    with Server(tmp_path, models) as server:
+        wal = tmp_path / "burana.db-wal"
+        limit = wal.stat().st_size + 150_000
+        hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (limit, hard))
+        statuses = [server.ask("POST", OPERATIONS, body(operation(number))).status for number in range(1, 80)]
+        assert statuses[0] == 200
+        assert set(statuses) == {200, 503}
+        taken = statuses.count(200)
+        assert rows_in(tmp_path / "burana.db") == taken
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        again = []
+        for number in range(1, 80):
+            while (answer := server.ask("POST", OPERATIONS, body(operation(number)))).status == 503:
+                pass
+            again.append(answer.json["sequence"])
+        assert sorted(again) == list(range(1, 80))
+    settings = Settings(home=tmp_path, models=models)
+    with InProcess(settings) as burana:
+        assert equals_a_replay(burana)
