@@ -69,7 +69,9 @@ def measure(folder: Path, count: int) -> dict[str, float]:
 
     for body in bodies:
         whole = time.perf_counter()
-        operation = timed("decode and normal form", lambda b: normal_operation(decoded(OPERATION, b), identifiers, latest), body)
+        operation = timed(
+            "decode and normal form", lambda b: normal_operation(decoded(OPERATION, b), identifiers, latest), body
+        )
         timed("canonical body", encode, operation)
         timed("seen before? (ledger look-up)", ledger.find, "operation", "an id that is new")
         hits = timed("registry", registry.hits, operation)
@@ -81,7 +83,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome))
         timed("features apply", engine.apply, row)
         stages.setdefault("all stages", []).append(time.perf_counter() - whole)
-        timed("bare ONNX call", model._session.run, ["score"], model._feed)  # noqa: SLF001 the limit we measure against
+        timed("bare ONNX call", model._session.run, ["score"], model._feed)
     ledger.close()
     return {name: float(np.median(values) * 1e6) for name, values in stages.items()}
 

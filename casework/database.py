@@ -33,6 +33,9 @@ CREATE TRIGGER IF NOT EXISTS entries_are_not_updated BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
 CREATE TRIGGER IF NOT EXISTS entries_are_not_deleted BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
+CREATE TRIGGER IF NOT EXISTS entries_are_not_replaced BEFORE INSERT ON entries  -- REPLACE would pass the triggers above
+    WHEN EXISTS (SELECT 1 FROM entries WHERE sequence = NEW.sequence OR (type = NEW.type AND id = NEW.id))
+    BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed: this sequence number or id is there'); END;
 CREATE TABLE IF NOT EXISTS registry (
     entry_id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -59,6 +62,9 @@ CREATE TRIGGER IF NOT EXISTS audit_is_not_updated BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
 CREATE TRIGGER IF NOT EXISTS audit_is_not_deleted BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is never deleted'); END;
+CREATE TRIGGER IF NOT EXISTS audit_is_not_replaced BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE audit_id = NEW.audit_id)
+    BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
 """
 
 
@@ -94,16 +100,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of the block or nothing of it; LedgerError when the database refuses."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        yield
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if connection.in_transaction:
+    except BaseException as error:
+        if connection.in_transaction:  # a full disk, for one, has rolled back by itself
             connection.execute("ROLLBACK")
-        raise LedgerError(f"nothing was recorded: {error}") from error
+        if isinstance(error, sqlite3.Error):
+            raise LedgerError(f"nothing was recorded: {error}") from error
+        raise
 
 
 def timestamp() -> str:

@@ -10,7 +10,7 @@ from domain import instants
 from domain.criteria import Scheme
 from domain.errors import InputError
 from domain.identifiers import Identifiers
-from domain.operation import Access, AwareTime, Device, Party, RecordId, normal_part
+from domain.operation import Access, AwareTime, Device, Party, RecordId, given, normal_part
 
 
 class EventType(StrEnum):
@@ -73,8 +73,8 @@ def normal_event(event: Event, identifiers: Identifiers, latest: datetime) -> Ev
     customer = normal_part(event.customer, identifiers, "customer")
     if not customer.account_key():
         raise InputError("customer", "no identifier", "at least one identifier of the customer")
-    device = None if event.device is None else normal_part(event.device, identifiers, "device")
-    access = None if event.access is None else normal_part(event.access, identifiers, "access")
+    device = None if event.device is None else given(normal_part(event.device, identifiers, "device"))
+    access = None if event.access is None else given(normal_part(event.access, identifiers, "access"))
     occurred_at = instants.canonical(event.occurred_at, "occurred_at", latest)
     return replace(event, occurred_at=occurred_at, customer=customer, device=device, access=access)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-RecordId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+RecordId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$(?!\n)")]
 """An id that the caller chose: opaque, printable ASCII without blanks, kept to the letter."""
 Text = Annotated[str, Meta(min_length=1, max_length=128)]
 AwareTime = Annotated[datetime, Meta(tz=True)]
@@ -110,7 +110,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     device: Device | None = None
     access: Access | None = None
     funding: Funding | None = None
-    category: Annotated[str, Meta(pattern="^[0-9]{4}$")] | None = None
+    category: Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)")] | None = None
     purpose: Annotated[str, Meta(max_length=500)] | None = None
 
 
@@ -165,16 +165,21 @@ def normal_operation(operation: Operation, identifiers: Identifiers, latest: dat
     latest: the last instant at which an operation may have occurred (now, and some minutes for unequal clocks).
     """
     operation.amount.reference_tyiyn()
-    parts = {
-        name: normal_part(part, identifiers, name)
+    parts: dict[str, Any] = {
+        name: given(normal_part(part, identifiers, name))
         for name in ("sender", "recipient", "device", "access", "funding")
         if (part := getattr(operation, name)) is not None
     }
     for side in ("sender", "recipient"):
-        if not parts[side].account_key():
+        if parts[side] is None or not parts[side].account_key():
             raise InputError(side, "no identifier", f"at least one of {', '.join(ACCOUNT_FIELDS)}")
     occurred_at = instants.canonical(operation.occurred_at, "occurred_at", latest)
     return replace(operation, occurred_at=occurred_at, **parts)
+
+
+def given(part: PartT) -> PartT | None:
+    """The part, or None when nothing is in it: `"device": {}` says no more than no device."""
+    return None if part == type(part)() else part
 
 
 def identifiers_of(operation: Operation) -> Iterator[tuple[str, IdentifierKind, str]]:

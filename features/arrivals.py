@@ -21,11 +21,9 @@ from domain.events import Event, EventType, Outcome, Verdict
 from domain.money import MAX_REFERENCE_TYIYN, REFERENCE_RATES
 from domain.operation import ACCOUNT_FIELDS, Kind, Operation, Party
 from features.history import History
-from features.layout import MISSING, WORDS, Fact, Word
+from features.layout import HOME_COUNTRY, MISSING, WORDS, ZONE_NAME, Fact, Word
 
-HOME_COUNTRY = "KG"
-ZONE = ZoneInfo("Asia/Bishkek")
-"""Habits of hour and weekday are read on the operator's clock."""
+ZONE = ZoneInfo(ZONE_NAME)
 
 KEYS: dict[Word, tuple[str, str]] = {
     Word.DEVICE: ("device", "id"),

@@ -2,6 +2,7 @@
 
 from domain.criteria import FraudCriterion as Criterion
 from features.language import (
+    ANY,
     Count,
     Declaration,
     Deviation,
@@ -83,9 +84,9 @@ DEFINITIONS: tuple[Declaration, ...] = (
         Ratio(Feature(by, Count(), where, days(1)), Feature(by, Count(), where, days(30)), Criterion.FREQUENCY)
         for by, where in ((Slot.CUSTOMER, SENT), (Slot.RECIPIENT, RECEIVED))
     ],
-    Feature(Slot.CUSTOMER, SinceFirst(), SENT, serves=Criterion.FREQUENCY),
+    Feature(Slot.CUSTOMER, SinceFirst(), ANY, serves=Criterion.FREQUENCY),
     Feature(Slot.CUSTOMER, SinceLast(), SENT, serves=Criterion.FREQUENCY),
-    Feature(Slot.RECIPIENT, SinceFirst(), RECEIVED, serves=Criterion.FREQUENCY),
+    Feature(Slot.RECIPIENT, SinceFirst(), ANY, serves=Criterion.FREQUENCY),
     # R60: operations alike by sum, recipient and type, of many customers
     *_windows(Slot.LIKENESS, Count(), SENT, Criterion.GROUP, hours(1), days(1)),
     *_windows(Slot.LIKENESS, Distinct(Column.CUSTOMER), SENT, Criterion.GROUP, hours(1), days(1), days(7)),
@@ -111,7 +112,7 @@ DEFINITIONS: tuple[Declaration, ...] = (
     Feature(Slot.CUSTOMER, Distinct(Column.DEVICE), SENT, days(7), Criterion.DEVICE),
     *_windows(Slot.DEVICE, Distinct(Column.CUSTOMER), SENT, Criterion.DEVICE, days(1), days(30)),
     *_windows(Slot.ADDRESS, Distinct(Column.CUSTOMER), SENT, Criterion.DEVICE, hours(1), days(1)),
-    Feature(Slot.DEVICE, SinceFirst(), SENT, serves=Criterion.DEVICE),
+    Feature(Slot.DEVICE, SinceFirst(), ANY, serves=Criterion.DEVICE),
     Feature(Slot.CUSTOMER, SinceLast(), DEVICE_ENROLLED, serves=Criterion.DEVICE),
     # R63: hour and weekday against habit
     Feature(Slot.CUSTOMER, SameShare(Column.HOUR), SENT, serves=Criterion.TIME),
@@ -138,6 +139,7 @@ DEFINITIONS: tuple[Declaration, ...] = (
     # R70: sources of top-ups
     Feature(Slot.CUSTOMER, IsNew(Column.FUNDING), TOPPED_UP, serves=Criterion.ATYPICAL_SOURCE),
     Feature(Slot.CUSTOMER, SameShare(Column.FUNDING), TOPPED_UP, serves=Criterion.ATYPICAL_SOURCE),
+    Feature(Slot.RECIPIENT, IsNew(Column.FUNDING), RECEIVED, serves=Criterion.ATYPICAL_SOURCE),
     # R71: changed ways of logging in and authorising
     Feature(Slot.CUSTOMER, SinceLast(), LOGIN_METHOD_CHANGED, serves=Criterion.AUTHORISATION_CHANGE),
     Feature(Slot.CUSTOMER, SinceLast(), AUTHORISATION_CHANGED, serves=Criterion.AUTHORISATION_CHANGE),
@@ -154,8 +156,8 @@ DEFINITIONS: tuple[Declaration, ...] = (
     Feature(Slot.SENDER, SinceLast(), RECEIVED, serves=Criterion.PASS_THROUGH),
     Feature(Slot.RECIPIENT, Sum(), SENT, days(1), Criterion.PASS_THROUGH),
     # R73: many payers and tools, then withdrawal
-    *_windows(Slot.SENDER, Distinct(Column.SENDER), RECEIVED, Criterion.COLLECTING, days(1), days(7)),
-    *_windows(Slot.RECIPIENT, Distinct(Column.SENDER), RECEIVED, Criterion.COLLECTING, hours(1), days(1), days(7)),
+    *_windows(Slot.SENDER, Distinct(Column.CUSTOMER), RECEIVED, Criterion.COLLECTING, days(1), days(7)),
+    *_windows(Slot.RECIPIENT, Distinct(Column.CUSTOMER), RECEIVED, Criterion.COLLECTING, hours(1), days(1), days(7)),
     Feature(Slot.RECIPIENT, Distinct(Column.FUNDING), RECEIVED, days(7), Criterion.COLLECTING),
     Feature(Slot.SENDER, Sum(), CASHED, days(1), Criterion.COLLECTING),
     # R15: agents and employees

@@ -25,6 +25,8 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, state: State | None = None) -> None:
+        if kernel.compiled_layout() != kernel.LAYOUT:
+            raise StateError("the compiled kernel is older than features/layout.py or plan.py; remove features/__pycache__")
         self.plan = plan
         self._state = _empty_state(plan) if state is None else state
         self._scratch = _scratch(plan)
@@ -75,7 +77,10 @@ class Engine:
         header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "notes": notes}
         draft = path.with_name(path.name + ".draft")
         with draft.open("wb") as file:
-            arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8), **_trimmed(self._state)}
+            arrays: dict[str, Any] = {
+                "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+                **_trimmed(self._state),
+            }
             np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
@@ -120,7 +125,6 @@ def _scratch(plan: Plan) -> Scratch:
         bases=np.zeros(SLOTS, np.int64),
         previous=np.zeros(MAX_FAMILIES, np.int64),
         row=np.zeros(WORDS, np.int64),
-        vector=np.zeros(len(plan), np.float64),
     )
 
 

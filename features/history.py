@@ -182,7 +182,13 @@ def read(folder: Path) -> History:
             tables[name] = pq.read_table(path)
         except pa.ArrowInvalid as error:
             raise HistoryError(f"{path} is not a readable Parquet file: {error}") from None
-    return History(**tables)
+    history = History(**tables)
+    ids = history.operations["operation_id"]
+    if pc.count_distinct(ids).as_py() != len(ids):
+        raise HistoryError(
+            f"{folder}: an operation_id stands in operations.parquet more than once; each names one operation"
+        )
+    return history
 
 
 def write(history: History, folder: Path) -> None:

@@ -9,19 +9,21 @@ pairs (slots, 3): (entity, family), value -> newest node and count over what is 
 
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records
 that it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions.
-Integers throughout; the only floating-point operations are + - x / sqrt in `_emit_one`, in a fixed order.
+Integers throughout; the only floating-point operations are + - x / sqrt in `_emit` and what it calls, in a fixed order.
 """
 
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.layout import MISSING, SLOTS, Column, Fact, Word
+from features.layout import MISSING, SLOTS, Column, Fact, Slot, Word, space_of
 from features.plan import HEADER, Cell, Emit, Integers, Program
 
 jit = njit(cache=True, error_model="numpy")
+_space_of = njit(cache=False)(space_of)
 
 # words of a log row: time, amount, facts, two words of marks (16 bits a slot), eight links, nine values
 L_TIME, L_AMOUNT, L_FACTS, L_MARKS, L_LINK, L_VALUE = 0, 1, 2, 3, 5, 13
@@ -33,18 +35,31 @@ M_APPENDED, M_LAST_TIME, M_EVICTED_TIME, M_ENTITIES, M_POOL, M_PAIRS, M_LIVE = r
 M_FREE = 7
 META_WORDS = 16
 NEVER = MISSING
-BATCH_ROOM, BATCH_DONE = 0, 1
 
-_SENDING, _RECEIVING, _OPERATION = int(Fact.SENDING), int(Fact.RECEIVING), int(Fact.OPERATION)
+_SENDING, _RECEIVING = int(Fact.SENDING), int(Fact.RECEIVING)
 _C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST = map(int, Cell)
 (_E_VALUE, _E_RATIO, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_SINCE_LAST, _E_SINCE_FIRST, _E_IS_NEW, _E_SAME_SHARE,
  _E_SINCE_SAME, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
-_W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND = 0, 1, 2, 3, 4
+_W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND = (
+    int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND)
+)
 _W_KEY, _W_VALUE = int(Word.SENDER), int(Word.CATEGORY)
-_LIKENESS, _RECIPIENT = 7, 1
+_LIKENESS, _RECIPIENT = int(Slot.LIKENESS), int(Slot.RECIPIENT)
 _KIND, _HOUR, _WEEKDAY = int(Column.KIND), int(Column.HOUR), int(Column.WEEKDAY)
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _HALF = 20  # amounts are split at 20 bits: both halves of a bounded amount fit 21 bits
+
+
+LAYOUT = zlib.crc32(
+    repr([[*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit)]).encode()
+)
+"""Stands for every constant that the compiled code has taken from layout and plan."""
+
+
+@jit
+def compiled_layout() -> int:
+    """LAYOUT as it was when the code was compiled: the compiler's cache does not notice changes in other files."""
+    return LAYOUT
 
 
 class State(NamedTuple):
@@ -66,7 +81,6 @@ class Scratch(NamedTuple):
     bases: Integers
     previous: Integers
     row: Integers
-    vector: NDArray[np.float64]
 
 
 # ---- hashing ---------------------------------------------------------------------------------------------------------
@@ -438,11 +452,6 @@ def _evict(program: Program, state: State, row: int) -> None:
 
 
 @jit
-def _space_of(slot: int) -> int:
-    return max(0, slot - 1)
-
-
-@jit
 def _key_of(row: Integers, slot: int) -> int:
     """The entity key of a slot; LIKENESS is recipient, kind and amount band (powers of two) mixed into one."""
     if slot != _LIKENESS:
@@ -641,7 +650,7 @@ def read(program: Program, state: State, row: Integers, scratch: Scratch, vector
     """Emit the vector of an operation as of now, before it arrives. Changes nothing but `scratch` and `vector`."""
     spaces, groups, cells, _, emits, limits = program
     meta, log, pool, entities, index, pairs = state
-    copies, slots, bases, _, _, _ = scratch
+    copies, slots, bases, _, _ = scratch
     now = max(row[_W_TIME], meta[M_LAST_TIME])
     for slot in range(SLOTS):
         space = _space_of(slot)
@@ -660,7 +669,7 @@ def _read_in_place(program: Program, state: State, row: Integers, scratch: Scrat
     """As `read`, but the records' own cursors move: for an operation whose arrival follows at once."""
     spaces, groups, cells, _, emits, limits = program
     meta, log, pool, entities, index, pairs = state
-    _, slots, bases, _, _, _ = scratch
+    _, slots, bases, _, _ = scratch
     now = max(row[_W_TIME], meta[M_LAST_TIME])
     for slot in range(SLOTS):
         space = _space_of(slot)

@@ -1,6 +1,6 @@
 """What a feature declaration is, how its name is computed, and what a wrong one is told.
 
-    Feature(by=CUSTOMER, how=Sum(AMOUNT), over=days(1), where=SENT, serves=FraudCriterion.AMOUNT)
+    Feature(by=CUSTOMER, how=Sum(), over=days(1), where=SENT, serves=FraudCriterion.AMOUNT)
     -> customer_sent_amount_sum_1d
 
 Missing is one value, NaN, and means one of: the entity was not given, it has no history, or nothing is there to divide by.
@@ -42,6 +42,10 @@ class Where:
     name: str
     needs: Fact
     excludes: Fact = NOTHING
+
+
+ANY = Where("", NOTHING)
+"""Every arrival of the entity, of any kind: what SinceFirst looks at."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,11 @@ class Feature:
             raise DeclarationError(f"{self.name}: {type(self.how).__name__} takes no window; leave `over` out")
         if self.over != RETAINED and not MINUTE <= self.over <= LONGEST_WINDOW:
             raise DeclarationError(f"{self.name}: window of {self.over} ms; allowed 1 minute to 30 days, or RETAINED")
-        if not self.where.needs or self.where.needs & self.where.excludes:
+        if isinstance(self.how, SinceFirst) != (self.where == ANY):
+            raise DeclarationError(
+                f"{self.name}: where=ANY is for SinceFirst, which looks at every arrival, and for it alone"
+            )
+        if self.where != ANY and (not self.where.needs or self.where.needs & self.where.excludes):
             raise DeclarationError(f"{self.name}: where={self.where} can never hold; `needs` and `excludes` must differ")
 
     @property

@@ -10,6 +10,12 @@ MISSING = -(2**63)
 """No value: an identifier that was not given."""
 
 
+HOME_COUNTRY = "KG"
+"""A recipient elsewhere is foreign."""
+ZONE_NAME = "Asia/Bishkek"
+"""Habits of hour and weekday are read on the operator's clock."""
+
+
 class Slot(IntEnum):
     """The entities that an arrival belongs to. SENDER and RECIPIENT are one space: an account is one entity (R72, R73)."""
 
@@ -24,9 +30,14 @@ class Slot(IntEnum):
 
 
 SLOTS = len(Slot)
-SPACE_OF = {slot: max(0, slot - 1) for slot in Slot}
-"""Slot -> space of entity keys."""
-SPACES = len(set(SPACE_OF.values()))
+
+
+def space_of(slot: int) -> int:
+    """The space of entity keys of a slot; the kernel compiles this very function."""
+    return max(0, slot - 1)
+
+
+SPACES = len({space_of(slot) for slot in Slot})
 
 
 class Column(IntEnum):

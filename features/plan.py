@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import DeclarationError
+from domain.money import REFERENCE_RATES
 from features import language as say
-from features.layout import SLOTS, SPACE_OF, SPACES, Column, Fact, Slot
+from features.layout import HOME_COUNTRY, SLOTS, SPACES, ZONE_NAME, Column, Fact, Slot, space_of
 
 Integers = NDArray[np.int64]
 MAX_FAMILIES = 16
@@ -115,7 +116,8 @@ class Plan:
         if twice:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
-        self.hash = hashlib.sha256(repr((self.declarations, retained)).encode()).hexdigest()
+        meaning = (self.declarations, retained, sorted(REFERENCE_RATES.items()), HOME_COUNTRY, ZONE_NAME)
+        self.hash = hashlib.sha256(repr(meaning).encode()).hexdigest()
         self.program = _compile(self.declarations, retained)
 
     def __len__(self) -> int:
@@ -184,12 +186,12 @@ def _own(of: str) -> tuple[Emit, list[_Operand]]:
 
 def _accumulator(feature: say.Feature, builders: list[_SpaceBuilder]) -> _Operand:
     kind = Cell.COUNT if isinstance(feature.how, say.Count) else Cell.SUM
-    space = SPACE_OF[feature.by]
+    space = space_of(feature.by)
     return space, builders[space].cell(kind, feature.where, feature.over)
 
 
 def _behaviour(feature: say.Feature, builders: list[_SpaceBuilder]) -> tuple[Emit, list[_Operand]]:
-    by, how, space = feature.by, feature.how, SPACE_OF[feature.by]
+    by, how, space = feature.by, feature.how, space_of(feature.by)
 
     def cell(kind: Cell, bit: int = -1) -> _Operand:
         return space, builders[space].cell(kind, feature.where, feature.over, bit)

@@ -36,7 +36,9 @@ REFUSALS = {
 }  # fmt: skip
 
 
-def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], keys: Callable[[], Keys], plan: Plan) -> FastAPI:
+def application(
+    assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], keys: Callable[[], Keys], plan: Plan
+) -> FastAPI:
     """The FastAPI application; the callables give what is plugged in when the process starts."""
     app = FastAPI(title="Burana", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
@@ -81,7 +83,9 @@ def application(assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], 
         allow(request, Scope.READ)
         entry = ledger().find("operation", operation_id)
         if entry is None:
-            raise Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
+            raise Refusal(
+                404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id")
+            )
         vector = [] if entry.vector is None else np.frombuffer(entry.vector, "<f8").tolist()
         features = {name: None if math.isnan(value) else value for name, value in zip(plan.names, vector, strict=False)}
         stored = {
@@ -114,7 +118,10 @@ def description() -> dict[str, Any]:
     paths: dict[str, Any] = {path: {"post": _post(*record)} for path, record in RECORDS.items()}
     read = {"401": _refusal("401"), "403": _refusal("403")}
     identifier = {"name": "operation_id", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 128}}
-    found = {"200": {"description": "The decision with its operation, features and evidence"}, "404": _refusal("not recorded")}
+    found = {
+        "200": {"description": "The decision with its operation, features and evidence"},
+        "404": _refusal("not recorded"),
+    }
     paths["/v1/operations/{operation_id}"] = {
         "get": {"summary": "A decision with its evidence", "parameters": [identifier], "responses": found | read}
     }

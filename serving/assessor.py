@@ -246,7 +246,9 @@ async def _given(answer: bytes) -> bytes:
 
 def _same(type_: str, id_: str, recorded: bytes, body: bytes) -> None:
     if recorded != body:
-        raise ConflictError(f"{type_} {id_} is recorded with another body; a repeat carries the same body, a new record a new id")
+        raise ConflictError(
+            f"{type_} {id_} is recorded with another body; a repeat carries the same body, a new record a new id"
+        )
 
 
 def _evidence(hits: tuple[Hit, ...], rules: RuleOutcome) -> bytes:

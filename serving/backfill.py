@@ -35,7 +35,10 @@ def cut(history: History, start: datetime | None, end: datetime | None) -> Histo
 def arrivals(history: History) -> Iterator[Arrival]:
     """Every record of a history in order of arrival."""
     streams = (
-        ((sequence, "operation", record.operation_id, record) for sequence, record in records_of(history.operations, Operation)),
+        (
+            (sequence, "operation", record.operation_id, record)
+            for sequence, record in records_of(history.operations, Operation)
+        ),
         ((sequence, "event", record.event_id, record) for sequence, record in records_of(history.events, Event)),
         ((sequence, "outcome", record.outcome_id, record) for sequence, record in records_of(history.outcomes, Outcome)),
     )

@@ -26,7 +26,9 @@ JSON = (b"content-type", b"application/json")
 class Endpoint:
     """POST /v1/operations, /v1/events, /v1/outcomes; everything else goes to `rest`."""
 
-    def __init__(self, max_body: int, rest: Application, opened: Callable[[], AbstractAsyncContextManager[tuple[Assessor, Keys]]]):
+    def __init__(
+        self, max_body: int, rest: Application, opened: Callable[[], AbstractAsyncContextManager[tuple[Assessor, Keys]]]
+    ):
         """opened: opens everything that the routes need, and closes it in the end."""
         self._max_body, self._rest, self._opened = max_body, rest, opened
         self._routes: dict[str, tuple[Scope, Callable[[bytes], Awaitable[bytes]]]] = {}
@@ -75,7 +77,8 @@ class Endpoint:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except (BuranaError, OSError, sqlite3.Error) as error:
-            log.exception("not served", exc_info=None if isinstance(error, BuranaError) else error)
+            if not isinstance(error, BuranaError):  # which says all there is to say
+                log.exception("not served")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
@@ -98,7 +101,9 @@ class Endpoint:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self) -> Refusal:
-        return Refusal(413, Problem("too_large", f"the body is larger than {self._max_body} bytes", allowed=str(self._max_body)))
+        return Refusal(
+            413, Problem("too_large", f"the body is larger than {self._max_body} bytes", allowed=str(self._max_body))
+        )
 
 
 def _is_post(method: str, route: str) -> None:

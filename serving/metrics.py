@@ -14,9 +14,15 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._levels = Counter("burana_decisions", "Decisions by level", ["level"], registry=self._registry)
         self._degraded = Counter("burana_degraded", "Decisions made without a part", ["step"], registry=self._registry)
-        self._answers = Counter("burana_answers", "Answers by route and status", ["route", "status"], registry=self._registry)
+        self._answers = Counter(
+            "burana_answers", "Answers by route and status", ["route", "status"], registry=self._registry
+        )
         self._seconds = Histogram(
-            "burana_seconds", "From the whole body to the durable answer", ["route"], buckets=SECONDS, registry=self._registry
+            "burana_seconds",
+            "From the whole body to the durable answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=self._registry,
         )
         self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)

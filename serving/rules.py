@@ -88,7 +88,12 @@ class Rules:
         self._all = self._environment.compile("[" + ", ".join(f"({rule.expression}\n)" for rule in self.rules) + "]")
 
     def evaluate(
-        self, operation: Operation, amount_tyiyn: int, vector: NDArray[np.float64] | None, score: float | None, hits: tuple[Hit, ...]
+        self,
+        operation: Operation,
+        amount_tyiyn: int,
+        vector: NDArray[np.float64] | None,
+        score: float | None,
+        hits: tuple[Hit, ...],
     ) -> Outcome:
         """Which rules fire. A rule that needs a feature fails where the vector is None; a missing feature (NaN) compares false."""
         values = _values(operation, amount_tyiyn, score, hits)

@@ -18,7 +18,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
-from domain.errors import BundleError
+from domain.errors import BundleError, ThresholdError
 from features.plan import Plan
 
 SCORE_TOLERANCE = 1e-12
@@ -27,7 +27,7 @@ SCORE_TOLERANCE = 1e-12
 
 MODEL_FAILURES = (Fail, InvalidArgument, RuntimeException, MemoryError, RuntimeError, ValueError)
 """What a session may raise for a vector; any of them leads to verification."""
-UNREADABLE = (*MODEL_FAILURES, InvalidGraph, InvalidProtobuf, NotImplemented, LookupError)
+UNREADABLE = (*MODEL_FAILURES, InvalidGraph, InvalidProtobuf, NotImplemented, LookupError, TypeError)
 """What a graph or reference rows may raise when they are loaded."""
 
 
@@ -65,7 +65,9 @@ def champion(models: Path) -> Path:
     try:
         version = (models / CHAMPION_FILE).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise BundleError(f"{models / CHAMPION_FILE} cannot be read: train a model first (`burana train --champion`)") from error
+        raise BundleError(
+            f"{models / CHAMPION_FILE} cannot be read: train a model first (`burana train --champion`)"
+        ) from error
     return models / version
 
 
@@ -77,7 +79,7 @@ def load(folder: Path, plan: Plan) -> Model:
             raise BundleError(f"{folder}: format {seen}, this release reads {FORMAT}")
         manifest = msgspec.json.decode(stated, type=Manifest)
         content, rows = (folder / MODEL_FILE).read_bytes(), (folder / ROWS_FILE).read_bytes()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, ThresholdError) as error:
         raise BundleError(f"{folder} is not a bundle: {error}") from error
     for name, sha256, seen_bytes in ((MODEL_FILE, manifest.model_sha256, content), (ROWS_FILE, manifest.rows_sha256, rows)):
         if hashlib.sha256(seen_bytes).hexdigest() != sha256:
@@ -105,13 +107,15 @@ def _check_features(folder: Path, manifest: Manifest, plan: Plan) -> None:
 
 
 def _check_reference_rows(folder: Path, model: Model) -> None:
-    table = pq.read_table(folder / ROWS_FILE)
-    matrix = np.column_stack([table[name].to_numpy() for name in model.manifest.features])
-    raw, scores = model.score_many(matrix)
-    off = np.flatnonzero((raw != table["_raw"].to_numpy()) | ~(np.abs(scores - table["_score"].to_numpy()) <= SCORE_TOLERANCE))
+    # through DLPack: pq.read_table and to_numpy import pandas where it is installed
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        table = file.read()
+    columns = {name: np.from_dlpack(table[name].combine_chunks()) for name in table.column_names}
+    raw, scores = model.score_many(np.column_stack([columns[name] for name in model.manifest.features]))
+    off = np.flatnonzero((raw != columns["_raw"]) | ~(np.abs(scores - columns["_score"]) <= SCORE_TOLERANCE))
     if len(off):
         first = int(off[0])
         raise BundleError(
             f"{folder}: {len(off)} of {len(raw)} reference rows score otherwise here; row {first}: raw {raw[first]!r}, "
-            f"stated {table['_raw'][first].as_py()!r}"
+            f"stated {columns['_raw'][first]!r}"
         )

@@ -1,21 +1,24 @@
 """Proof that what was served is what training sees: the ledger's vectors against the batch path over the ledger's records."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
-from casework.ledger import Entry, Ledger
+from casework.ledger import Ledger
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.batch import matrix_of
-from features.history import History, table_of
+from features.history import History, empty, table_of
 from features.plan import Plan
 from serving.settings import DATABASE_FILE
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {"operation": Operation, "event": Event, "outcome": Outcome}
+CHUNK = 50_000
 
 
 def verify(home: Path, plan: Plan) -> dict[str, Any]:
@@ -46,15 +49,14 @@ def verify(home: Path, plan: Plan) -> dict[str, Any]:
 
 def _read(ledger: Ledger) -> tuple[History, list[tuple[str, bytes | None]]]:
     """The ledger's records as a history, from their stored bodies; id and vector of each operation in order."""
-    records: dict[str, list[Any]] = {type_: [] for type_ in STRUCTS}
-    sequences: dict[str, list[int]] = {type_: [] for type_ in STRUCTS}
+    tables: dict[str, list[pa.Table]] = {type_: [empty(struct)] for type_, struct in STRUCTS.items()}
     stored: list[tuple[str, bytes | None]] = []
     decoders = {type_: msgspec.json.Decoder(struct) for type_, struct in STRUCTS.items()}
-    entry: Entry
-    for entry in ledger.read():
-        records[entry.type].append(decoders[entry.type].decode(entry.body))
-        sequences[entry.type].append(entry.sequence)
-        if entry.type == "operation":
-            stored.append((entry.id, entry.vector))
-    tables = [table_of(records[type_], struct, sequences[type_]) for type_, struct in STRUCTS.items()]
-    return History(*tables), stored
+    entries = ledger.read()
+    while chunk := list(itertools.islice(entries, CHUNK)):
+        for type_, struct in STRUCTS.items():
+            part = [entry for entry in chunk if entry.type == type_]
+            records = [decoders[type_].decode(entry.body) for entry in part]
+            tables[type_].append(table_of(records, struct, [entry.sequence for entry in part]))
+        stored += [(entry.id, entry.vector) for entry in chunk if entry.type == "operation"]
+    return History(*(pa.concat_tables(parts).combine_chunks() for parts in tables.values())), stored

@@ -7,9 +7,10 @@ import math
 from collections.abc import Sequence
 
 from features import language as say
-from features.layout import MISSING, SLOTS, SPACE_OF, Column, Fact, Slot, Word
+from features.layout import MISSING, SLOTS, Column, Fact, Slot, Word
 
 NAN = math.nan
+ACCOUNTS = {Slot.SENDER, Slot.RECIPIENT}  # one entity whether it sends or receives
 Row = Sequence[int]
 
 
@@ -89,7 +90,7 @@ def _past(kept: list[tuple[int, Row]], by: Slot, who: object) -> list[tuple[int,
     past = []
     for time, row in kept:
         for slot in Slot:
-            if SPACE_OF[slot] == SPACE_OF[by] and entity(row, slot) == who:
+            if (slot is by or {slot, by} <= ACCOUNTS) and entity(row, slot) == who:
                 role = Fact.RECEIVING if slot is Slot.RECIPIENT else Fact.SENDING
                 past.append((time, row, Fact(row[Word.FACTS]) | role))
     return past

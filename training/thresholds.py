@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from domain.errors import ThresholdError
 from domain.levels import Thresholds
 
-
 LOWEST, HIGHEST = 1e-9, 1 - 1e-9
 """Scores are clipped to these when a threshold is made of one: a threshold is never 0 or 1."""
 
@@ -55,7 +54,9 @@ def _high(ranked: NDArray[np.float64], frauds: NDArray[np.int64], capacity: Capa
     counts = np.arange(1, len(ranked) + 1)
     last_of_tie = np.append(ranked[1:] < ranked[:-1], True)
     precise = frauds / counts >= capacity.high_precision
-    fitting = np.flatnonzero(precise & (counts >= capacity.high_at_least) & last_of_tie & (ranked > LOWEST) & (ranked < HIGHEST))
+    fitting = np.flatnonzero(
+        precise & (counts >= capacity.high_at_least) & last_of_tie & (ranked > LOWEST) & (ranked < HIGHEST)
+    )
     if not len(fitting):
         high = min((float(ranked[0]) + 1) / 2, HIGHEST)
         return 0, high, (

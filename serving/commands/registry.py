@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--kind", required=True, type=IdentifierKind, choices=list(IdentifierKind))
     add.add_argument("--value", required=True, help="in any form; it is normalised")
     add.add_argument("--list", required=True, type=List, choices=list(List))
-    add.add_argument("--source", required=True, help="whose information it is: own case, state body, National Bank, participant")
+    add.add_argument(
+        "--source", required=True, help="whose information it is: own case, state body, National Bank, participant"
+    )
     remove = actions.add_parser("remove", parents=[home], help="take an entry off its list")
     remove.add_argument("entry_id", type=int)
     for change in (add, remove):

@@ -21,11 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="first day or instant (UTC)")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="first day or instant after it")
     parser.add_argument("--url", help="http://HOST:PORT of a running endpoint; without it the replay runs in this process")
-    parser.add_argument("--key", help="a key of that endpoint; or set BURANA_KEY, which other users of the machine cannot see")
+    parser.add_argument(
+        "--key", help="a key of that endpoint; or set BURANA_KEY, which other users of the machine cannot see"
+    )
     parser.add_argument("--rate", type=float, help="records a second, open loop; default: as fast as it goes")
     parser.add_argument("--in-flight", type=int, default=16, help="connections at most (1 keeps history's order exactly)")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="in this process: folder of bundles and CHAMPION")
-    parser.add_argument("--home", type=Path, help="in this process: a new folder that keeps the ledger; default: a temporary one")
+    parser.add_argument(
+        "--models", type=Path, default=Path("models"), help="in this process: folder of bundles and CHAMPION"
+    )
+    parser.add_argument(
+        "--home", type=Path, help="in this process: a new folder that keeps the ledger; default: a temporary one"
+    )
     parser.add_argument("--json", type=Path, help="write every printed figure")
 
 
@@ -38,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.url:
         key = arguments.key or os.environ.get("BURANA_KEY")
         if not key:
-            raise SettingsError("--key or BURANA_KEY: a key of the endpoint with operations, events and outcomes in its scope")
+            raise SettingsError(
+                "--key or BURANA_KEY: a key of the endpoint with operations, events and outcomes in its scope"
+            )
         replayed = asyncio.run(replay.over_http(span, arguments.url, key, arguments.rate, arguments.in_flight))
     else:
         before = cut(history, None, arguments.start) if arguments.start else cut(history, arguments.end, arguments.end)

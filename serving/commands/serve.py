@@ -33,5 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,
         ssl_keyfile=arguments.private_key,
     ))  # fmt: skip
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn has said why it does not listen
+        return 2
     return 0 if server.started else 2

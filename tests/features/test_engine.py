@@ -54,7 +54,9 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 
 def explain(plan: Plan, seen: np.ndarray, wanted: np.ndarray) -> str:
     return ", ".join(
-        f"{n}: {a} is not {b}" for n, a, b in zip(plan.names, seen, wanted, strict=True) if not same_bits(np.array([a]), np.array([b]))
+        f"{n}: {a} is not {b}"
+        for n, a, b in zip(plan.names, seen, wanted, strict=True)
+        if not same_bits(np.array([a]), np.array([b]))
     )
 
 
@@ -97,7 +99,9 @@ def test_reading_is_pure_also_when_it_looks_far_ahead(rows: list[list[int]], oth
 
 @settings(max_examples=25, deadline=None)
 @given(rows=arrivals(), cut=st.integers(0, 40))
-def test_a_snapshot_continues_where_it_was_taken(tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]], cut: int) -> None:
+def test_a_snapshot_continues_where_it_was_taken(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]], cut: int
+) -> None:
     path = tmp_path_factory.mktemp("snapshot") / "state.npz"
     whole = Engine(SHORT)
     for row in rows[:cut]:
@@ -147,7 +151,9 @@ def test_a_long_crowded_history_equals_the_oracle_through_growth_and_eviction() 
         time += int(random.integers(0, 7_200_000))
         row = random.integers(0, 60, WORDS).tolist()
         row[Word.TIME], row[Word.AMOUNT] = time, int(random.integers(0, 10**12))
-        row[Word.FACTS] = int(random.choice([Fact.OPERATION] * 5 + [Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN, Fact.GENUINE_KNOWN]))
+        row[Word.FACTS] = int(
+            random.choice([Fact.OPERATION] * 5 + [Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN, Fact.GENUINE_KNOWN])
+        )
         row[Word.KIND] %= 10
         row[Word.RECIPIENT] += 40
         if i % 25 == 0:

@@ -10,6 +10,7 @@ from features import kernel, language
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS, SENT
 from features.engine import Engine
 from features.language import (
+    ANY,
     OWN_VALUES,
     RETAINED,
     Aggregate,
@@ -55,7 +56,7 @@ WINDOWLESS = (SinceLast(), SinceFirst(), IsNew(Column.DEVICE), SameShare(Column.
         (Feature(Slot.CUSTOMER, OverMean(), SENT, days(30)), "customer_sent_amount_over_mean_30d", "ratio"),
         (Feature(Slot.DEVICE, Distinct(Column.CUSTOMER), SENT, hours(24)), "device_sent_customer_distinct_1d", "values"),
         (Feature(Slot.CUSTOMER, SinceLast(), SENT), "customer_sent_seconds_since_last", "s"),
-        (Feature(Slot.AGENT, SinceFirst(), SENT), "agent_sent_seconds_since_first", "s"),
+        (Feature(Slot.AGENT, SinceFirst(), ANY), "agent_seconds_since_first", "s"),
         (Feature(Slot.CUSTOMER, IsNew(Column.LOGIN_METHOD), SENT), "customer_sent_login_method_is_new", "0 or 1"),
         (Feature(Slot.CUSTOMER, SameShare(Column.HOUR), SENT), "customer_sent_hour_same_share", "share"),
         (Feature(Slot.CUSTOMER, SinceSame(Column.RECIPIENT), SENT), "customer_sent_recipient_seconds_since_same", "s"),
@@ -81,8 +82,18 @@ def test_every_declared_feature_has_a_name_of_its_own_and_says_what_it_serves() 
 def test_every_aggregate_has_a_unit_and_a_kernel_to_compute_it() -> None:
     for how in Aggregate.__args__:
         made = how(Column.DEVICE) if hasattr(how, "__dataclass_fields__") and how.__dataclass_fields__ else how()
-        feature = Feature(Slot.CUSTOMER, made, SENT)
+        feature = Feature(Slot.CUSTOMER, made, where_of(made))
         assert feature.unit and Plan([feature], 8).names == (feature.name,)
+
+
+def where_of(how: Aggregate) -> Where:
+    return ANY if isinstance(how, SinceFirst) else SENT
+
+
+@pytest.mark.parametrize(("how", "where"), [(SinceFirst(), SENT), (Count(), ANY)], ids=["first of some", "count of any"])
+def test_only_the_age_of_an_entity_looks_at_every_arrival(how: Aggregate, where: Where) -> None:
+    with pytest.raises(DeclarationError, match="where=ANY is for SinceFirst"):
+        Feature(Slot.CUSTOMER, how, where)
 
 
 # ---- wrong declarations ----------------------------------------------------------------------------------------------
@@ -103,8 +114,8 @@ def test_the_shortest_and_the_longest_window_are_allowed(over: int) -> None:
 
 @pytest.mark.parametrize("how", WINDOWLESS)
 def test_a_window_on_an_aggregate_without_one_is_refused(how: Aggregate) -> None:
-    with pytest.raises(DeclarationError, match=f"^customer_sent_.*: {type(how).__name__} takes no window; leave `over` out"):
-        Feature(Slot.CUSTOMER, how, SENT, days(1))
+    with pytest.raises(DeclarationError, match=f"^customer_.*: {type(how).__name__} takes no window; leave `over` out"):
+        Feature(Slot.CUSTOMER, how, where_of(how), days(1))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +134,7 @@ def test_a_filter_that_contradicts_itself_or_needs_nothing_is_refused(where: Whe
 
 @pytest.mark.parametrize("how", [Mean(), Deviation(), ZScore(), OverMean(), Distinct(Column.DEVICE), *WINDOWLESS])
 def test_a_ratio_of_anything_but_counts_and_sums_is_refused(how: Aggregate) -> None:
-    other = Feature(Slot.CUSTOMER, how, SENT)
+    other = Feature(Slot.CUSTOMER, how, where_of(how))
     for parts in ((other, HOURLY), (HOURLY, other)):
         with pytest.raises(DeclarationError, match=f"{other.name} is a {type(how).__name__}; a ratio is of Count or Sum"):
             Ratio(*parts)

@@ -143,14 +143,19 @@ def test_the_same_vector_gets_the_same_score_alone_and_among_many(copied):
     table = pq.read_table(copied / "reference_rows.parquet")
     matrix = np.column_stack([table[name].to_numpy() for name in PLAN.names])
     _, scores = model.score_many(matrix)
-    assert [model.score(row) for row in matrix] == scores.tolist()
+    np.testing.assert_allclose([model.score(row) for row in matrix], scores, rtol=0, atol=scoring.SCORE_TOLERANCE)
 
 
 def served(home: Path, models: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`burana serve`, which is expected to end by itself."""
     command = [sys.executable, "-m", "serving.cli", "serve", "--home", str(home), "--models", str(models)]
     return subprocess.run(
-        [*command, "--port", str(free_port()), *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        [*command, "--port", str(free_port()), *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 

@@ -38,9 +38,7 @@ outcomes = st.builds(
     live,
     st.lists(failure, max_size=2),
 )
-healthy = st.builds(
-    heard, hits, st.lists(st.just(LIMIT), max_size=1), st.floats(0, 1), thresholds, outcomes, st.just(())
-)
+healthy = st.builds(heard, hits, st.lists(st.just(LIMIT), max_size=1), st.floats(0, 1), thresholds, outcomes, st.just(()))
 failing = st.one_of(
     st.builds(heard, hits, st.just(()), st.none(), thresholds | st.none(), outcomes, st.just((Degraded.NO_MODEL,))),
     st.builds(heard, hits, st.just(()), st.none(), thresholds | st.none(), outcomes, st.just((Degraded.NO_FEATURES,))),

@@ -6,7 +6,7 @@ import sys
 
 from tests.serving.running import REPOSITORY
 
-HEAVY = ("lightgbm", "sklearn", "mlflow", "pandas", "polars", "feast", "matplotlib", "scipy", "onnx", "ray", "training")
+HEAVY = ("lightgbm", "sklearn", "mlflow", "pandas", "polars", "feast", "matplotlib", "onnx", "ray", "training")
 PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path

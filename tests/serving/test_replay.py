@@ -49,7 +49,9 @@ def test_every_record_is_answered(history: History, replayed: tuple[Path, replay
     assert not result.refusals
 
 
-def test_the_ledgers_vectors_are_the_matrix_of_the_history_bit_for_bit(history: History, replayed: tuple[Path, replay.Replayed]) -> None:
+def test_the_ledgers_vectors_are_the_matrix_of_the_history_bit_for_bit(
+    history: History, replayed: tuple[Path, replay.Replayed]
+) -> None:
     """In process the order of history is the order of the ledger, so the rows are those of the batch matrix itself."""
     home, _ = replayed
     matrix = matrix_of(history, PLAN)
@@ -99,7 +101,9 @@ def test_the_figures_add_up(history: History, replayed: tuple[Path, replay.Repla
     _, result = replayed
     figures = replay.report(result, replay.compare(history, result))
     total = figures["effectiveness"]
-    assert sum(total[f"{kind}_{level}"] for kind in ("fraud", "genuine") for level in ("low", "medium", "high")) == len(result.levels)
+    assert sum(total[f"{kind}_{level}"] for kind in ("fraud", "genuine") for level in ("low", "medium", "high")) == len(
+        result.levels
+    )
     assert total["recall"] + total["missed"] == 1
     assert sum(row["fraud_medium"] for row in figures["by_kind"].values()) == total["fraud_medium"]
     assert len(list(replay.table(figures))) > 10

@@ -37,7 +37,9 @@ def vector_of(**values: float) -> np.ndarray:
     return vector
 
 
-def evaluated(content: str, changes: dict | None = None, amount: int = 10_000, score: float | None = 0.1, hits=(), **features: float):
+def evaluated(
+    content: str, changes: dict | None = None, amount: int = 10_000, score: float | None = 0.1, hits=(), **features: float
+):
     record = OPERATION.decode(body(operation(**(changes or {}))))
     return Rules(content, FEATURES).evaluate(record, amount, vector_of(**features), score, tuple(hits))
 
@@ -227,11 +229,11 @@ FIRES: dict[str, tuple[dict[str, object], int, dict[str, float]]] = {
         {"customer_authorisation_method_changed_seconds_since_last": 600, "customer_sent_recipient_is_new": 1},
     ),
     "money_passes_through": (
-        {}, 3_500_000, {"sender_received_amount_sum_1h": 5_000_000, "sender_received_sender_distinct_1d": 3},
+        {}, 3_500_000, {"sender_received_amount_sum_1h": 5_000_000, "sender_received_customer_distinct_1d": 3},
     ),
     "collected_then_cashed": (
         {"kind": "cash_withdrawal"}, 500_000,
-        {"sender_received_sender_distinct_1d": 5, "sender_received_amount_sum_1d": 1_000_000},
+        {"sender_received_customer_distinct_1d": 5, "sender_received_seconds_since_last": 3_600, "sender_received_amount_sum_1d": 1_000_000},
     ),
     "employee_changed_many_contacts": (
         {"access": {"employee_id": "e-1"}}, 10_000, {"employee_contact_changed_count_1d": 10},

@@ -386,14 +386,16 @@ def test_r73_top_ups_by_different_persons_with_different_tools_and_then_a_withdr
     cashed = paid(BAKYT, Party(service="atm"), 10_000, ago(minutes=2), Kind.CASH_WITHDRAWAL)
     last_top_up = seen(paid(AYSULUU, BAKYT, kind=Kind.TOP_UP, at=ago(minutes=30)), *collected)
     withdrawal = seen(paid(BAKYT, Party(service="atm"), 9_000, kind=Kind.CASH_WITHDRAWAL), *collected, cashed)
-    assert last_top_up["recipient_received_sender_distinct_1h"] == last_top_up["recipient_received_funding_distinct_7d"] == 4
-    assert withdrawal["sender_received_sender_distinct_1d"] == 4 and withdrawal["sender_cashed_amount_sum_1d"] == 10_000_00
+    assert (
+        last_top_up["recipient_received_customer_distinct_1h"] == last_top_up["recipient_received_funding_distinct_7d"] == 4
+    )
+    assert withdrawal["sender_received_customer_distinct_1d"] == 4 and withdrawal["sender_cashed_amount_sum_1d"] == 10_000_00
 
 
 def test_r73_top_ups_by_one_person_with_one_tool_are_no_collecting() -> None:
     own = [top_up(AYSULUU, "card", minutes) for minutes in (50, 40, 30, 20)]
     vector = seen(paid(AYSULUU, BAKYT, kind=Kind.TOP_UP), *own)
-    assert vector["recipient_received_sender_distinct_1h"] == vector["recipient_received_funding_distinct_7d"] == 1
+    assert vector["recipient_received_customer_distinct_1h"] == vector["recipient_received_funding_distinct_7d"] == 1
 
 
 def test_r73_payments_out_of_an_account_are_no_withdrawal_of_cash() -> None:

@@ -21,7 +21,9 @@ PLAN = Plan(DEFINITIONS, 1 << 12)
 
 def operation(day: float, number: int) -> Operation:
     at = START + timedelta(days=day)
-    return Operation(f"o{number}", at, Kind.E_WALLET, Money(100, "KGS"), Party(customer_id="c1"), Party(account=f"a{number}"))
+    return Operation(
+        f"o{number}", at, Kind.E_WALLET, Money(100, "KGS"), Party(customer_id="c1"), Party(account=f"a{number}")
+    )
 
 
 def outcome(number: int, day: float, verdict: Verdict, name: str = "") -> Outcome:

@@ -11,7 +11,9 @@ from training.parity import count_differences, session, thresholds_of
 ROWS = 100_000
 
 
-def grown(columns: int = 12, rows: int = 4_000, trees: int = 60, seed: int = 5, **parameters: object) -> tuple[lgb.Booster, np.ndarray]:
+def grown(
+    columns: int = 12, rows: int = 4_000, trees: int = 60, seed: int = 5, **parameters: object
+) -> tuple[lgb.Booster, np.ndarray]:
     """A booster on columns with missing values, zeros, ties and wide ranges; the matrix it was trained on."""
     random = np.random.default_rng(seed)
     matrix = np.round(random.lognormal(3, 3, (rows, columns)), 2)
@@ -37,10 +39,13 @@ def test_raw_scores_are_bit_equal_on_random_on_threshold_and_not_finite_rows() -
 
 def test_one_ulp_decides_the_side_of_a_split() -> None:
     """The rows of the test above do test something: next to a threshold the score does change."""
-    booster, matrix = grown(columns=1, trees=1)
+    booster, _ = grown(columns=1, trees=1)
     threshold = next(iter(thresholds_of(booster).values()))
     finite = threshold[np.isfinite(threshold)][:1]
-    at, above = booster.predict(finite[:, None], raw_score=True), booster.predict(np.nextafter(finite, np.inf)[:, None], raw_score=True)
+    at, above = (
+        booster.predict(finite[:, None], raw_score=True),
+        booster.predict(np.nextafter(finite, np.inf)[:, None], raw_score=True),
+    )
     assert at[0] != above[0]
     assert raw_of(booster, np.array([[finite[0]], [np.nextafter(finite[0], np.inf)]])).tolist() == [at[0], above[0]]
 
@@ -57,14 +62,23 @@ def test_a_split_that_parts_missing_from_all_else_keeps_its_infinite_threshold()
 def test_a_missing_value_where_training_saw_none_counts_as_zero() -> None:
     random = np.random.default_rng(2)
     matrix = random.normal(size=(2_000, 2))
-    booster = lgb.train({"objective": "binary", "verbosity": -1}, lgb.Dataset(matrix, (matrix[:, 0] > 0.1).astype(int), params={"verbosity": -1}), 5)
+    booster = lgb.train(
+        {"objective": "binary", "verbosity": -1},
+        lgb.Dataset(matrix, (matrix[:, 0] > 0.1).astype(int), params={"verbosity": -1}),
+        5,
+    )
     assert raw_of(booster, np.array([[np.nan, 0.0]])) == raw_of(booster, np.array([[0.0, 0.0]]))
-    assert raw_of(booster, np.array([[np.nan, np.nan]])).tolist() == booster.predict([[np.nan, np.nan]], raw_score=True).tolist()
+    assert (
+        raw_of(booster, np.array([[np.nan, np.nan]])).tolist()
+        == booster.predict([[np.nan, np.nan]], raw_score=True).tolist()
+    )
 
 
 def test_a_tree_of_one_leaf_is_exported() -> None:
     matrix = np.ones((200, 1))
-    booster = lgb.train({"objective": "binary", "verbosity": -1}, lgb.Dataset(matrix, [0, 1] * 100, params={"verbosity": -1}), 2)
+    booster = lgb.train(
+        {"objective": "binary", "verbosity": -1}, lgb.Dataset(matrix, [0, 1] * 100, params={"verbosity": -1}), 2
+    )
     assert raw_of(booster, matrix[:3]).tolist() == booster.predict(matrix[:3], raw_score=True).tolist()
 
 
@@ -89,6 +103,8 @@ def test_a_categorical_split_is_refused() -> None:
     random = np.random.default_rng(4)
     matrix = random.integers(0, 8, (3_000, 1)).astype(float)
     dataset = lgb.Dataset(matrix, (matrix[:, 0] % 2).astype(int), categorical_feature=[0], params={"verbosity": -1})
-    booster = lgb.train({"objective": "binary", "verbosity": -1, "min_data_per_group": 5, "max_cat_to_onehot": 1}, dataset, 3)
+    booster = lgb.train(
+        {"objective": "binary", "verbosity": -1, "min_data_per_group": 5, "max_cat_to_onehot": 1}, dataset, 3
+    )
     with pytest.raises(BundleError, match="categorical"):
         to_onnx(booster, Platt(1, 0))

@@ -46,7 +46,9 @@ def test_thresholds_are_always_in_order(rows: list[tuple[float, bool]], alerts: 
     assert 0 < thresholds.medium < thresholds.high < 1
 
 
-@pytest.mark.parametrize("wrong", [{"alerts_per_1000": 0}, {"alerts_per_1000": 500}, {"high_precision": 0}, {"high_precision": 1.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"alerts_per_1000": 0}, {"alerts_per_1000": 500}, {"high_precision": 0}, {"high_precision": 1.1}]
+)
 def test_impossible_demands_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ThresholdError, match="allowed"):
         Capacity(**wrong)

@@ -46,7 +46,9 @@ def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
     assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
 
 
-def test_the_same_history_seed_and_versions_give_the_same_model_bytes(history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path) -> None:
+def test_the_same_history_seed_and_versions_give_the_same_model_bytes(
+    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
+) -> None:
     again, _, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
     assert (again / MODEL_FILE).read_bytes() == (trained[0] / MODEL_FILE).read_bytes()
 
@@ -60,7 +62,7 @@ def test_the_manifest_says_what_was_done(history: Path, trained: tuple[Path, Man
 
 
 def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(trained: tuple[Path, Manifest, Path]) -> None:
-    import mlflow  # noqa: PLC0415 seconds of import
+    import mlflow
 
     _, manifest, home = trained
     uri = f"sqlite:///{home}/mlflow.db"
@@ -69,12 +71,17 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
     run = client.get_run(manifest.run)
     assert run.data.params["declarations"] == manifest.declarations
     assert run.data.metrics["later_auc"] == pytest.approx(manifest.metrics["later_auc"])
-    assert {file.path for file in client.list_artifacts(manifest.run, "bundle")} >= {f"bundle/{MODEL_FILE}", f"bundle/{MANIFEST_FILE}"}
+    assert {file.path for file in client.list_artifacts(manifest.run, "bundle")} >= {
+        f"bundle/{MODEL_FILE}",
+        f"bundle/{MANIFEST_FILE}",
+    }
     champion = client.get_model_version_by_alias(tracking.REGISTERED_MODEL, "champion")
     assert champion.tags["bundle"] == manifest.version
 
 
-def test_nothing_that_became_known_later_changes_the_model(history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path) -> None:
+def test_nothing_that_became_known_later_changes_the_model(
+    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
+) -> None:
     whole = histories.read(history)
     past = histories.History(
         histories.between(whole.operations, "occurred_at", None, END),

@@ -1,0 +1,185 @@
+"""The registry: normal forms, reasons for every change, nothing forgotten."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from casework import database, registry
+from casework.registry import List, Registry
+from domain.errors import ConflictError, IdentifierError, SettingsError
+from domain.identifiers import IdentifierKind, Identifiers
+from domain.instants import from_ms
+from domain.operation import Operation, normal_operation
+
+IDENTIFIERS = Identifiers(b"a key of the tests, 16 bytes or more")
+NOW = from_ms(4_000_000_000_000)
+CARD = "4111 1111 1111 1111"
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(database.connect(tmp_path / "burana.db")) as opened:
+        yield opened
+
+
+def add(connection, kind, value, name=List.PROHIBITED, person="Aigul", reason="confirmed fraud") -> int:
+    return registry.add(connection, IDENTIFIERS, kind, value, name, "own case", person, reason)
+
+
+def audit(connection) -> list[tuple[str, str, str]]:
+    return connection.execute("SELECT person, reason, change FROM audit ORDER BY audit_id").fetchall()
+
+
+def operation(**parts: object) -> Operation:
+    """A canonical operation between two customers, with parts exchanged."""
+    record = {
+        "operation_id": "op-1", "occurred_at": "2025-06-02T04:00:00Z", "kind": "domestic_transfer",
+        "amount": {"minor": 1, "currency": "KGS"}, "sender": {"customer_id": "a"}, "recipient": {"customer_id": "b"}, **parts,
+    }  # fmt: skip
+    return normal_operation(msgspec.convert(record, Operation, strict=False), IDENTIFIERS, NOW)
+
+
+WAYS = [
+    # the entry as it was listed, and the operation that must meet it
+    (IdentifierKind.PHONE, "0555 123 456", {"recipient": {"phone": "+996 (555) 12-34-56"}}, "recipient.phone"),
+    (IdentifierKind.PHONE, "+996555123456", {"sender": {"phone": "00996555123456"}}, "sender.phone"),
+    (IdentifierKind.CARD, CARD, {"recipient": {"card": "4111-1111-1111-1111"}}, "recipient.card"),
+    (IdentifierKind.ACCOUNT, "KG-12", {"sender": {"account": "kg\u200b-12"}}, "sender.account"),
+    (IdentifierKind.WALLET, "w1", {"recipient": {"wallet": "\uff37\uff11"}}, "recipient.wallet"),
+    (IdentifierKind.CUSTOMER, "c-1", {"sender": {"customer_id": " C-1\x00"}}, "sender.customer_id"),
+    (IdentifierKind.SERVICE, "Лото  Шанс", {"recipient": {"service": "лото шанс"}}, "recipient.service"),
+    (IdentifierKind.INSTITUTION, "bank-9", {"recipient": {"phone": "0555123456", "institution": "BANK-9"}}, "recipient.institution"),
+    (IdentifierKind.COUNTRY, "ir", {"recipient": {"account": "1", "country": "IR"}}, "recipient.country"),
+    (IdentifierKind.COUNTRY, "IR", {"device": {"country": "ir"}}, "device.country"),
+    (IdentifierKind.QR, "qr-7", {"recipient": {"qr_id": "QR-7"}}, "recipient.qr_id"),
+    (IdentifierKind.VIRTUAL_ASSET_ADDRESS, "0xAB" + "0" * 38,
+     {"recipient": {"virtual_asset_address": "0xab" + "0" * 38}}, "recipient.virtual_asset_address"),
+    (IdentifierKind.DEVICE, "D-1", {"device": {"id": "d-1"}}, "device.id"),
+    (IdentifierKind.IP, "192.0.2.1", {"device": {"ip": "::ffff:192.0.2.1"}}, "device.ip"),
+    (IdentifierKind.SESSION, "s1", {"access": {"session_id": "S1"}}, "access.session_id"),
+    (IdentifierKind.AGENT, "ag-1", {"access": {"agent_id": "AG-1"}}, "access.agent_id"),
+    (IdentifierKind.EMPLOYEE, "e-1", {"access": {"employee_id": "E-1"}}, "access.employee_id"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "listed", "parts", "field"), WAYS, ids=[f"{way[0]} as {way[3]}" for way in WAYS])
+def test_r96_an_entry_is_met_in_every_part_whatever_its_disguise(connection, kind, listed, parts, field):
+    entry = add(connection, kind, listed)
+    (hit,) = Registry(connection).hits(operation(**parts))
+    assert (hit.field, hit.kind, hit.list, hit.entry_id) == (field, kind, List.PROHIBITED, entry)
+
+
+def test_every_kind_of_identifier_can_be_met():
+    assert {way[0] for way in WAYS} == set(IdentifierKind)
+
+
+def test_an_entry_of_another_kind_is_not_met(connection):
+    add(connection, IdentifierKind.ACCOUNT, "555")
+    assert Registry(connection).hits(operation(recipient={"wallet": "555"})) == ()
+
+
+def test_an_identifier_on_both_lists_is_met_twice(connection):
+    add(connection, IdentifierKind.ACCOUNT, "1")
+    add(connection, IdentifierKind.ACCOUNT, "1", List.WATCHED)
+    hits = Registry(connection).hits(operation(sender={"account": "1"}, recipient={"account": "1"}))
+    assert [(hit.field, hit.list) for hit in hits] == [
+        (f"{side}.account", name) for side in ("sender", "recipient") for name in (List.PROHIBITED, List.WATCHED)
+    ]
+
+
+def test_the_same_identifier_is_listed_once_in_whatever_form(connection):
+    first = add(connection, IdentifierKind.PHONE, "0555123456")
+    with pytest.raises(ConflictError, match=f"entry {first}"):
+        add(connection, IdentifierKind.PHONE, "+996 555 123456")
+    assert len(registry.listed(connection)) == 1
+    assert len(audit(connection)) == 1, "what was refused changed nothing"
+
+
+def test_what_has_no_normal_form_is_refused(connection):
+    with pytest.raises(IdentifierError, match="phone"):
+        add(connection, IdentifierKind.PHONE, "call me")
+    assert registry.listed(connection) == audit(connection) == []
+
+
+@pytest.mark.parametrize(("person", "reason"), [("", "fraud"), ("  ", "fraud"), ("Aigul", ""), ("Aigul", "\n")])
+def test_r108_no_change_without_a_person_and_a_reason(connection, person, reason):
+    with pytest.raises(SettingsError, match="person and a reason"):
+        add(connection, IdentifierKind.ACCOUNT, "1", person=person, reason=reason)
+    entry = add(connection, IdentifierKind.ACCOUNT, "1")
+    with pytest.raises(SettingsError, match="person and a reason"):
+        registry.remove(connection, entry, person, reason)
+    assert len(registry.listed(connection)) == 1
+    assert len(audit(connection)) == 1
+
+
+def test_r99_a_removed_entry_is_no_longer_met_and_stays_with_its_reasons(connection):
+    entry = add(connection, IdentifierKind.ACCOUNT, "1")
+    live = Registry(connection)
+    registry.remove(connection, entry, "Bakyt", "listed by mistake")
+    assert live.refresh()
+    assert live.hits(operation(sender={"account": "1"})) == ()
+    assert registry.listed(connection) == []
+    query = "SELECT added_by, added_reason, removed_by, removed_reason FROM registry"
+    assert connection.execute(query).fetchall() == [("Aigul", "confirmed fraud", "Bakyt", "listed by mistake")]
+
+
+def test_an_entry_that_was_removed_can_be_listed_again(connection):
+    first = add(connection, IdentifierKind.ACCOUNT, "1")
+    registry.remove(connection, first, "Bakyt", "by mistake")
+    second = add(connection, IdentifierKind.ACCOUNT, "1")
+    (hit,) = Registry(connection).hits(operation(sender={"account": "1"}))
+    assert hit.entry_id == second != first
+
+
+@pytest.mark.parametrize("entry", [0, 99, -1])
+def test_an_entry_that_is_not_live_cannot_be_removed(connection, entry):
+    with pytest.raises(SettingsError, match="no live registry entry"):
+        registry.remove(connection, entry, "Bakyt", "by mistake")
+    assert audit(connection) == []
+
+
+def test_an_entry_is_removed_once(connection):
+    entry = add(connection, IdentifierKind.ACCOUNT, "1")
+    registry.remove(connection, entry, "Bakyt", "by mistake")
+    with pytest.raises(SettingsError):
+        registry.remove(connection, entry, "Bakyt", "again")
+
+
+def test_r109_every_change_leaves_one_line_in_the_audit_log(connection):
+    entry = add(connection, IdentifierKind.PHONE, "0555123456")
+    registry.remove(connection, entry, "Bakyt", "by mistake")
+    assert audit(connection) == [
+        ("Aigul", "confirmed fraud", "registry: add phone ****3456 to prohibited"),
+        ("Bakyt", "by mistake", f"registry: remove entry {entry}"),
+    ]
+
+
+def test_a_card_number_is_never_stored(connection, tmp_path):
+    add(connection, IdentifierKind.CARD, CARD)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert CARD.replace(" ", "").encode() not in (tmp_path / "burana.db").read_bytes()
+    assert registry.listed(connection)[0]["value"].startswith("card-")
+
+
+def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_read_again(connection, tmp_path):
+    live = Registry(connection)
+    assert not live.refresh()
+    with closing(database.connect(tmp_path / "burana.db")) as other:
+        entry = add(other, IdentifierKind.ACCOUNT, "1")
+        assert live.refresh()
+        assert not live.refresh()
+        assert len(live) == 1
+        registry.remove(other, entry, "Bakyt", "by mistake")
+        assert live.refresh()
+        assert len(live) == 0
+
+
+def test_a_list_that_does_not_exist_is_refused_by_the_database(connection):
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(
+            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason) VALUES ('phone','1','x','','','','')"
+        )
