@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS entries (
     id TEXT NOT NULL,
     recorded_at TEXT NOT NULL,
     body BLOB NOT NULL,                     -- the canonical record, JSON
-    row BLOB NOT NULL,                      -- the record as the features read it, little-endian int64
+    row BLOB NOT NULL,                      -- the record as the features read it, little-endian int64: only a shortcut
+    encoding INTEGER NOT NULL,              -- what the row's meaning depends on; with another one it is made from the body
     answer BLOB,                            -- what was answered, to the byte; null for entries brought in from a history
     vector BLOB,                            -- the features as of then, little-endian float64; null as above
     evidence BLOB,                          -- registry and rule hits, raw score, versions, JSON; null as above

@@ -16,9 +16,7 @@ from domain.errors import LedgerError
 
 MAX_BATCH = 1024
 _LAST = "SELECT coalesce(max(sequence), 0) FROM entries"
-_INSERT = (
-    "INSERT INTO entries (sequence, type, id, recorded_at, body, row, answer, vector, evidence) VALUES (?,?,?,?,?,?,?,?,?)"
-)
+_INSERT = "INSERT INTO entries (sequence, type, id, recorded_at, body, row, encoding, answer, vector, evidence) VALUES (?,?,?,?,?,?,?,?,?,?)"
 
 
 class Entry(NamedTuple):
@@ -30,6 +28,7 @@ class Entry(NamedTuple):
     recorded_at: str
     body: bytes
     row: bytes
+    encoding: int
     answer: bytes | None = None
     vector: bytes | None = None
     evidence: bytes | None = None
@@ -73,6 +72,11 @@ class Ledger:
         found = self._one(f"SELECT {', '.join(Entry._fields)} FROM entries WHERE type = ? AND id = ?", type_, id_)  # noqa: S608
         return None if found is None else Entry(*found)
 
+    def at(self, sequence: int) -> Entry | None:
+        """The committed entry of a sequence number, or None."""
+        found = self._one(f"SELECT {', '.join(Entry._fields)} FROM entries WHERE sequence = ?", sequence)  # noqa: S608
+        return None if found is None else Entry(*found)
+
     def read(self, after: int = 0, up_to: int = 2**62) -> Iterator[Entry]:
         """Committed entries with after < sequence <= up_to, in order, through a connection of its own."""
         connection = database.connect(self.path)
@@ -83,13 +87,14 @@ class Ledger:
         finally:
             connection.close()
 
-    def rows(self, after: int = 0, chunk: int = 100_000) -> Iterator[bytes]:
-        """The rows of all entries after a sequence number, in order, joined in chunks: what the features are rebuilt from."""
+    def rows(self, after: int = 0, chunk: int = 100_000) -> Iterator[list[tuple[int, bytes, int]]]:
+        """(sequence, row, encoding) of all entries after a sequence number, in order: what the features are rebuilt from."""
         connection = database.connect(self.path)
         try:
-            found = connection.execute("SELECT row FROM entries WHERE sequence > ? ORDER BY sequence", (after,))
+            query = "SELECT sequence, row, encoding FROM entries WHERE sequence > ? ORDER BY sequence"
+            found = connection.execute(query, (after,))
             while rows := found.fetchmany(chunk):
-                yield b"".join(row for (row,) in rows)
+                yield rows
         finally:
             connection.close()
 

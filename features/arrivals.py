@@ -5,6 +5,7 @@ a property test holds them to the same rows.
 """
 
 import hashlib
+import zlib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,7 @@ from domain.events import Event, EventType, Outcome, Verdict
 from domain.money import MAX_REFERENCE_TYIYN, REFERENCE_RATES
 from domain.operation import ACCOUNT_FIELDS, Kind, Operation, Party
 from features.history import History
-from features.layout import HOME_COUNTRY, MISSING, WORDS, ZONE_NAME, Fact, Word
+from features.layout import HOME_COUNTRY, MISSING, WORDS, ZONE_NAME, Column, Fact, Slot, Word
 
 ZONE = ZoneInfo(ZONE_NAME)
 
@@ -46,6 +47,13 @@ KIND_FACTS = {kind: Fact(0) for kind in Kind} | {
 VERDICT_FACTS = {Verdict.FRAUD: Fact.FRAUD_KNOWN, Verdict.LEGITIMATE: Fact.GENUINE_KNOWN}
 
 Rows = NDArray[np.int64]
+ENCODING = zlib.crc32(
+    repr((
+        [(words.__name__, dict(words.__members__)) for words in (Slot, Column, Fact, Word)], ACCOUNT_FIELDS, KEYS, EVENT_FACTS,
+        KIND_CODES, KIND_FACTS, VERDICT_FACTS, sorted(REFERENCE_RATES.items()), HOME_COUNTRY, ZONE_NAME,
+    )).encode()
+)  # fmt: skip
+"""Stands for all that a row's meaning depends on: rows with another one are made again from their records."""
 
 
 def key64(text: str) -> int:

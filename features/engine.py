@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,10 @@ class Engine:
     def restore(cls, plan: Plan, path: Path) -> tuple["Engine", dict[str, Any]]:
         """The engine and the notes of a snapshot; StateError if another plan made it or it is damaged."""
         try:
-            with np.load(path) as file:
+            with path.open("rb") as opened, np.load(opened) as file:
                 header = json.loads(file["header"].tobytes())
                 arrays = {name: file[name] for name in State._fields}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StateError(
                 f"{path} is not a readable snapshot ({error}); remove it, the state is rebuilt from the ledger"
             ) from error

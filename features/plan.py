@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import DeclarationError
-from domain.money import REFERENCE_RATES
 from features import language as say
-from features.layout import HOME_COUNTRY, SLOTS, SPACES, ZONE_NAME, Column, Fact, Slot, space_of
+from features.arrivals import ENCODING
+from features.layout import SLOTS, SPACES, Column, Fact, Slot, space_of
 
 Integers = NDArray[np.int64]
 MAX_FAMILIES = 16
@@ -116,7 +116,7 @@ class Plan:
         if twice:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
-        meaning = (self.declarations, retained, sorted(REFERENCE_RATES.items()), HOME_COUNTRY, ZONE_NAME)
+        meaning = (self.declarations, retained, ENCODING)
         self.hash = hashlib.sha256(repr(meaning).encode()).hexdigest()
         self.program = _compile(self.declarations, retained)
 

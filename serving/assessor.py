@@ -24,7 +24,7 @@ from domain.events import Event, Outcome, normal_event, normal_outcome
 from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
 from domain.operation import Operation, normal_operation
-from features.arrivals import row_of_event, row_of_operation, row_of_outcome
+from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
 from features.layout import Word
 from serving import basic
@@ -181,7 +181,7 @@ class Assessor:
         entry = self._ledger.find("operation", operation_id)
         if entry is None:
             raise UnknownOperationError(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
-        return np.frombuffer(entry.row, "<i8").tolist()
+        return row_of_operation(OPERATION.decode(entry.body))
 
     async def _record(self, type_: str, id_: str, body: bytes, row: list[int], answer: bytes, vector: bytes | None = None,
                       evidence: bytes | None = None) -> bytes:  # fmt: skip
@@ -195,7 +195,7 @@ class Assessor:
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
         blob = np.array(row, "<i8").tobytes()
-        entry = Entry(sequence, type_, id_, database.timestamp(), body, blob, answer, vector, evidence)
+        entry = Entry(sequence, type_, id_, database.timestamp(), body, blob, ENCODING, answer, vector, evidence)
         self._ledger.append(entry, lambda error: self._done(type_, id_, answer, error))
         return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
 

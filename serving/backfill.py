@@ -12,7 +12,7 @@ from casework import database
 from casework.ledger import Entry
 from domain.events import Event, Outcome
 from domain.operation import Operation
-from features.arrivals import rows_of_history
+from features.arrivals import ENCODING, rows_of_history
 from features.history import History, between, records_of
 from serving.contracts import encode
 
@@ -53,5 +53,5 @@ def entries(history: History, after: int) -> Iterator[Entry]:
     recorded_at = database.timestamp()
     with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2) as progress:
         for i, (_, type_, id_, record) in enumerate(arrivals(history)):
-            yield Entry(after + 1 + i, type_, id_, recorded_at, encode(record), rows[i].astype("<i8").tobytes())
+            yield Entry(after + 1 + i, type_, id_, recorded_at, encode(record), rows[i].astype("<i8").tobytes(), ENCODING)
             progress.update()

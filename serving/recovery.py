@@ -2,15 +2,16 @@
 
 import logging
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
-from casework.ledger import Ledger
-from domain.errors import StateError
+from casework.ledger import Entry, Ledger
+from domain.errors import LedgerError, StateError
+from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
 from features.layout import WORDS
 from features.plan import Plan
+from serving.contracts import EVENT, OPERATION, OUTCOME
 
 log = logging.getLogger("burana")
 
@@ -20,24 +21,44 @@ def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
     engine, after = _from_snapshot(plan, ledger, snapshot)
     nothing = np.empty((0, len(plan)))
     for chunk in ledger.rows(after):
-        rows = np.frombuffer(chunk, "<i8").reshape(-1, WORDS).astype(np.int64)
+        rows = np.frombuffer(b"".join(_row(ledger, *stored) for stored in chunk), "<i8").reshape(-1, WORDS).astype(np.int64)
         engine.replay(rows, nothing, np.full(len(rows), -1))
     return engine
+
+
+def row_of_entry(ledger: Ledger, entry: Entry) -> list[int]:
+    """The row of a stored record, made from the record itself; an outcome's from its operation's."""
+    match entry.type:
+        case "operation":
+            return row_of_operation(OPERATION.decode(entry.body))
+        case "event":
+            return row_of_event(EVENT.decode(entry.body))
+    outcome = OUTCOME.decode(entry.body)
+    operation = ledger.find("operation", outcome.operation_id)
+    if operation is None:
+        raise LedgerError(f"outcome {outcome.outcome_id} names operation {outcome.operation_id}, which is not in the ledger")
+    return row_of_outcome(outcome, row_of_entry(ledger, operation))
+
+
+def _row(ledger: Ledger, sequence: int, row: bytes, encoding: int) -> bytes:
+    """The stored row where this release would make the same, else a new one."""
+    if encoding == ENCODING:
+        return row
+    entry = ledger.at(sequence)
+    assert entry is not None, "its row was read a moment ago"
+    return np.array(row_of_entry(ledger, entry), "<i8").tobytes()
 
 
 def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, int]:
     if not snapshot.exists():
         return Engine(plan), 0
-    if not is_zipfile(snapshot):
-        log.warning("%s is cut off or no snapshot; rebuilding from the whole ledger", snapshot)
-        return Engine(plan), 0
     try:
         engine, notes = Engine.restore(plan, snapshot)
-    except (StateError, BadZipFile) as error:
+    except StateError as error:
         log.warning("%s; rebuilding from the whole ledger", error)
         return Engine(plan), 0
     sequence = int(notes["sequence"])
-    if notes["ledger"] != str(ledger.path.resolve()) or sequence > ledger.last_sequence:
+    if _mark(ledger, sequence) != notes["mark"]:
         log.warning("%s is of another ledger; rebuilding from the whole ledger", snapshot)
         return Engine(plan), 0
     return engine, sequence
@@ -45,7 +66,14 @@ def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, 
 
 def save(engine: Engine, ledger: Ledger, snapshot: Path) -> None:
     """Write the snapshot of an engine that stands at the ledger's last entry."""
-    engine.snapshot(snapshot, sequence=ledger.last_sequence, ledger=str(ledger.path.resolve()))
+    sequence = ledger.last_sequence
+    engine.snapshot(snapshot, sequence=sequence, mark=_mark(ledger, sequence))
+
+
+def _mark(ledger: Ledger, sequence: int) -> str:
+    """What tells this ledger from any other that is as long: its entry of that number, and when it was recorded."""
+    entry = ledger.at(sequence)
+    return "" if entry is None else f"{entry.type} {entry.id} {entry.recorded_at}"
 
 
 def warm_up(plan: Plan) -> None:

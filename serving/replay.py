@@ -26,7 +26,7 @@ from features.history import History
 from serving.app import Burana
 from serving.backfill import Arrival, arrivals, entries
 from serving.client import Connection, Response, connect
-from serving.contracts import encode, refusal_of
+from serving.contracts import Refusal, encode, refusal_of
 from serving.settings import Settings
 
 LEVELS = {level.word: int(level) for level in RiskLevel}
@@ -103,7 +103,7 @@ async def in_process(history: History, before: History, settings: Settings) -> R
     async def send(path: str, body: bytes) -> Response:
         try:
             return Response(200, await handlers[path](body))
-        except BuranaError as error:
+        except (BuranaError, Refusal) as error:
             refusal = refusal_of(error)
             return Response(refusal.status, refusal.body)
 

@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, checker, helper
 from domain.errors import BundleError
 
 BRANCH_LEQ = 0
+_ZERO = float(np.float32(1e-35))
 RAW, SCORE, INPUT = "raw", "score", "features"
 
 
@@ -83,7 +84,7 @@ def _add_split(nodes: _Nodes, split: dict[str, Any]) -> int:
     index = len(nodes.features)
     threshold = threshold_of(split)
     nodes.features.append(split["split_feature"])
-    nodes.splits.append(threshold)
+    nodes.splits.append(_around_zero(threshold))
     # LightGBM reads a missing value as 0.0 where training saw none in this column
     goes_left = split["default_left"] if split["missing_type"] == "NaN" else threshold >= 0.0
     nodes.missing_goes_left.append(int(goes_left))
@@ -101,6 +102,13 @@ def threshold_of(split: dict[str, Any]) -> float:
     """
     threshold = float(split["threshold"])
     return math.copysign(math.inf, threshold) if abs(threshold) >= 1e300 else threshold
+
+
+def _around_zero(threshold: float) -> float:
+    """The split value that routes every x as the booster's predictor does, which reads |x| <= 1e-35 (in float32) as 0.0."""
+    if -_ZERO <= threshold < 0:
+        return math.nextafter(-_ZERO, -math.inf)
+    return _ZERO if 0 <= threshold < _ZERO else threshold
 
 
 def _add_child(nodes: _Nodes, child: dict[str, Any]) -> tuple[int, int]:

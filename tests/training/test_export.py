@@ -1,5 +1,7 @@
 """Parity is the law: LightGBM is the reference, the served graph must give its bits."""
 
+import re
+
 import lightgbm as lgb
 import numpy as np
 import pytest
@@ -72,6 +74,33 @@ def test_a_missing_value_where_training_saw_none_counts_as_zero() -> None:
         raw_of(booster, np.array([[np.nan, np.nan]])).tolist()
         == booster.predict([[np.nan, np.nan]], raw_score=True).tolist()
     )
+
+
+def test_values_next_to_zero_go_where_the_booster_sends_zero() -> None:
+    """Its predictor reads |x| <= 1e-35 as 0.0; splits within that band are made by values as small."""
+    random = np.random.default_rng(8)
+    tiny = np.array([-3e-35, -1e-35, -4e-36, 0.0, 4e-36, 1e-35, 3e-35])
+    matrix = random.choice(tiny, (3_000, 2))
+    labels = (matrix[:, 0] + matrix[:, 1] > 0).astype(int)
+    settings = {"objective": "binary", "verbosity": -1, "min_data_in_leaf": 5}
+    booster = lgb.train(settings, lgb.Dataset(matrix, labels, params={"verbosity": -1}), 20)
+    edges = np.concatenate([tiny, *thresholds_of(booster).values()])
+    values = np.unique(np.concatenate([edges, np.nextafter(edges, np.inf), np.nextafter(edges, -np.inf)]))
+    rows = np.stack([random.choice(values, 20_000), random.choice(values, 20_000)], axis=1)
+    assert raw_of(booster, rows).tobytes() == np.asarray(booster.predict(rows, raw_score=True)).tobytes()
+
+
+@pytest.mark.parametrize("threshold", [-2e-35, -1e-35, -5e-324, 0.0, 5e-324, 1e-36, 1e-35, 2e-35])
+def test_a_split_anywhere_next_to_zero_routes_as_zero_does(threshold: float) -> None:
+    """A booster's text with the threshold put into it: what training seldom makes is still served exactly."""
+    booster, _ = grown(columns=1, trees=1)
+    text = booster.model_to_string()
+    line = re.search(r"^threshold=(\S+)", text, re.MULTILINE)
+    assert line is not None
+    edited = lgb.Booster(model_str=text.replace(line[0], f"threshold={threshold!r}", 1))
+    near = [threshold, -1e-35, 1e-35, float(np.float32(1e-35)), -float(np.float32(1e-35)), 0.0, 5e-324, 2e-35, -2e-35]
+    values = np.unique(np.concatenate([near, np.nextafter(near, np.inf), np.nextafter(near, -np.inf)]))[:, None]
+    assert raw_of(edited, values).tobytes() == np.asarray(edited.predict(values, raw_score=True)).tobytes()
 
 
 def test_a_tree_of_one_leaf_is_exported() -> None:
