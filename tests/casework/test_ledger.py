@@ -229,7 +229,7 @@ def test_reading_takes_what_lies_between_two_sequence_numbers(path):
     with closing(Ledger(path)) as ledger:
         assert [found.sequence for found in ledger.read(after=20, up_to=23)] == [21, 22, 23]
         rows = [row for chunk in ledger.rows(after=22, chunk=2) for row in chunk]
-            assert rows == [(sequence, entry(sequence).row, entry(sequence).encoding) for sequence in (23, 24, 25)]
+        assert rows == [(sequence, entry(sequence).row, entry(sequence).encoding) for sequence in (23, 24, 25)]
 
 
 # ---- one writer ----------------------------------------------------------------------------------------------------------
