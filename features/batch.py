@@ -30,7 +30,7 @@ def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start:
     engine = engine or Engine(plan)
     wanted, count = _wanted(rows, start)
     matrix = np.empty((count, len(plan)), np.float64)
-    with tqdm(total=len(rows), desc="features", unit="arrival", unit_scale=True, delay=2) as progress:
+    with tqdm(total=len(rows), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
         for first in range(0, len(rows), CHUNK):
             part = slice(first, first + CHUNK)
             engine.replay(rows[part], matrix, wanted[part])

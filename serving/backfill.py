@@ -51,7 +51,7 @@ def entries(history: History, after: int) -> Iterator[Entry]:
     history = History(history.operations, history.events, history.outcomes.filter(there))
     rows, _ = rows_of_history(history)
     recorded_at = database.timestamp()
-    with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2) as progress:
+    with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2, mininterval=1) as progress:
         for i, (_, type_, id_, record) in enumerate(arrivals(history)):
             yield Entry(after + 1 + i, type_, id_, recorded_at, encode(record), rows[i].astype("<i8").tobytes(), ENCODING)
             progress.update()
