@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS entries (
     encoding INTEGER NOT NULL,              -- what the row's meaning depends on; with another one it is made from the body
     answer BLOB,                            -- what was answered, to the byte; null for entries brought in from a history
     vector BLOB,                            -- the features as of then, little-endian float64; null as above
-    evidence BLOB,                          -- registry and rule hits, raw score, versions, JSON; null as above
+    evidence BLOB,                          -- registry and rule hits, hash of the declarations, limit, JSON; null as above
     UNIQUE (type, id)
 );
 CREATE TRIGGER IF NOT EXISTS entries_are_not_updated BEFORE UPDATE ON entries
@@ -82,6 +82,13 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise LedgerError(f"{path} cannot be opened as Burana's database: {error}") from error
     return connection
+
+
+def existing(path: Path) -> sqlite3.Connection:
+    """As `connect`, but SettingsError where there is no database: a mistyped folder must not look like an empty one."""
+    if not path.is_file():
+        raise SettingsError(f"{path} does not exist; name the --home of the server (`burana keys make` begins a new one)")
+    return connect(path)
 
 
 def hold(home: Path) -> IO[str]:

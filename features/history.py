@@ -205,7 +205,6 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise HistoryError(f"{folder} exists; name a new folder or remove it first")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    draft.chmod(0o755)
     try:
         yield draft
         draft.rename(folder)
@@ -230,3 +229,28 @@ def between(table: pa.Table, column: str, start: datetime | None, end: datetime 
             part = compare(table[column], pa.scalar(instants.to_ms(bound), pa.int64()).cast(_TIME))
             mask = part if mask is None else pc.and_(mask, part)
     return table if mask is None else table.filter(mask)
+
+
+def cut(history: History, start: datetime | None, end: datetime | None) -> History:
+    """What arrived from the first arrival at or after `start` up to, not including, the first at or after `end`.
+
+    The order of arrival is cut, not time: a late operation stays where it arrived, so nothing is seen before it came.
+    """
+    first, last = _first_from(history, start), _first_from(history, end)
+    return History(*(_of_order(getattr(history, field.name), first, last) for field in fields(history)))
+
+
+def _first_from(history: History, instant: datetime | None) -> int | None:
+    """The sequence number of the first arrival at or after an instant; None when the instant is open."""
+    if instant is None:
+        return None
+    times = ((history.operations, "occurred_at"), (history.events, "occurred_at"), (history.outcomes, "known_at"))
+    found = [pc.min(between(table, time, instant, None)["sequence"]).as_py() for table, time in times]
+    return min((sequence for sequence in found if sequence is not None), default=2**62)
+
+
+def _of_order(table: pa.Table, first: int | None, last: int | None) -> pa.Table:
+    sequence = table["sequence"].to_numpy()
+    start = 0 if first is None else int(np.searchsorted(sequence, first))
+    end = len(sequence) if last is None else int(np.searchsorted(sequence, last))
+    return table.slice(start, max(0, end - start))

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 
 from casework.keys import Keys, Scope
-from casework.ledger import Ledger
+from casework.ledger import Entry, Ledger
 from domain.decision import Decision
 from domain.errors import BuranaError
 from domain.events import Event, Outcome
@@ -86,8 +86,7 @@ def application(
             raise Refusal(
                 404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id")
             )
-        vector = [] if entry.vector is None else np.frombuffer(entry.vector, "<f8").tolist()
-        features = {name: None if math.isnan(value) else value for name, value in zip(plan.names, vector, strict=False)}
+        features = _named(plan, entry)
         stored = {
             "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
             "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,
@@ -107,6 +106,15 @@ def application(
         return HTMLResponse(_page(description()), headers={"content-security-policy": policy})
 
     return app
+
+
+def _named(plan: Plan, entry: Entry) -> Any:
+    """The stored vector by name; without names where other declarations made it, None where there is none."""
+    if entry.vector is None:
+        return None
+    values = [None if math.isnan(value) else value for value in np.frombuffer(entry.vector, "<f8").tolist()]
+    made_by = msgspec.json.decode(entry.evidence or b"{}").get("declarations")
+    return dict(zip(plan.names, values, strict=True)) if made_by == plan.hash else values
 
 
 def description() -> dict[str, Any]:

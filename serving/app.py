@@ -52,6 +52,7 @@ class Burana:
                 settings, settings.identifiers(), layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
             )
             self._opened = opened.pop_all()
+        self._refused_rules: str | None = None
         self._watch = asyncio.create_task(self._keep_up())
         log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
 
@@ -75,20 +76,30 @@ class Burana:
         """Follow changes of registry, rules and keys that any process made; recover after a failed write."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
-            try:
-                self._refresh()
-                if self.assessor.broken is not None or self.assessor.stale:
-                    await self.assessor.recover(self._rebuilt)
-            except (BuranaError, sqlite3.Error, OSError, *FEATURE_FAILURES):
-                log.exception("changes could not be followed; what was loaded last stays in force")
+            for follow in (self._recover, self._follow_registry, self._follow_keys, self._follow_rules):
+                try:
+                    await follow()
+                except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
+                    log.exception("%s failed; what was loaded last stays in force", follow.__name__)
 
-    def _refresh(self) -> None:
+    async def _recover(self) -> None:
+        if self.assessor.broken is not None or self.assessor.stale:
+            await self.assessor.recover(self._rebuilt)
+
+    async def _follow_registry(self) -> None:
         self.assessor.layers.registry.refresh()
+
+    async def _follow_keys(self) -> None:
         self.keys.refresh()
+
+    async def _follow_rules(self) -> None:
         stored = rule_sets.live(self.connection)
-        if stored is not None and stored.version != self.assessor.layers.rules.version:
-            self.assessor.layers.rules = Rules(stored.content, self.plan.names, stored.version)
-            log.info("rules %s are live", stored.version)
+        if stored is None or stored.version in (self.assessor.layers.rules.version, self._refused_rules):
+            return
+        self._refused_rules = stored.version
+        self.assessor.layers.rules = Rules(stored.content, self.plan.names, stored.version)
+        self._refused_rules = None
+        log.info("rules %s are live", stored.version)
 
     def _rebuilt(self) -> Engine:
         return recovery.rebuild(self.plan, self.ledger, self.settings.state)

@@ -129,7 +129,16 @@ class Assessor:
         rules = layers.rules.evaluate(operation, amount, vector, score, hits)
         checks = basic.verify(operation, amount, self._settings.limit_tyiyn)
         thresholds = None if layers.model is None else layers.model.thresholds
-        return vector, Heard(hits, checks, score, thresholds, rules, degraded), _evidence(hits, rules)
+        return vector, Heard(hits, checks, score, thresholds, rules, degraded), self._evidence(hits, rules)
+
+    def _evidence(self, hits: tuple[Hit, ...], rules: RuleOutcome) -> bytes:
+        """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has."""
+        return encode({
+            "declarations": self.engine.plan.hash, "limit_tyiyn": self._settings.limit_tyiyn,
+            "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in hits],
+            "shadow": [rule.id for rule in rules.shadow],
+            "failed": [{"rule": name, "error": error} for name, error in rules.failed],
+        })  # fmt: skip
 
     def _vector(self, row: list[int]) -> NDArray[np.float64] | None:
         if self.stale:
@@ -164,7 +173,7 @@ class Assessor:
     def _repeated(self, type_: str, id_: str, body: bytes) -> Awaitable[bytes] | None:
         """The answer to come or already given to an id; None for a new id. ConflictError for another body."""
         if self.broken is not None:
-            raise self.broken
+            raise LedgerError(str(self.broken))  # a new one: a shared one would gather the frames of every caller
         if (pending := self._pending.get((type_, id_))) is not None:
             _same(type_, id_, pending.body, body)
             return asyncio.shield(pending.answer)
@@ -214,7 +223,7 @@ class Assessor:
             pending.answer.set_result(answer)
         else:
             self.broken = error
-            pending.answer.set_exception(error)
+            pending.answer.set_exception(LedgerError(str(error)))
             pending.answer.exception()  # retrieved: the caller may be gone
         if not self._pending:
             self._idle.set()
@@ -249,12 +258,3 @@ def _same(type_: str, id_: str, recorded: bytes, body: bytes) -> None:
         raise ConflictError(
             f"{type_} {id_} is recorded with another body; a repeat carries the same body, a new record a new id"
         )
-
-
-def _evidence(hits: tuple[Hit, ...], rules: RuleOutcome) -> bytes:
-    """What beside reasons and vector is kept of a decision."""
-    return encode({
-        "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in hits],
-        "shadow": [rule.id for rule in rules.shadow],
-        "failed": [{"rule": name, "error": error} for name, error in rules.failed],
-    })  # fmt: skip

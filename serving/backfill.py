@@ -5,31 +5,20 @@ from collections.abc import Iterator
 from datetime import datetime
 from operator import itemgetter
 
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from casework import database
 from casework.ledger import Entry
-from domain.events import Event, Outcome
-from domain.operation import Operation
+from domain.errors import HistoryError, InputError
+from domain.events import Event, Outcome, normal_event, normal_outcome
+from domain.identifiers import Identifiers
+from domain.operation import Operation, normal_operation
 from features.arrivals import ENCODING, rows_of_history
-from features.history import History, between, records_of
+from features.history import History, records_of
 from serving.contracts import encode
 
 Arrival = tuple[int, str, str, Operation | Event | Outcome]
 """(sequence in the history, type, id, record)."""
-
-
-def cut(history: History, start: datetime | None, end: datetime | None) -> History:
-    """What arrived with start <= time < end: operations and events by when they occurred, outcomes by when they became known.
-
-    Outcomes of operations after `end` cannot be among them; those of operations before `start` are.
-    """
-    return History(
-        between(history.operations, "occurred_at", start, end),
-        between(history.events, "occurred_at", start, end),
-        between(history.outcomes, "known_at", start, end),
-    )
 
 
 def arrivals(history: History) -> Iterator[Arrival]:
@@ -45,13 +34,30 @@ def arrivals(history: History) -> Iterator[Arrival]:
     return heapq.merge(*streams, key=itemgetter(0))
 
 
-def entries(history: History, after: int) -> Iterator[Entry]:
-    """Ledger entries of a history, numbered from `after` + 1, without answers."""
-    there = pc.is_in(history.outcomes["operation_id"], history.operations["operation_id"])
-    history = History(history.operations, history.events, history.outcomes.filter(there))
+def entries(history: History, after: int, identifiers: Identifiers, latest: datetime) -> Iterator[Entry]:
+    """Ledger entries of a history, numbered from `after` + 1, without answers.
+
+    HistoryError for a record that the endpoint would refuse or write otherwise: not in normal form, or later than `latest`.
+    """
     rows, _ = rows_of_history(history)
     recorded_at = database.timestamp()
     with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2, mininterval=1) as progress:
         for i, (_, type_, id_, record) in enumerate(arrivals(history)):
+            _check(record, type_, id_, identifiers, latest)
             yield Entry(after + 1 + i, type_, id_, recorded_at, encode(record), rows[i].astype("<i8").tobytes(), ENCODING)
             progress.update()
+
+
+def _check(record: Operation | Event | Outcome, type_: str, id_: str, identifiers: Identifiers, latest: datetime) -> None:
+    try:
+        match record:
+            case Operation():
+                normal: Operation | Event | Outcome = normal_operation(record, identifiers, latest)
+            case Event():
+                normal = normal_event(record, identifiers, latest)
+            case Outcome():
+                normal = normal_outcome(record, latest)
+    except InputError as error:
+        raise HistoryError(f"{type_} {id_}: {error}; nothing was brought in") from error
+    if normal != record:
+        raise HistoryError(f"{type_} {id_} is not in normal form; bring the history in with `burana import`")

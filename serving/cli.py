@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.metadata
 import logging
+import os
 import sys
 from types import ModuleType
 
@@ -16,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it says, 2 with a plain sentence when it refused."""
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    os.umask(0o077)  # what a command writes holds personal data: its owner reads it, nobody else (R104, R106)
     known = modules()
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(known))
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_arguments(parser)
     try:
         return int(command.run(parser.parse_args(arguments[1:])))
-    except BuranaError as error:
+    except (BuranaError, OSError) as error:
         print(f"burana {arguments[0]}: {error}", file=sys.stderr)
         return 2
 

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from serving.contracts import Refusal, encode, refusal_of
 from serving.settings import Settings
 
 LEVELS = {level.word: int(level) for level in RiskLevel}
+ATTEMPTS = 5
 ROUTES = {"operation": "/v1/operations", "event": "/v1/events", "outcome": "/v1/outcomes"}
 Send = Callable[[str, bytes], Awaitable[Response]]
 Flags = NDArray[np.bool_]
@@ -73,29 +75,40 @@ class Replayed:
 
 async def over_http(history: History, url: str, key: str, rate: float | None, in_flight: int) -> Replayed:
     """Send a history to a running endpoint. rate: records a second, None for as fast as it goes."""
-    free: asyncio.Queue[Connection] = asyncio.Queue()
-    connections = [await connect(url, key) for _ in range(in_flight)]
-    for connection in connections:
-        free.put_nowait(connection)
+    free: asyncio.Queue[Connection | None] = asyncio.Queue()
+    for _ in range(in_flight):
+        free.put_nowait(None)
 
     async def send(path: str, body: bytes) -> Response:
+        """Over a free connection, opened when it is needed; once more over a new one when it was closed (repeats are safe)."""
         connection = await free.get()
         try:
-            return await connection.request("POST", path, body)
+            for attempt in range(ATTEMPTS):
+                try:
+                    connection = connection or await connect(url, key)
+                    return await connection.request("POST", path, body)
+                except ConnectionError:
+                    connection = None
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                    await asyncio.sleep(0.1 * attempt)
+            raise AssertionError("the last attempt returns or raises")
         finally:
             free.put_nowait(connection)
 
+    (await connect(url, key)).close()  # nobody there: say so before anything is sent
     try:
         return await _replay(history, send, rate, in_flight)
     finally:
-        for connection in connections:
-            connection.close()
+        while not free.empty():
+            if (connection := free.get_nowait()) is not None:
+                connection.close()
 
 
 async def in_process(history: History, before: History, settings: Settings) -> Replayed:
     """Send a history through the same path without HTTP, into the ledger of `settings.home`; `before` is brought in first."""
     burana = Burana(settings)
-    bring_in(settings.database, entries(before, 0))
+    bring_in(settings.database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
     await burana.open()
     handlers = {"/v1/operations": burana.assessor.operation, "/v1/events": burana.assessor.event,
                 "/v1/outcomes": burana.assessor.outcome}  # fmt: skip
@@ -145,7 +158,11 @@ async def _one(send: Send, arrival: Arrival, due: float | None, result: Replayed
     _, type_, id_, record = arrival
     body = encode(record)
     began = time.perf_counter() if due is None else due
-    response = await send(ROUTES[type_], body)
+    try:
+        response = await send(ROUTES[type_], body)
+    except ConnectionError:
+        result.refusals["no answer"] = result.refusals.get("no answer", 0) + 1
+        return
     result.records += 1
     if response.status != 200:
         code = f"{response.status} {msgspec.json.decode(response.body)['error']['code']}"

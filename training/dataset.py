@@ -11,7 +11,7 @@ from domain import instants
 from domain.errors import HistoryError
 from domain.events import Verdict
 from features.batch import matrix_of
-from features.history import History, between
+from features.history import History, between, cut
 from features.plan import Plan
 
 UNKNOWN = -1
@@ -71,12 +71,7 @@ def labelled(
     """
     last = history.operations["occurred_at"].cast(pa.int64()).to_numpy().max(initial=0)
     end = end or instants.from_ms(int(last) + 1)
-    past = History(
-        between(history.operations, "occurred_at", None, end),
-        between(history.events, "occurred_at", None, end),
-        between(history.outcomes, "known_at", None, end),
-    )
-    past = _without_orphans(past)
+    past = cut(history, None, end)
     operations = between(past.operations, "occurred_at", start, None)
     labels = labels_as_of(operations, history.outcomes, as_of or end, delay)
     matrix = matrix_of(past, plan, start=start)
@@ -90,9 +85,3 @@ def labelled(
             "widen --from and --to, or move --as-of later"
         )
     return dataset
-
-
-def _without_orphans(history: History) -> History:
-    """Drop outcomes of operations that the cut left out (an operation that occurred after it and arrived late)."""
-    there = pa.compute.is_in(history.outcomes["operation_id"], history.operations["operation_id"])
-    return History(history.operations, history.events, history.outcomes.filter(there))

@@ -40,11 +40,14 @@ def choose(scores: NDArray[np.float64], labels: NDArray[np.int8], capacity: Capa
     rejected, high, argument = _high(ranked, frauds, capacity)
     alerts = min(len(ranked), rejected + max(1, round(len(ranked) * capacity.alerts_per_1000 / 1000)))
     medium = float(np.clip(ranked[alerts - 1], LOWEST, np.nextafter(high, 0)))
-    found, total = int(frauds[alerts - 1]), int(frauds[-1])
+    if (scores >= medium).sum() > alerts and np.nextafter(medium, 1) < high:
+        medium = float(np.nextafter(medium, 1))  # a tie that does not fit into the capacity stays below
+    stopped, total = scores >= medium, int(frauds[-1])
+    verified, found = int(stopped.sum()) - rejected, int(labels[stopped].sum())
     argument = (
-        f"Chosen on {len(ranked)} later operations with {total} frauds. {argument} medium {medium:.6f} sends "
-        f"{capacity.alerts_per_1000:g} of 1000 operations to verification; with the rejected, {found} of the frauds are stopped "
-        f"({found / max(1, total):.1%})."
+        f"Chosen on {len(ranked)} later operations with {total} frauds. {argument} medium {medium:.6f} sends {verified} operations "
+        f"({verified / len(ranked) * 1000:.1f} of 1000, capacity {capacity.alerts_per_1000:g}) to verification; with the rejected, "
+        f"{found} of the frauds are stopped ({found / max(1, total):.1%})."
     )
     return Thresholds(medium, high), argument
 

@@ -6,6 +6,7 @@ import resource
 from datetime import timedelta
 from pathlib import Path
 
+from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from training import bundles, tracking
 from training.thresholds import Capacity
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, print the figures, name the champion if asked or if there is none."""
+    if arguments.delay_days < 0:
+        raise SettingsError(f"--delay-days: seen {arguments.delay_days}, allowed 0 and more")
     settings = TrainSettings(
         start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
         seed=arguments.seed, trees=arguments.trees,

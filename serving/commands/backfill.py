@@ -2,14 +2,16 @@
 
 import argparse
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from casework import database
 from casework.ledger import bring_in, last_sequence
 from domain.instants import parse_day_or_instant
 from features import history as histories
-from serving.backfill import cut, entries
-from serving.settings import DATABASE_FILE
+from features.history import cut
+from serving.backfill import entries
+from serving.settings import DATABASE_FILE, Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,6 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.home / DATABASE_FILE
     with database.hold(arguments.home):
         last = last_sequence(path)
-        count = bring_in(path, entries(history, last))
+        count = bring_in(path, entries(history, last, Settings(home=arguments.home).identifiers(), datetime.now(UTC)))
     print(f"{count:,} entries in {time.perf_counter() - began:.1f} s; the ledger ends at {last + count:,}")
     return 0

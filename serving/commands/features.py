@@ -14,7 +14,7 @@ from domain.instants import parse_day_or_instant
 from features import history as histories
 from features.batch import matrix_of, write_matrix
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
-from features.history import History, between
+from features.history import History, between, cut
 from features.plan import Plan
 from serving.verification import verify
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name:24} {value:>16,}" if isinstance(value, int | float) else f"{name:24} {value}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
-    return 1 if figures.get("vectors_differ") else 0
+    return 1 if figures.get("vectors_differ") or figures.get("vectors") == 0 else 0
 
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
@@ -52,12 +52,7 @@ def _computed(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if arguments.out is not None and arguments.out.exists():
         raise HistoryError(f"{arguments.out} exists; name a new file or remove it first")
     history = histories.read(arguments.history)
-    if arguments.end is not None:
-        history = History(
-            between(history.operations, "occurred_at", None, arguments.end),
-            between(history.events, "occurred_at", None, arguments.end),
-            between(history.outcomes, "known_at", None, arguments.end),
-        )
+    history = cut(history, None, arguments.end)
     began, cpu = time.perf_counter(), time.process_time()
     matrix = matrix_of(history, plan, start=arguments.start)
     figures: dict[str, Any] = {

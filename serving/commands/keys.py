@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
-    connection = database.connect(arguments.home / DATABASE_FILE)
+    opened = database.connect if arguments.action == "make" else database.existing
+    connection = opened(arguments.home / DATABASE_FILE)
     try:
         if arguments.action == "make":
             print(keys.make(connection, arguments.caller, set(arguments.scope or Scope), arguments.by))

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
     settings = Settings(home=arguments.home)
-    connection = database.connect(arguments.home / DATABASE_FILE)
+    connection = database.existing(arguments.home / DATABASE_FILE)
     try:
         if arguments.action == "add":
             entry_id = registry.add(

@@ -3,15 +3,17 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from features import history as histories
+from features.history import cut
 from serving import replay
-from serving.backfill import cut
 from serving.settings import Settings
 
 
@@ -59,5 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     for line in replay.table(figures):
         print(line)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.write_text(json.dumps(_finite(figures), indent=1, allow_nan=False))
     return 1 if replayed.refusals else 0
+
+
+def _finite(figures: Any) -> Any:
+    """The figures with null for what has no value (a share of nothing), as JSON requires."""
+    if isinstance(figures, dict):
+        return {name: _finite(value) for name, value in figures.items()}
+    return None if isinstance(figures, float) and math.isnan(figures) else figures

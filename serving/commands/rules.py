@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "check":
         print(f"{len(Rules(_content(arguments.file), names).rules)} rules are well typed")
         return 0
-    connection = database.connect(arguments.home / DATABASE_FILE)
+    connection = database.existing(arguments.home / DATABASE_FILE)
     try:
         if arguments.action == "load":
             content = _content(arguments.file)
@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"rules-{rule_sets.load(connection, content, arguments.by, arguments.reason)}")
         else:
             stored = rule_sets.live(connection)
-            print("no set is loaded; the server starts with the starter set" if stored is None else stored.content)
+            if stored is None:
+                raise RuleError("no set is loaded yet; the server loads its starter set when it first starts")
+            print(stored.content)
     finally:
         connection.close()
     return 0

@@ -3,11 +3,13 @@
 import logging
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from casework.ledger import Ledger, bring_in
+from domain.identifiers import Identifiers
 from domain.operation import Operation
 from features.arrivals import row_of_operation
 from features.definitions import DEFINITIONS
@@ -27,7 +29,7 @@ QUESTIONS = [
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    bring_in(tmp_path / "burana.db", entries(WORLD, 0))
+    bring_in(tmp_path / "burana.db", entries(WORLD, 0, Identifiers(b"a key for tests only"), datetime.now(UTC)))
     ledger = Ledger(tmp_path / "burana.db")
     yield ledger
     ledger.close()

@@ -4,26 +4,30 @@ import asyncio
 import math
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from casework.effectiveness import effectiveness
 from casework.ledger import bring_in
 from domain.errors import HistoryError, LedgerError
+from domain.identifiers import Identifiers
 from features.batch import matrix_of
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
-from features.history import History
+from features.history import History, cut
 from features.plan import Plan
 from serving import replay
 from serving.app import Burana
-from serving.backfill import cut, entries
+from serving.backfill import entries
 from serving.settings import Settings
 from serving.verification import verify
 from training.simulator import WorldSettings, simulate
 
+IDENTIFIERS, NOW = Identifiers(b"a key for tests only"), datetime.now(UTC)
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 FROM = datetime(2026, 1, 16, tzinfo=UTC)
 
@@ -128,9 +132,9 @@ def test_a_span_with_nothing_in_it_is_refused(history: History) -> None:
 
 def test_a_history_comes_into_the_ledger_whole_or_not_at_all(history: History, tmp_path: Path) -> None:
     before = cut(history, None, history_start(history) + timedelta(days=2))
-    assert bring_in(tmp_path / "burana.db", entries(before, 0)) == len(before)
+    assert bring_in(tmp_path / "burana.db", entries(before, 0, IDENTIFIERS, NOW)) == len(before)
     with pytest.raises(LedgerError, match="nothing was recorded"):
-        bring_in(tmp_path / "burana.db", entries(before, len(before)))
+        bring_in(tmp_path / "burana.db", entries(before, len(before), IDENTIFIERS, NOW))
     assert _count(tmp_path) == len(before)
 
 
@@ -144,3 +148,57 @@ def _count(home: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
     finally:
         connection.close()
+
+
+def test_a_history_later_than_now_or_not_in_normal_form_is_refused_whole(history: History, tmp_path: Path) -> None:
+    start = history_start(history)
+    with pytest.raises(HistoryError, match="nothing was brought in"):
+        bring_in(tmp_path / "burana.db", entries(history, 0, IDENTIFIERS, start + timedelta(days=3)))
+    column = history.operations.schema.get_field_index("sender_customer_id")
+    shouted = pc.utf8_upper(history.operations["sender_customer_id"])
+    disguised = replace(
+        history, operations=history.operations.set_column(column, history.operations.schema.field(column), shouted)
+    )
+    with pytest.raises(HistoryError, match="not in normal form"):
+        bring_in(tmp_path / "burana.db", entries(disguised, 0, IDENTIFIERS, NOW))
+    assert _count(tmp_path) == 0
+
+
+def test_the_cut_follows_the_order_of_arrival_not_time(history: History) -> None:
+    """A late operation stays behind those that it arrived after."""
+    before, after = cut(history, None, FROM), cut(history, FROM, None)
+    assert len(before) + len(after) == len(history)
+    parts = [
+        np.concatenate([t["sequence"].to_numpy() for t in (h.operations, h.events, h.outcomes)]) for h in (before, after)
+    ]
+    assert parts[0].max() < parts[1].min()
+    times = before.operations["occurred_at"].cast("int64").to_numpy()
+    assert times.max() < int(FROM.timestamp() * 1000)
+
+
+def test_replay_over_connections_that_are_closed_loses_nothing(history: History) -> None:
+    """A server that answers three requests on a connection and hangs up: every record is answered all the same."""
+    few = cut(history, None, history_start(history) + timedelta(hours=14))
+    result = asyncio.run(_against_a_server_that_hangs_up(few))
+    assert result.records == len(few) > 50
+    assert not result.refusals
+
+
+async def _against_a_server_that_hangs_up(history: History) -> replay.Replayed:
+    answer = b'{"level":"low","score":0.1,"reasons":[]}'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(3):
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(answer), answer))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        return await replay.over_http(history, f"http://127.0.0.1:{port}", "key", None, 4)
