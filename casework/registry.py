@@ -5,6 +5,7 @@ entry that was removed stays with who removed it and why, so the registry of any
 """
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,15 @@ class List(StrEnum):
     WATCHED = "watched"
 
 
+MONEY_KINDS = frozenset((
+    IdentifierKind.ACCOUNT, IdentifierKind.WALLET, IdentifierKind.CARD, IdentifierKind.PHONE, IdentifierKind.QR,
+    IdentifierKind.VIRTUAL_ASSET_ADDRESS,
+))  # fmt: skip
+"""Kinds that say where money goes to or comes from; one may stand in the field of another."""
+SHORTEST = 9
+"""Letters and digits from which on a value names the same thing in another field; shorter codes are each kind's own."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """An identifier of an operation that is listed: where it stood, what it is, on which list, which entry."""
@@ -34,10 +44,11 @@ class Hit:
 class Registry:
     """The live entries in memory: a look-up is one dictionary access, and needs nothing else to work."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, identifiers: Identifiers) -> None:
+        self._connection, self._identifiers = connection, identifiers
         self._seen: object = None
         self._live: dict[tuple[str, str], list[tuple[List, int]]] = {}
+        self._bare: dict[str, list[tuple[List, int]]] = {}
         self.refresh()
 
     def __len__(self) -> int:
@@ -50,19 +61,46 @@ class Registry:
         if seen == self._seen:
             return False
         live: dict[tuple[str, str], list[tuple[List, int]]] = {}
+        bare: dict[str, list[tuple[List, int]]] = {}
         rows = self._connection.execute("SELECT kind, value, list, entry_id FROM registry WHERE removed_at IS NULL")
         for kind, value, name, entry_id in rows:
             live.setdefault((kind, value), []).append((List(name), entry_id))
-        self._live, self._seen = live, seen
+            if kind in MONEY_KINDS:
+                bare.setdefault(_bare(value), []).append((List(name), entry_id))
+        self._live, self._bare, self._seen = live, bare, seen
         return True
 
     def hits(self, operation: Operation) -> tuple[Hit, ...]:
-        """Every listed identifier of a canonical operation, on either side and in every part."""
+        """Every listed identifier of a canonical operation, on either side and in every part, also in another's field."""
         return tuple(
             Hit(field, kind, name, entry_id)
             for field, kind, value in identifiers_of(operation)
-            for name, entry_id in self._live.get((kind, value), ())
+            for name, entry_id in self._entries(field, kind, value)
         )
+
+    def _entries(self, field: str, kind: IdentifierKind, value: str) -> Iterable[tuple[List, int]]:
+        """The entries that a value meets: of its own kind, and where money is named, of any kind that names money.
+
+        A prohibited card given as an account, a telephone as a wallet, an account with dashes as a QR-code: all are met (R96).
+        """
+        if not self._live:
+            return ()
+        found = self._live.get((kind, value), ())
+        if kind not in MONEY_KINDS and field != "funding.source":
+            return found
+        bare = _bare(value)
+        if len(bare) < SHORTEST:
+            return found
+        met = [*found, *self._bare.get(bare, ())]
+        if bare.isdigit():
+            forms = ((other, self._identifiers.form(other, value)) for other in (IdentifierKind.CARD, IdentifierKind.PHONE))
+            met += [entry for other, form in forms if form for entry in self._live.get((other, form), ())]
+        return dict.fromkeys(met)
+
+
+def _bare(value: str) -> str:
+    """Letters and digits alone: what is left when separators, blanks and a leading + are not looked at."""
+    return "".join(filter(str.isalnum, value)).lower()
 
 
 def add(connection: sqlite3.Connection, identifiers: Identifiers, kind: IdentifierKind, value: str, list_: List,

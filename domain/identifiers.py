@@ -58,11 +58,18 @@ class Identifiers:
             **dict.fromkeys(IdentifierKind, _code),
             IdentifierKind.CARD: partial(_card, key=card_key),
             IdentifierKind.PHONE: _Phone(calling_code, trunk_prefix, national_length),
-            IdentifierKind.SERVICE: _name,
+            IdentifierKind.SERVICE: partial(_name_or_card, key=card_key),
             IdentifierKind.COUNTRY: _country,
             IdentifierKind.IP: _ip,
             IdentifierKind.VIRTUAL_ASSET_ADDRESS: _address,
         }
+
+    def form(self, kind: IdentifierKind, value: str) -> str | None:
+        """The canonical form of `value` as that kind, or None where it has none."""
+        try:
+            return self.normal(kind, value)
+        except IdentifierError:
+            return None
 
     def normal(self, kind: IdentifierKind, value: object, field: str = "") -> str:
         """The one canonical form of `value`; IdentifierError names `field` (by default the kind) otherwise."""
@@ -227,6 +234,16 @@ def _script(letter: str) -> str | None:
     if letter in _CYRILLIC:
         return "CYRILLIC"
     return "CJK" if unicodedata.name(letter, "").startswith("CJK UNIFIED") else None
+
+
+def _name_or_card(text: str, key: bytes) -> str:
+    """A name; but a card number in its place (the source of a top-up, say) is hashed as one, never kept in clear."""
+    if sum(map(str.isdigit, text)) >= 12:
+        try:
+            return _card(text, key)
+        except _NoNormalForm:
+            pass
+    return _name(text)
 
 
 def _country(text: str) -> str:

@@ -43,13 +43,15 @@ class Burana:
         with contextlib.ExitStack() as opened:
             opened.enter_context(database.hold(settings.home))
             self.connection = opened.enter_context(contextlib.closing(database.connect(settings.database)))
-            self.keys = Keys(self.connection)
-            layers = Layers(Registry(self.connection), champion(settings, plan), live_rules(self.connection, plan))
+            self.keys, identifiers = Keys(self.connection), settings.identifiers()
+            layers = Layers(
+                Registry(self.connection, identifiers), champion(settings, plan), live_rules(self.connection, plan)
+            )
             recovery.warm_up(plan)
             self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
             self.assessor = Assessor(
-                settings, settings.identifiers(), layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
+                settings, identifiers, layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
             )
             self._opened = opened.pop_all()
         self._refused_rules: str | None = None

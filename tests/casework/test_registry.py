@@ -69,7 +69,7 @@ WAYS = [
 @pytest.mark.parametrize(("kind", "listed", "parts", "field"), WAYS, ids=[f"{way[0]} as {way[3]}" for way in WAYS])
 def test_r96_an_entry_is_met_in_every_part_whatever_its_disguise(connection, kind, listed, parts, field):
     entry = add(connection, kind, listed)
-    (hit,) = Registry(connection).hits(operation(**parts))
+    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(**parts))
     assert (hit.field, hit.kind, hit.list, hit.entry_id) == (field, kind, List.PROHIBITED, entry)
 
 
@@ -77,15 +77,40 @@ def test_every_kind_of_identifier_can_be_met():
     assert {way[0] for way in WAYS} == set(IdentifierKind)
 
 
-def test_an_entry_of_another_kind_is_not_met(connection):
+ELSEWHERE = [
+    # listed as one kind, given in the field of another
+    (IdentifierKind.CARD, CARD, {"recipient": {"account": "4111111111111111"}}, "recipient.account"),
+    (IdentifierKind.CARD, CARD, {"funding": {"instrument": "card", "source": "4111 1111 1111 1111"}}, "funding.source"),
+    (IdentifierKind.PHONE, "0555 123 456", {"recipient": {"wallet": "996555123456"}}, "recipient.wallet"),
+    (IdentifierKind.PHONE, "0555 123 456", {"recipient": {"account": "0555123456"}}, "recipient.account"),
+    (IdentifierKind.ACCOUNT, "1240020000012345", {"recipient": {"qr_id": "1240020000012345"}}, "recipient.qr_id"),
+    (IdentifierKind.ACCOUNT, "1240020000012345", {"recipient": {"account": "1240-0200-0001-2345"}}, "recipient.account"),
+    (IdentifierKind.ACCOUNT, "1240020000012345", {"funding": {"source": "1240020000012345"}}, "funding.source"),
+]
+
+
+@pytest.mark.parametrize(("kind", "listed", "parts", "field"), ELSEWHERE, ids=[f"{way[0]} as {way[3]}" for way in ELSEWHERE])
+def test_r96_an_entry_is_met_also_in_the_field_of_another_kind(connection, kind, listed, parts, field):
+    entry = add(connection, kind, listed)
+    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(**parts))
+    assert (hit.field, hit.list, hit.entry_id) == (field, List.PROHIBITED, entry)
+
+
+def test_a_card_number_given_as_a_source_of_money_is_not_kept_in_clear():
+    record = operation(funding={"instrument": "card", "source": CARD})
+    assert b"4111" not in msgspec.json.encode(record)
+    assert record.funding.source == IDENTIFIERS.normal(IdentifierKind.CARD, CARD)
+
+
+def test_a_short_code_of_another_kind_is_not_met(connection):
     add(connection, IdentifierKind.ACCOUNT, "555")
-    assert Registry(connection).hits(operation(recipient={"wallet": "555"})) == ()
+    assert Registry(connection, IDENTIFIERS).hits(operation(recipient={"wallet": "555"})) == ()
 
 
 def test_an_identifier_on_both_lists_is_met_twice(connection):
     add(connection, IdentifierKind.ACCOUNT, "1")
     add(connection, IdentifierKind.ACCOUNT, "1", List.WATCHED)
-    hits = Registry(connection).hits(operation(sender={"account": "1"}, recipient={"account": "1"}))
+    hits = Registry(connection, IDENTIFIERS).hits(operation(sender={"account": "1"}, recipient={"account": "1"}))
     assert [(hit.field, hit.list) for hit in hits] == [
         (f"{side}.account", name) for side in ("sender", "recipient") for name in (List.PROHIBITED, List.WATCHED)
     ]
@@ -118,7 +143,7 @@ def test_r108_no_change_without_a_person_and_a_reason(connection, person, reason
 
 def test_r99_a_removed_entry_is_no_longer_met_and_stays_with_its_reasons(connection):
     entry = add(connection, IdentifierKind.ACCOUNT, "1")
-    live = Registry(connection)
+    live = Registry(connection, IDENTIFIERS)
     registry.remove(connection, entry, "Bakyt", "listed by mistake")
     assert live.refresh()
     assert live.hits(operation(sender={"account": "1"})) == ()
@@ -131,7 +156,7 @@ def test_an_entry_that_was_removed_can_be_listed_again(connection):
     first = add(connection, IdentifierKind.ACCOUNT, "1")
     registry.remove(connection, first, "Bakyt", "by mistake")
     second = add(connection, IdentifierKind.ACCOUNT, "1")
-    (hit,) = Registry(connection).hits(operation(sender={"account": "1"}))
+    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(sender={"account": "1"}))
     assert hit.entry_id == second != first
 
 
@@ -166,7 +191,7 @@ def test_a_card_number_is_never_stored(connection, tmp_path):
 
 
 def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_read_again(connection, tmp_path):
-    live = Registry(connection)
+    live = Registry(connection, IDENTIFIERS)
     assert not live.refresh()
     with closing(database.connect(tmp_path / "burana.db")) as other:
         entry = add(other, IdentifierKind.ACCOUNT, "1")
