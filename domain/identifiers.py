@@ -45,7 +45,7 @@ class IdentifierKind(StrEnum):
 class Identifiers:
     """Gives identifiers their normal form.
 
-    card_key: secret of at least 16 bytes under which card numbers are hashed, so that no card number is ever stored;
+    card_key: secret of at least 16 bytes under which card numbers are hashed, so that no card number that is given as one is stored;
     calling_code, trunk_prefix, national_length: how a phone number without a country is read (Kyrgyz Republic: 996, 0, 9).
     """
 
@@ -58,7 +58,7 @@ class Identifiers:
             **dict.fromkeys(IdentifierKind, _code),
             IdentifierKind.CARD: partial(_card, key=card_key),
             IdentifierKind.PHONE: _Phone(calling_code, trunk_prefix, national_length),
-            IdentifierKind.SERVICE: partial(_name_or_card, key=card_key),
+            IdentifierKind.SERVICE: _name,
             IdentifierKind.COUNTRY: _country,
             IdentifierKind.IP: _ip,
             IdentifierKind.VIRTUAL_ASSET_ADDRESS: _address,
@@ -234,16 +234,6 @@ def _script(letter: str) -> str | None:
     if letter in _CYRILLIC:
         return "CYRILLIC"
     return "CJK" if unicodedata.name(letter, "").startswith("CJK UNIFIED") else None
-
-
-def _name_or_card(text: str, key: bytes) -> str:
-    """A name; but a card number in its place (the source of a top-up, say) is hashed as one, never kept in clear."""
-    if sum(map(str.isdigit, text)) >= 12:
-        try:
-            return _card(text, key)
-        except _NoNormalForm:
-            pass
-    return _name(text)
 
 
 def _country(text: str) -> str:

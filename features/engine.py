@@ -140,7 +140,7 @@ def _trimmed(state: State) -> dict[str, NDArray[Any]]:
 
 
 def _grown(plan: Plan, state: State) -> State:
-    """A state with more room wherever little is left; hash tables are filled anew."""
+    """A state with more room wherever little is left; a hash table that grew is filled anew."""
     meta, width = state.meta, int(plan.program.limits[2])
     log, pool, entities, directory, pairs = state[1:]
     if meta[kernel.M_APPENDED] >= len(log) and len(log) < plan.retained:
@@ -149,16 +149,16 @@ def _grown(plan: Plan, state: State) -> State:
         pool = _longer(pool, 2 * len(pool) + SLOTS * width)
     if meta[kernel.M_ENTITIES] + SLOTS > len(entities):
         entities = _longer(entities, 2 * len(entities) + SLOTS)
-    if 2 * (meta[kernel.M_LIVE] + SLOTS) > len(directory):
-        directory = np.empty(2 * len(directory), np.int64)
     if 5 * (meta[kernel.M_PAIRS] + SLOTS * MAX_FAMILIES) > 3 * len(pairs):
         pairs = np.empty((2 * len(pairs), 3), np.int64)
-    directory[:] = -1
-    old_pairs = state.pairs if pairs is not state.pairs else state.pairs.copy()
-    pairs[:, 0] = -1
-    grown = State(meta, log, pool, entities, directory, pairs)
-    kernel.reindex(grown, old_pairs)
-    return grown
+        pairs[:, 0] = -1
+        kernel.reindex_pairs(pairs, state.pairs)
+    if 2 * (meta[kernel.M_LIVE] + SLOTS) > len(directory):
+        directory = np.full(2 * len(directory), -1, np.int64)
+        grown = State(meta, log, pool, entities, directory, pairs)
+        kernel.reindex_entities(grown)
+        return grown
+    return State(meta, log, pool, entities, directory, pairs)
 
 
 def _longer(array: NDArray[np.int64], length: int) -> NDArray[np.int64]:

@@ -712,12 +712,17 @@ def replay(program: Program, state: State, rows: Integers, scratch: Scratch, mat
 
 
 @jit
-def reindex(state: State, old_pairs: Integers) -> None:
-    """Fill the empty hash tables of a grown state: every live entity, every pair of `old_pairs`."""
-    meta, _, pool, entities, index, pairs = state
+def reindex_entities(state: State) -> None:
+    """Fill the empty directory of a grown state with every live entity."""
+    meta, _, pool, entities, directory, _ = state
     for entity in range(meta[M_ENTITIES]):
         if pool[entities[entity] + R_NODES] > 0:
-            _index_entity(pool, entities, index, entity)
+            _index_entity(pool, entities, directory, entity)
+
+
+@jit
+def reindex_pairs(pairs: Integers, old_pairs: Integers) -> None:
+    """Fill an empty, longer table with every pair of the old one."""
     for i in range(old_pairs.shape[0]):
         if old_pairs[i, 0] >= 0:
             place = _find_pair(pairs, old_pairs[i, 0], old_pairs[i, 1])

@@ -96,12 +96,6 @@ def test_r96_an_entry_is_met_also_in_the_field_of_another_kind(connection, kind,
     assert (hit.field, hit.list, hit.entry_id) == (field, List.PROHIBITED, entry)
 
 
-def test_a_card_number_given_as_a_source_of_money_is_not_kept_in_clear():
-    record = operation(funding={"instrument": "card", "source": CARD})
-    assert b"4111" not in msgspec.json.encode(record)
-    assert record.funding.source == IDENTIFIERS.normal(IdentifierKind.CARD, CARD)
-
-
 def test_a_short_code_of_another_kind_is_not_met(connection):
     add(connection, IdentifierKind.ACCOUNT, "555")
     assert Registry(connection, IDENTIFIERS).hits(operation(recipient={"wallet": "555"})) == ()
