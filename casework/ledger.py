@@ -15,6 +15,7 @@ from casework import database
 from domain.errors import LedgerError
 
 MAX_BATCH = 1024
+WRITE_FAILURES = (sqlite3.Error, ArithmeticError, MemoryError, TypeError, ValueError)
 _LAST = "SELECT coalesce(max(sequence), 0) FROM entries"
 _INSERT = "INSERT INTO entries (sequence, type, id, recorded_at, body, row, encoding, answer, vector, evidence) VALUES (?,?,?,?,?,?,?,?,?,?)"
 
@@ -143,7 +144,7 @@ class Ledger:
                     self._writing.executemany(_INSERT, [waiting.entry for waiting in batch])
             except LedgerError as failed:
                 error = self._failure = failed
-            except sqlite3.Error as failed:  # the rollback itself failed
+            except WRITE_FAILURES as failed:  # whoever waits is told: a writer that ended silently would leave them waiting
                 error = self._failure = LedgerError(f"nothing was recorded: {failed}")
 
         def tell() -> None:

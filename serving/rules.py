@@ -85,7 +85,12 @@ class Rules:
         self._each = [self._compiled(rule) for rule in self.rules]
         used = set(re.findall(r"[a-z_][a-z0-9_]*", " ".join(rule.expression for rule in self.rules)))
         self._used = [(name, index) for index, name in enumerate(features) if name in used]
-        self._all = self._environment.compile("[" + ", ".join(f"({rule.expression}\n)" for rule in self.rules) + "]")
+        try:
+            self._all = self._environment.compile("[" + ", ".join(f"({rule.expression}\n)" for rule in self.rules) + "]")
+        except RuntimeError as error:  # each rule compiles alone, so the set is too much for one program
+            raise RuleError(
+                f"{len(self.rules)} rules do not compile together: {error}; load fewer or shorter ones"
+            ) from error
 
     def evaluate(
         self,

@@ -257,3 +257,11 @@ def test_a_second_process_is_refused_until_the_first_lets_go(tmp_path):
     other.join(60)
     assert said.get() == "held"
     said.close()
+
+
+def test_an_entry_that_cannot_be_written_at_all_is_answered_and_does_not_end_the_writer(path):
+    with closing(Ledger(path)) as ledger:
+        beyond = entry(1)._replace(sequence=2**70)  # more than the database's integers hold
+        assert isinstance(append(ledger, beyond)[0], LedgerError)
+        ledger.mend()
+        assert append(ledger, entry(1)) == [None]

@@ -282,3 +282,9 @@ def test_a_customer_without_history_is_no_reason_for_silence(name):
     changes, amount, _ = FIRES[name]
     outcome = evaluated(STARTER, changes, amount)
     assert name in {rule.id for rule in outcome.fired}
+
+
+def test_a_set_in_which_every_rule_is_off_says_nothing():
+    off = STARTER.replace('state = "live"', 'state = "off"').replace('state = "shadow"', 'state = "off"')
+    outcome = evaluated(off, {}, 1)
+    assert (outcome.fired, outcome.shadow, outcome.failed) == ((), (), ())
