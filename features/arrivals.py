@@ -38,11 +38,8 @@ KEYS: dict[Word, tuple[str, str]] = {
 """Words that hold the hash of one field, of operations and of events alike."""
 EVENT_FACTS = {type_: Fact[type_.name] for type_ in EventType}
 KIND_CODES = {kind: code for code, kind in enumerate(Kind)}
-KIND_FACTS = {kind: Fact(0) for kind in Kind} | {
-    Kind.CASH_WITHDRAWAL: Fact.CASH,
-    Kind.TOP_UP: Fact.TOP_UP,
-    Kind.VIRTUAL_ASSET_TRANSFER: Fact.VIRTUAL_ASSET,
-    Kind.INTERNATIONAL_TRANSFER: Fact.FOREIGN,
+KIND_FACTS = {kind: Fact[kind.name] for kind in Kind} | {
+    Kind.INTERNATIONAL_TRANSFER: Fact.INTERNATIONAL_TRANSFER | Fact.FOREIGN
 }
 VERDICT_FACTS = {Verdict.FRAUD: Fact.FRAUD_KNOWN, Verdict.LEGITIMATE: Fact.GENUINE_KNOWN}
 
@@ -73,6 +70,8 @@ def zone_offset(quarter: int) -> int:
 
 
 _QUARTER = 15 * instants.MINUTE
+MILLION = 1e6
+"""Coordinates are kept in millionths of a degree: eleven centimetres."""
 
 
 # ---- one at a time ---------------------------------------------------------------------------------------------------
@@ -87,12 +86,15 @@ def row_of_operation(operation: Operation) -> list[int]:
     row = _row_of_record(operation, operation.sender, operation.occurred_at, facts)
     if device is not None and device.vpn:
         row[Word.FACTS] |= int(Fact.VPN)
+    if recipient.institution is not None and operation.sender.institution not in {None, recipient.institution}:
+        row[Word.FACTS] |= int(Fact.OTHER_INSTITUTION)
     row[Word.AMOUNT] = operation.amount.reference_tyiyn()
     row[Word.KIND] = KIND_CODES[kind]
     row[Word.RECIPIENT] = key64(recipient.account_key())
     row[Word.CATEGORY] = key64(operation.category or "")
     row[Word.FUNDING] = MISSING if funding is None else key64(_funding(funding.instrument, funding.source))
     row[Word.RECIPIENT_COUNTRY] = key64(recipient.country or "")
+    row[Word.INSTITUTION] = key64(recipient.institution or "")
     return row
 
 
@@ -121,8 +123,13 @@ def _row_of_record(record: Operation | Event, party: Party, occurred_at: datetim
         part = getattr(record, part_name)
         if part is not None:
             row[word] = key64(getattr(part, name) or "")
-    given = row[Word.DEVICE] != MISSING or row[Word.ADDRESS] != MISSING
-    row[Word.FACTS] = int(facts | Fact.DEVICE_GIVEN if given else facts)
+    device = record.device
+    if row[Word.DEVICE] != MISSING or row[Word.ADDRESS] != MISSING:
+        facts |= Fact.DEVICE_GIVEN
+    if device is not None and device.latitude is not None and device.longitude is not None:
+        facts |= Fact.LOCATED
+        row[Word.LATITUDE], row[Word.LONGITUDE] = round(device.latitude * MILLION), round(device.longitude * MILLION)
+    row[Word.FACTS] = int(facts)
     return row
 
 
@@ -154,12 +161,14 @@ def _rows_of_operations(table: pa.Table) -> Rows:
     country = table["recipient_country"]
     foreign = pc.fill_null(pc.not_equal(country, HOME_COUNTRY), False).to_numpy()
     vpn = pc.fill_null(table["device_vpn"], False).to_numpy()
-    rows[:, Word.FACTS] |= facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN)
+    elsewhere = pc.fill_null(pc.not_equal(table["sender_institution"], table["recipient_institution"]), False).to_numpy()
+    rows[:, Word.FACTS] |= facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN) | elsewhere * int(Fact.OTHER_INSTITUTION)
     rows[:, Word.AMOUNT] = _reference_tyiyn(table)
     rows[:, Word.KIND] = kinds
     rows[:, Word.RECIPIENT] = _hashed(_account_keys(table, "recipient"))
     rows[:, Word.CATEGORY] = _hashed(table["category"])
     rows[:, Word.RECIPIENT_COUNTRY] = _hashed(country)
+    rows[:, Word.INSTITUTION] = _hashed(table["recipient_institution"])
     instrument, source = (pc.fill_null(table[f"funding_{name}"], "") for name in ("instrument", "source"))
     funding = pc.binary_join_element_wise(instrument, source, "|")
     rows[:, Word.FUNDING] = _hashed(pc.if_else(pc.equal(funding, "|"), None, funding))
@@ -200,7 +209,11 @@ def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:
     for word, path in KEYS.items():
         rows[:, word] = _hashed(table["_".join(path)])
     given = (rows[:, Word.DEVICE] != MISSING) | (rows[:, Word.ADDRESS] != MISSING)
-    rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN)
+    latitude, longitude = (table[f"device_{name}"].to_numpy() for name in ("latitude", "longitude"))
+    located = ~(np.isnan(latitude) | np.isnan(longitude))
+    for word, degrees in ((Word.LATITUDE, latitude), (Word.LONGITUDE, longitude)):
+        rows[located, word] = np.rint(degrees[located] * MILLION).astype(np.int64)
+    rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN) | located * int(Fact.LOCATED)
     return rows
 
 

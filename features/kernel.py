@@ -1,58 +1,98 @@
 """The compiled step: one log of arrivals, cursors per window, integer accumulators, emit.
 
-Everything is an int64 array, so that a state is a few buffers that are saved and loaded as they are.
+Everything is in a few buffers of int64, so that a state is saved and loaded as it is. The kernel takes one handle: the address
+of an array of addresses (`Buffer`); handing the arrays over one by one costs 3 us a call.
 
-log (rows, LOG_WORDS): one row an arrival, a ring of `capacity` rows; each row stands in up to eight chains, one per slot. A
-node is row * 8 + slot; a chain links the nodes of one entity from oldest to newest.
-pool: the entities' records one after another: header, a cursor per window (the oldest node still inside), accumulators.
-pairs (slots, 3): (entity, family), value -> newest node and count over what is retained: novelty, habit, distinct counts.
+log: a ring of rows, one an arrival; each row stands in up to sixteen chains, one per slot of the plan. A node is row * 16 +
+slot; a chain links the nodes of one entity from oldest to newest.
+pool: the entities' records one after another: header, a cursor per window (the oldest node still inside, and its time),
+accumulators. An entity is the word of the pool at which its record begins.
+pairs: (entity, family), value -> newest node, count over what is retained, time of the newest: novelty, habit, distinct counts.
 
-Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records
-that it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions.
-Integers throughout; the only floating-point operations are + - x / sqrt in `_emit` and what it calls, in a fixed order.
+Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
+it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
+lines will touch is prefetched for all slots together: in a state larger than the caches, waiting for memory one word after
+another was two thirds of the time. Integers throughout; the only floating-point operations are + - x / sqrt, in a fixed order.
 """
 
 import zlib
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from features.layout import MISSING, SLOTS, Column, Fact, Slot, Word, space_of
-from features.plan import HEADER, Cell, Emit, Integers, Program
+from features.layout import FIRST_MARK, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
+from features.plan import (
+    CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
+    SLOT_WORDS, SMALL_SHIFT, SPACE_WORDS, TALLIED, Cell, Emit, Table,
+)  # fmt: skip
 
 jit = njit(cache=True, error_model="numpy")
-_space_of = njit(cache=False)(space_of)
 
-# words of a log row: time, amount, facts, two words of marks (16 bits a slot), eight links, nine values
-L_TIME, L_AMOUNT, L_FACTS, L_MARKS, L_LINK, L_VALUE = 0, 1, 2, 3, 5, 13
-LOG_WORDS = L_VALUE + len(Column) - SLOTS
+
+class Buffer(IntEnum):
+    """The buffers behind a handle, in order."""
+
+    META = 0
+    LOG = 1
+    POOL = 2
+    DIRECTORY = 3  # hash slots of entity keys: upper half of the hash, entity + 1; 0 is empty
+    PAIRS = 4
+    TABLES = 5
+    FLOATS = 6
+    SCRATCH = 7
+    VECTOR = 8
+
+
+# words of a log row
+L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
 # words of a record's header
-R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES = range(HEADER)
-# words of meta; from M_FREE on, one list of free records per space
-M_APPENDED, M_LAST_TIME, M_EVICTED_TIME, M_ENTITIES, M_POOL, M_PAIRS, M_LIVE = range(7)
-M_FREE = 7
-META_WORDS = 16
-NEVER = MISSING
+R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES, R_SINCE = range(HEADER)
+# words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
+# and oldest row of the ring, rows kept, and sizes; from M_FREE on, one list of free records per space
+(M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS, M_POOL_SIZE,
+ M_DIRECTORY_SIZE, M_PAIRS_SIZE) = range(13)  # fmt: skip
+M_FREE = 16
+META_WORDS = M_FREE + MAX_SLOTS
+PAIR_WORDS = 4
+P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
+# words of scratch: the input row, columns, per slot key, entity and record; per family previous time, per slot and family the
+# place of a pair; copies of records
+X_ROW, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 32, 64, 80, 96, 112, 144
+X_COPIES = X_PLACE + MAX_SLOTS * MAX_FAMILIES
+NEVER = 2**63 - 1
+EVERY_SLOT = (1 << MAX_SLOTS) - 1
 
-_SENDING, _RECEIVING = int(Fact.SENDING), int(Fact.RECEIVING)
-_C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST = map(int, Cell)
-(_E_VALUE, _E_RATIO, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_SINCE_LAST, _E_SINCE_FIRST, _E_IS_NEW, _E_SAME_SHARE,
- _E_SINCE_SAME, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
-_W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND = (
-    int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND)
+_SENDING, _RECEIVING, _OPERATION, _NIGHT = int(Fact.SENDING), int(Fact.RECEIVING), int(Fact.OPERATION), int(Fact.NIGHT)
+(_C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST, _C_TALLY, _C_EXTREME, _C_DEQUE, _C_NTH, _C_LATEST, _C_LOCATION,
+ _C_STEPS) = map(int, Cell)  # fmt: skip
+(_E_VALUE, _E_RATIO, _E_PACE, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_EXTREME, _E_OVER_MAX, _E_SINCE_LAST, _E_SINCE_FIRST,
+ _E_SINCE_NTH, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
+ _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
+(_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_WIDEST, _T_FEATURES, _T_SLOT, _T_KEYS, _T_SPACE,
+ _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO) = map(int, Table)  # fmt: skip
+_W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
+    int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND, Word.LATITUDE, Word.LONGITUDE)
 )
-_W_KEY, _W_VALUE = int(Word.SENDER), int(Word.CATEGORY)
-_LIKENESS, _RECIPIENT = int(Slot.LIKENESS), int(Slot.RECIPIENT)
-_KIND, _HOUR, _WEEKDAY = int(Column.KIND), int(Column.HOUR), int(Column.WEEKDAY)
+_W_VALUES = int(Word.SENDER)
+_KIND, _HOUR, _WEEKDAY, _BAND, _SHIFTED = map(int, SMALL_COLUMNS)
+_S_HOUR, _S_WEEKDAY, _S_BAND, _S_SHIFTED = (SMALL_SHIFT[c] for c in list(SMALL_COLUMNS)[1:])
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _HALF = 20  # amounts are split at 20 bits: both halves of a bounded amount fit 21 bits
-
+_EARTH_KM = 6371.0
+_RADIAN = 3.141592653589793 / 180e6  # a millionth of a degree
 
 LAYOUT = zlib.crc32(
-    repr([[*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit)]).encode()
-)
+    repr([
+        *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
+        CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
+        SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
+    ]).encode()
+)  # fmt: skip
 """Stands for every constant that the compiled code has taken from layout and plan."""
 
 
@@ -62,25 +102,63 @@ def compiled_layout() -> int:
     return LAYOUT
 
 
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _integers(typing_context: Any, address: Any) -> Any:
+    """An address as a pointer to int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), generate
+
+
+@intrinsic
+def _floats(typing_context: Any, address: Any) -> Any:
+    """An address as a pointer to float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+
+    return types.CPointer(types.float64)(types.int64), generate
+
+
+@intrinsic
+def _prefetch(typing_context: Any, words: Any, index: Any) -> Any:
+    """Ask for a word's cache line, to be written to soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), types.int64), generate
+
+
 class State(NamedTuple):
-    """The features' whole memory. entities: entity -> word of its record; directory: hash slots of entity keys, -1 empty."""
+    """The buffers of a handle as pointers (see `Buffer`)."""
 
-    meta: Integers
-    log: Integers
-    pool: Integers
-    entities: Integers
-    directory: Integers
-    pairs: Integers
+    meta: Any
+    log: Any
+    pool: Any
+    directory: Any
+    pairs: Any
+    tables: Any
+    floats: Any
+    scratch: Any
 
 
-class Scratch(NamedTuple):
-    """Room that a call reuses: copies of records, the slots' entities and bases, previous times per family."""
-
-    records: Integers
-    entities: Integers
-    bases: Integers
-    previous: Integers
-    row: Integers
+@jit
+def _state(handle: int) -> State:
+    buffers = _integers(handle)
+    return State(
+        _integers(buffers[0]), _integers(buffers[1]), _integers(buffers[2]), _integers(buffers[3]), _integers(buffers[4]),
+        _integers(buffers[5]), _floats(buffers[6]), _integers(buffers[7]),
+    )  # fmt: skip
 
 
 # ---- hashing ---------------------------------------------------------------------------------------------------------
@@ -107,94 +185,105 @@ def _lies_between(home: int, gap: int, place: int) -> bool:
 
 
 @jit
-def _entity_home(key: int, space: int, mask: int) -> int:
-    return _mixed(key ^ (space << 56)) & mask
+def _entity_hash(key: int, space: int) -> int:
+    return _mixed(key ^ (space << 56))
 
 
 @jit
-def _find_entity(pool: Integers, entities: Integers, index: Integers, key: int, space: int) -> int:
+def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
     """The entity of a key, or -1."""
-    if key == MISSING:
-        return -1
-    mask = index.size - 1
-    place = _entity_home(key, space, mask)
+    directory, pool = s.directory, s.pool
+    mask = s.meta[M_DIRECTORY_SIZE] - 1
+    place = hashed & mask
+    upper = hashed >> 32
     while True:
-        entity = index[place]
-        if entity < 0:
+        entry = directory[place]
+        if entry == 0:
             return -1
-        base = entities[entity]
-        if pool[base + R_KEY] == key and pool[base + R_SPACE] == space:
-            return entity
+        if entry >> 32 == upper:
+            entity = (entry & 0xFFFFFFFF) - 1
+            if pool[entity + R_KEY] == key and pool[entity + R_SPACE] == space:
+                return entity
         place = (place + 1) & mask
 
 
 @jit
-def _index_entity(pool: Integers, entities: Integers, index: Integers, entity: int) -> None:
-    base = entities[entity]
-    mask = index.size - 1
-    place = _entity_home(pool[base + R_KEY], pool[base + R_SPACE], mask)
-    while index[place] >= 0:
+def _index_entity(s: State, entity: int) -> None:
+    hashed = _entity_hash(s.pool[entity + R_KEY], s.pool[entity + R_SPACE])
+    mask = s.meta[M_DIRECTORY_SIZE] - 1
+    place = hashed & mask
+    while s.directory[place] != 0:
         place = (place + 1) & mask
-    index[place] = entity
+    s.directory[place] = ((hashed >> 32) << 32) | (entity + 1)
 
 
 @jit
-def _new_entity(
-    spaces: Integers,
-    groups: Integers,
-    meta: Integers,
-    pool: Integers,
-    entities: Integers,
-    index: Integers,
-    key: int,
-    space: int,
-) -> int:
+def _new_entity(s: State, key: int, space: int) -> int:
     """A record for a key, from the space's free list or from the end of the pool; room is ensured by the caller."""
-    stride = spaces[space, 0]
+    meta, pool, tables = s.meta, s.pool, s.tables
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    stride = tables[row]
     entity = meta[M_FREE + space]
     if entity >= 0:
-        base = entities[entity]
-        meta[M_FREE + space] = pool[base + R_HEAD]
+        meta[M_FREE + space] = pool[entity + R_HEAD]
     else:
-        entity = meta[M_ENTITIES]
-        base = meta[M_POOL]
-        entities[entity] = base
-        meta[M_ENTITIES] += 1
+        entity = meta[M_POOL]
         meta[M_POOL] += stride
-    pool[base : base + stride] = 0
-    pool[base + R_KEY] = key
-    pool[base + R_SPACE] = space
-    pool[base + R_HEAD] = -1
-    pool[base + R_TAIL] = -1
-    for group in range(spaces[space, 1], spaces[space, 2]):
-        pool[base + groups[group, 1]] = -1
-    _index_entity(pool, entities, index, entity)
+    for word in range(entity, entity + stride):
+        pool[word] = 0
+    pool[entity + R_KEY] = key
+    pool[entity + R_SPACE] = space
+    pool[entity + R_HEAD] = pool[entity + R_TAIL] = -1
+    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+        cursor = entity + tables[group + 1]
+        pool[cursor] = -1
+        pool[cursor + 1] = NEVER
+        _empty_cells(s, entity, group)
+    _index_entity(s, entity)
     meta[M_LIVE] += 1
     return entity
 
 
 @jit
-def _forget_entity(meta: Integers, pool: Integers, entities: Integers, index: Integers, entity: int) -> None:
-    """An entity of which nothing is retained has no history: its key leaves the index, its record is free."""
-    base = entities[entity]
-    key, space = pool[base + R_KEY], pool[base + R_SPACE]
-    mask = index.size - 1
-    place = _entity_home(key, space, mask)
-    while index[place] != entity:
+def _empty_cells(s: State, entity: int, group: int) -> None:
+    """Cells whose beginning is not zero: nodes and numbers of what has not been yet."""
+    pool, tables = s.pool, s.tables
+    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
+            kind, word = tables[cell], entity + tables[cell + 1]
+            if kind == _C_LAST or kind == _C_LATEST or kind == _C_LOCATION or kind == _C_EXTREME:
+                pool[word] = -1
+            elif kind == _C_DEQUE:
+                pool[word] = pool[word + 1] = -1
+            elif kind == _C_NTH:
+                for i in range(tables[cell + 2]):
+                    pool[word + 1 + 2 * i] = -1
+            elif kind == _C_STEPS:
+                for i in range((tables[cell + 3] - tables[cell + 2]) >> 1):
+                    pool[word + 2 * i] = -1
+
+
+@jit
+def _forget_entity(s: State, entity: int) -> None:
+    """An entity of which nothing is retained has no history: its key leaves the directory, its record is free."""
+    meta, pool, directory = s.meta, s.pool, s.directory
+    space = pool[entity + R_SPACE]
+    mask = meta[M_DIRECTORY_SIZE] - 1
+    place = _entity_hash(pool[entity + R_KEY], space) & mask
+    while (directory[place] & 0xFFFFFFFF) != entity + 1:
         place = (place + 1) & mask
     gap = place
     while True:
         place = (place + 1) & mask
-        other = index[place]
-        if other < 0:
+        entry = directory[place]
+        if entry == 0:
             break
-        other_base = entities[other]
-        home = _entity_home(pool[other_base + R_KEY], pool[other_base + R_SPACE], mask)
-        if not _lies_between(home, gap, place):
-            index[gap] = other
+        other = (entry & 0xFFFFFFFF) - 1
+        if not _lies_between(_entity_hash(pool[other + R_KEY], pool[other + R_SPACE]) & mask, gap, place):
+            directory[gap] = entry
             gap = place
-    index[gap] = -1
-    pool[base + R_HEAD] = meta[M_FREE + space]
+    directory[gap] = 0
+    pool[entity + R_HEAD] = meta[M_FREE + space]
     meta[M_FREE + space] = entity
     meta[M_LIVE] -= 1
 
@@ -203,32 +292,41 @@ def _forget_entity(meta: Integers, pool: Integers, entities: Integers, index: In
 
 
 @jit
+def _tag(entity: int, family: int) -> int:
+    return (entity << 5) | family
+
+
+@jit
 def _pair_home(tag: int, value: int, mask: int) -> int:
-    return _mixed(_mixed(tag) ^ value) & mask
+    return _mixed((tag * 0x2545F4914F6CDD1D) ^ value) & mask
 
 
 @jit
-def _find_pair(pairs: Integers, tag: int, value: int) -> int:
-    """The hash slot of a pair, or of the empty slot where it would stand."""
-    mask = pairs.shape[0] - 1
-    place = _pair_home(tag, value, mask)
-    while pairs[place, 0] >= 0 and not (pairs[place, 0] == tag and pairs[place, 1] == value):
+def _find_pair(pairs: Any, mask: int, place: int, tag: int, value: int) -> int:
+    """From a place on: the hash slot of a pair, or the empty slot where it would stand."""
+    while True:
+        word = place * PAIR_WORDS
+        if pairs[word] < 0 or (pairs[word] == tag and pairs[word + P_VALUE] == value):
+            return place
         place = (place + 1) & mask
-    return place
 
 
 @jit
-def _forget_pair(pairs: Integers, gap: int) -> None:
-    mask = pairs.shape[0] - 1
+def _forget_pair(s: State, gap: int) -> None:
+    pairs = s.pairs
+    mask = s.meta[M_PAIRS_SIZE] - 1
     place = gap
     while True:
         place = (place + 1) & mask
-        if pairs[place, 0] < 0:
+        word = place * PAIR_WORDS
+        if pairs[word] < 0:
             break
-        if not _lies_between(_pair_home(pairs[place, 0], pairs[place, 1], mask), gap, place):
-            pairs[gap, 0], pairs[gap, 1], pairs[gap, 2] = pairs[place, 0], pairs[place, 1], pairs[place, 2]
+        if not _lies_between(_pair_home(pairs[word], pairs[word + P_VALUE], mask), gap, place):
+            for i in range(PAIR_WORDS):
+                pairs[gap * PAIR_WORDS + i] = pairs[word + i]
             gap = place
-    pairs[gap, 0] = -1
+    pairs[gap * PAIR_WORDS] = -1
+    s.meta[M_PAIRS] -= 1
 
 
 # ---- windows ---------------------------------------------------------------------------------------------------------
@@ -236,44 +334,21 @@ def _forget_pair(pairs: Integers, gap: int) -> None:
 
 @jit
 def _passes(facts: int, needs: int, excludes: int) -> bool:
-    return (facts & needs) == needs and (facts & excludes) == 0
+    return (facts & (needs | excludes)) == needs
 
 
 @jit
-def _facts_at(log: Integers, node: int) -> int:
-    """The facts of a node's row, with the role that its slot plays in it."""
-    return log[node >> 3, L_FACTS] | (_RECEIVING if (node & 7) == _RECIPIENT else _SENDING)
+def _role(node: int) -> int:
+    return _RECEIVING if (node & 15) == 1 else _SENDING
 
 
 @jit
-def _is_marked(log: Integers, node: int, bit: int) -> bool:
-    """Whether the node is the newest of its (entity, value) pair in the family of the bit."""
-    slot = node & 7
-    return (log[node >> 3, L_MARKS + (slot >> 2)] >> (((slot & 3) << 4) + bit)) & 1 == 1
+def _next_of(s: State, node: int) -> int:
+    return (s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)] & 0xFFFFFFFF) - 1
 
 
 @jit
-def _set_mark(log: Integers, node: int, bit: int, marked: bool) -> None:
-    slot = node & 7
-    mask = np.int64(1) << np.int64(((slot & 3) << 4) + bit)
-    if marked:
-        log[node >> 3, L_MARKS + (slot >> 2)] |= mask
-    else:
-        log[node >> 3, L_MARKS + (slot >> 2)] &= ~mask
-
-
-@jit
-def _next_of(log: Integers, node: int) -> int:
-    return (log[node >> 3, L_LINK + (node & 7)] & 0xFFFFFFFF) - 1
-
-
-@jit
-def _entity_of(log: Integers, node: int) -> int:
-    return (log[node >> 3, L_LINK + (node & 7)] >> 32) - 1
-
-
-@jit
-def add_square(records: Integers, word: int, amount: int, sign: int) -> None:
+def add_square(records: Any, word: int, amount: int, sign: int) -> None:
     """Add (sign 1) or take away (-1) amount squared, in three words of 64 bits that never overflow.
 
     amount = high * 2^20 + low; the words hold the sums of high * high, high * low and low * low.
@@ -285,249 +360,442 @@ def add_square(records: Integers, word: int, amount: int, sign: int) -> None:
 
 
 @jit
-def _leave(groups: Integers, cells: Integers, log: Integers, records: Integers, base: int, group: int, node: int) -> None:
+def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
-    facts = _facts_at(log, node)
-    amount = log[node >> 3, L_AMOUNT]
-    for c in range(groups[group, 2], groups[group, 3]):
-        if not _passes(facts, cells[c, 1], cells[c, 2]):
+    tables, log = s.tables, s.log
+    row = (node >> 4) * tables[_T_LOG_WORDS]
+    facts = log[row + L_FACTS] | _role(node)
+    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+        if not _passes(facts, tables[run], tables[run + 1]):
             continue
-        kind, word = cells[c, 0], base + cells[c, 3]
-        if kind == _C_COUNT:
-            records[word] -= 1
-        elif kind == _C_SUM:
-            records[word] -= amount
-        elif kind == _C_SQUARES:
-            add_square(records, word, amount, -1)
-        elif kind == _C_DISTINCT and _is_marked(log, node, cells[c, 4]):
-            records[word] -= 1
-
-
-@jit
-def _advance(
-    spaces: Integers, groups: Integers, cells: Integers, log: Integers, records: Integers, base: int, space: int, now: int
-) -> None:
-    """Move every cursor of a record to the oldest node inside (now - window, now]."""
-    for group in range(spaces[space, 1], spaces[space, 2]):
-        edge = now - groups[group, 0]
-        cursor = base + groups[group, 1]
-        node = records[cursor]
-        while node >= 0 and log[node >> 3, L_TIME] <= edge:
-            _leave(groups, cells, log, records, base, group, node)
-            node = _next_of(log, node)
-        records[cursor] = node
-
-
-@jit
-def _enter(
-    spaces: Integers,
-    groups: Integers,
-    cells: Integers,
-    log: Integers,
-    records: Integers,
-    base: int,
-    space: int,
-    node: int,
-    previous: Integers,
-) -> None:
-    """Add a new node to every window's accumulators; previous: time of the pair's last node per family bit."""
-    facts = _facts_at(log, node)
-    time, amount = log[node >> 3, L_TIME], log[node >> 3, L_AMOUNT]
-    for group in range(spaces[space, 1], spaces[space, 2]):
-        cursor = base + groups[group, 1]
-        if records[cursor] < 0:
-            records[cursor] = node
-        edge = time - groups[group, 0]
-        for c in range(groups[group, 2], groups[group, 3]):
-            if not _passes(facts, cells[c, 1], cells[c, 2]):
-                continue
-            kind, word = cells[c, 0], base + cells[c, 3]
+        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
+            kind, word = tables[cell], base + tables[cell + 1]
             if kind == _C_COUNT:
-                records[word] += 1
+                records[word] -= 1
             elif kind == _C_SUM:
-                records[word] += amount
+                records[word] -= log[row + L_AMOUNT]
             elif kind == _C_SQUARES:
-                add_square(records, word, amount, 1)
-            elif kind == _C_LAST:
-                records[word] = time
-            elif kind == _C_DISTINCT and previous[cells[c, 4]] <= edge:
-                records[word] += 1
-
-
-# ---- arrival ---------------------------------------------------------------------------------------------------------
-
-
-@jit
-def _value_of(log: Integers, row: int, column: int) -> int:
-    """The value of a column in a log row, MISSING if it was not given."""
-    if column < SLOTS:
-        entity = (log[row, L_LINK + column] >> 32) - 1
-        return entity if entity >= 0 else MISSING
-    return log[row, L_VALUE + column - SLOTS]
+                add_square(records, word, log[row + L_AMOUNT], -1)
+            elif kind == _C_DISTINCT:
+                slot = node & 15
+                marks = log[row + L_MARKS + (slot >> 2)]
+                records[word] -= (marks >> (((slot & 3) << 4) + tables[cell + 3])) & 1
+            elif kind == _C_TALLY:
+                records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
+            elif kind == _C_EXTREME and records[word] == node:
+                following = (log[row + tables[cell + 3] + (1 if (node & 15) == 1 else 0)] >> 32) - 1
+                records[word] = following
+                if following >= 0:
+                    records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + L_AMOUNT]
 
 
 @jit
-def _follow(
-    spaces: Integers,
-    families: Integers,
-    meta: Integers,
-    log: Integers,
-    pairs: Integers,
-    node: int,
-    entity: int,
-    space: int,
-    previous: Integers,
-) -> None:
-    """Make the node the newest of its pairs, and note when each pair was last seen before."""
-    facts = _facts_at(log, node)
-    for f in range(spaces[space, 3], spaces[space, 4]):
-        bit = families[f, 3]
-        previous[bit] = 2**63 - 1  # no value: not counted as distinct
-        if not _passes(facts, families[f, 1], families[f, 2]):
-            continue
-        value = _value_of(log, node >> 3, families[f, 0])
-        if value == MISSING:
-            continue
-        tag = (entity << 4) | bit
-        place = _find_pair(pairs, tag, value)
-        if pairs[place, 0] < 0:
-            previous[bit] = NEVER
-            pairs[place, 0], pairs[place, 1], pairs[place, 2] = tag, value, 0
-            meta[M_PAIRS] += 1
-        else:
-            last = pairs[place, 2] >> 32
-            previous[bit] = log[last >> 3, L_TIME]
-            _set_mark(log, last, bit, False)
-        pairs[place, 2] = (node << 32) | ((pairs[place, 2] & 0xFFFFFFFF) + 1)
-        _set_mark(log, node, bit, True)
+def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
+    """Ask for the log rows that `_advance` will look at."""
+    tables = s.tables
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+        cursor = base + tables[group + 1]
+        if records[cursor + 1] <= now - tables[group]:
+            place = (records[cursor] >> 4) * tables[_T_LOG_WORDS]
+            _prefetch(s.log, place)
+            _prefetch(s.log, place + 8)
 
 
 @jit
-def _unfollow(
-    spaces: Integers, families: Integers, meta: Integers, log: Integers, pairs: Integers, node: int, entity: int, space: int
-) -> None:
-    """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
-    facts = _facts_at(log, node)
-    for f in range(spaces[space, 3], spaces[space, 4]):
-        if not _passes(facts, families[f, 1], families[f, 2]):
-            continue
-        value = _value_of(log, node >> 3, families[f, 0])
-        if value == MISSING:
-            continue
-        place = _find_pair(pairs, (entity << 4) | families[f, 3], value)
-        pairs[place, 2] -= 1
-        if pairs[place, 2] & 0xFFFFFFFF == 0:
-            _forget_pair(pairs, place)
-            meta[M_PAIRS] -= 1
+def _advance(s: State, records: Any, base: int, space: int, now: int) -> None:
+    """Move every cursor of a record to the oldest node inside (now - window, now]."""
+    tables = s.tables
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+        edge = now - tables[group]
+        cursor = base + tables[group + 1]
+        if records[cursor + 1] <= edge:
+            _move(s, records, base, group, cursor, edge)
 
 
 @jit
-def _evict(program: Program, state: State, row: int) -> None:
-    """Take the oldest arrival out of every window, chain and pair that still holds it."""
-    spaces, groups, cells, families, _, _ = program
-    meta, log, pool, entities, index, pairs = state
-    for slot in range(SLOTS):
-        node = row * SLOTS + slot
-        entity = _entity_of(log, node)
-        if entity < 0:
-            continue
-        base = entities[entity]
-        space = pool[base + R_SPACE]
-        for group in range(spaces[space, 1], spaces[space, 2]):
-            cursor = base + groups[group, 1]
-            if pool[cursor] == node:
-                _leave(groups, cells, log, pool, base, group, node)
-                pool[cursor] = _next_of(log, node)
-        _unfollow(spaces, families, meta, log, pairs, node, entity, space)
-        pool[base + R_HEAD] = _next_of(log, node)
-        pool[base + R_NODES] -= 1
-    for slot in range(SLOTS):
-        # only now: another slot's pair may have named this entity as its value
-        entity = _entity_of(log, row * SLOTS + slot)
-        if entity >= 0 and pool[entities[entity] + R_NODES] == 0:
-            key, space = pool[entities[entity] + R_KEY], pool[entities[entity] + R_SPACE]
-            if _find_entity(pool, entities, index, key, space) == entity:  # not yet by an earlier slot
-                _forget_entity(meta, pool, entities, index, entity)
-    meta[M_EVICTED_TIME] = log[row, L_TIME]
+def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int) -> None:
+    node = records[cursor]
+    time = records[cursor + 1]
+    while time <= edge:
+        _leave(s, records, base, group, node)
+        node = _next_of(s, node)
+        time = NEVER if node < 0 else s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + L_TIME]
+    records[cursor] = node
+    records[cursor + 1] = time
 
 
 @jit
-def _key_of(row: Integers, slot: int) -> int:
-    """The entity key of a slot; LIKENESS is recipient, kind and amount band (powers of two) mixed into one."""
-    if slot != _LIKENESS:
-        return row[_W_KEY + slot]
-    if row[_W_KEY + _RECIPIENT] == MISSING:
-        return MISSING
-    band, amount = 0, row[_W_AMOUNT]
+def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, number: int) -> None:
+    """Add a new node to every window's accumulators."""
+    tables, pool, scratch, log = s.tables, s.pool, s.scratch, s.log
+    amount = scratch[X_ROW + _W_AMOUNT]
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+        cursor = entity + tables[group + 1]
+        if pool[cursor] < 0:
+            pool[cursor] = node
+            pool[cursor + 1] = time
+        edge = time - tables[group]
+        for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+            if not _passes(facts, tables[run], tables[run + 1]):
+                continue
+            for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
+                kind, word = tables[cell], entity + tables[cell + 1]
+                if kind == _C_COUNT:
+                    pool[word] += 1
+                elif kind == _C_SUM:
+                    pool[word] += amount
+                elif kind == _C_SQUARES:
+                    add_square(pool, word, amount, 1)
+                elif kind == _C_DISTINCT:
+                    if scratch[X_PREVIOUS + tables[cell + 2]] <= edge:
+                        pool[word] += 1
+                elif kind == _C_LAST:
+                    pool[word] = number
+                    pool[word + 1] = time
+                elif kind == _C_TALLY:
+                    pool[word + scratch[X_COLUMNS + tables[cell + 2]]] += 1
+                elif kind == _C_EXTREME:
+                    if pool[word] < 0 or tables[cell + 2] * (amount - pool[word + 1]) >= 0:
+                        pool[word] = node
+                        pool[word + 1] = amount
+                elif kind == _C_DEQUE:
+                    _push(s, word, tables[cell + 2], tables[cell + 3], node, amount)
+                elif kind == _C_NTH:
+                    n, oldest = tables[cell + 2], pool[word]
+                    pool[word + 1 + 2 * oldest] = number
+                    pool[word + 2 + 2 * oldest] = time
+                    pool[word] = oldest + 1 if oldest + 1 < n else 0
+                elif kind == _C_LATEST:
+                    value = scratch[X_COLUMNS + tables[cell + 2]]
+                    if value != MISSING:
+                        pool[word] = number
+                        pool[word + 1] = value
+                elif kind == _C_LOCATION:
+                    pool[word] = number
+                    pool[word + 1] = time
+                    pool[word + 2] = scratch[X_ROW + _W_LATITUDE]
+                    pool[word + 3] = scratch[X_ROW + _W_LONGITUDE]
+                else:
+                    _step_on(s, word, tables[cell + 2], tables[cell + 3], facts, number, time)
+
+
+@jit
+def _step_on(s: State, word: int, begin: int, end: int, facts: int, number: int, time: int) -> None:
+    """Steps of a scheme: a step that follows one already gone takes over the moment of its first."""
+    pool, tables = s.pool, s.tables
+    step = end - 2
+    while step >= begin:
+        at = word + (step - begin)
+        if _passes(facts, tables[step], tables[step + 1]):
+            if step == begin:
+                pool[at], pool[at + 1] = number, time
+            elif pool[at - 2] >= 0:
+                pool[at], pool[at + 1] = pool[at - 2], pool[at - 1]
+        step -= 2
+
+
+@jit
+def _deque_word(s: State, node: int, at: int) -> int:
+    return (node >> 4) * s.tables[_T_LOG_WORDS] + at + (1 if (node & 15) == 1 else 0)
+
+
+@jit
+def _push(s: State, word: int, sign: int, at: int, node: int, amount: int) -> None:
+    """Append a node to the chain from which extremes are taken; whatever it outdoes leaves the chain's end.
+
+    A node's word in the log: node after it and node before it, each plus one.
+    """
+    pool, log, width = s.pool, s.log, s.tables[_T_LOG_WORDS]
+    last = pool[word + 1]
+    while last >= 0 and sign * (amount - log[(last >> 4) * width + L_AMOUNT]) >= 0:
+        last = (log[_deque_word(s, last, at)] & 0xFFFFFFFF) - 1
+    log[_deque_word(s, node, at)] = last + 1
+    if last < 0:
+        pool[word] = node
+    else:
+        before = _deque_word(s, last, at)
+        log[before] = ((node + 1) << 32) | (log[before] & 0xFFFFFFFF)
+    pool[word + 1] = node
+
+
+@jit
+def _shift(s: State, word: int, at: int, node: int) -> None:
+    """Take the oldest node out of the chain of extremes, if it is still in it."""
+    pool, log = s.pool, s.log
+    if pool[word] != node:
+        return
+    following = (log[_deque_word(s, node, at)] >> 32) - 1
+    pool[word] = following
+    if following < 0:
+        pool[word + 1] = -1
+    else:
+        log[_deque_word(s, following, at)] &= ~0xFFFFFFFF
+
+
+# ---- an arrival's columns, entities and pairs ------------------------------------------------------------------------
+
+
+@jit
+def _bits(amount: int) -> int:
+    length = 0
     while amount > 0:
         amount >>= 1
-        band += 1
-    return _mixed(_mixed(row[_W_KEY + _RECIPIENT]) ^ ((row[_W_KIND] << 8) | band))
+        length += 1
+    return length
 
 
 @jit
-def _own_value(row: Integers, column: int) -> int:
-    """The value of a column from LIKENESS upwards in an input row; hour and weekday in the operator's zone."""
-    if column == _KIND:
-        return row[_W_KIND]
-    if column == _HOUR:
-        return ((row[_W_TIME] + row[_W_OFFSET]) // _HOUR_MS) % 24
-    if column == _WEEKDAY:
-        return ((row[_W_TIME] + row[_W_OFFSET]) // _DAY_MS + 3) % 7
-    return row[_W_VALUE + column - SLOTS]
+def _prepare(s: State, active: int) -> None:
+    """The columns of the input row, and the key of each slot; prefetch where the entities are looked up."""
+    scratch, tables = s.scratch, s.tables
+    for column in range(_KIND):
+        scratch[X_COLUMNS + column] = scratch[X_ROW + _W_VALUES + column]
+    local = scratch[X_ROW + _W_TIME] + scratch[X_ROW + _W_OFFSET]
+    amount = scratch[X_ROW + _W_AMOUNT]
+    scratch[X_COLUMNS + _KIND] = scratch[X_ROW + _W_KIND]
+    hour = (local // _HOUR_MS) % 24
+    scratch[X_COLUMNS + _HOUR] = hour
+    scratch[X_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
+    scratch[X_COLUMNS + _BAND] = _bits(amount)
+    scratch[X_COLUMNS + _SHIFTED] = _bits((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
+    if hour < NIGHT_ENDS:
+        scratch[X_ROW + _W_FACTS] |= _NIGHT
+    mask = s.meta[M_DIRECTORY_SIZE] - 1
+    for slot in range(tables[_T_SLOTS]):
+        scratch[X_ENTITY + slot] = MISSING
+        row = tables[_T_SLOT] + slot * SLOT_WORDS
+        space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
+        if (active >> slot) & 1 == 0 or tables[space + 1] == tables[space + 2]:
+            continue  # not asked for, or nothing is kept of this slot
+        key = scratch[X_COLUMNS + tables[tables[row + 2]]]
+        for place in range(tables[row + 2] + 1, tables[row + 3]):
+            value = scratch[X_COLUMNS + tables[place]]
+            key = MISSING if key == MISSING or value == MISSING else _mixed(key) ^ value
+        if key == MISSING:
+            continue
+        scratch[X_KEY + slot] = key
+        hashed = _entity_hash(key, tables[row])
+        scratch[X_ENTITY + slot] = hashed if hashed != MISSING else 0
+        _prefetch(s.directory, hashed & mask)
 
 
 @jit
-def _log_row(log: Integers, place: int, row: Integers, now: int) -> None:
-    """Write an arrival's facts and values; its links follow."""
-    log[place, L_TIME], log[place, L_AMOUNT], log[place, L_FACTS] = now, row[_W_AMOUNT], row[_W_FACTS]
-    log[place, L_MARKS] = log[place, L_MARKS + 1] = 0
-    for column in range(SLOTS, SLOTS + LOG_WORDS - L_VALUE):
-        log[place, L_VALUE + column - SLOTS] = _own_value(row, column)
+def _foresee_entities(s: State) -> None:
+    """Prefetch the records that the keys most likely have: the first with the same half of the hash."""
+    scratch, tables, directory = s.scratch, s.tables, s.directory
+    mask = s.meta[M_DIRECTORY_SIZE] - 1
+    for slot in range(tables[_T_SLOTS]):
+        hashed = scratch[X_ENTITY + slot]
+        if hashed == MISSING:
+            continue
+        place = hashed & mask
+        while directory[place] != 0 and directory[place] >> 32 != hashed >> 32:
+            place = (place + 1) & mask
+        if directory[place] != 0:
+            entity = (directory[place] & 0xFFFFFFFF) - 1
+            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
+            for word in range(entity, entity + stride, 8):
+                _prefetch(s.pool, word)
 
 
 @jit
-def apply(program: Program, state: State, row: Integers, scratch: Scratch) -> None:
-    """Append one arrival and bring every accumulator it touches up to date. Room is ensured by the caller.
-
-    An arrival that is late counts at the time of the last one: time never runs back in the log.
-    """
-    spaces, groups, cells, families, _, limits = program
-    meta, log, pool, entities, index, pairs = state
-    now = max(row[_W_TIME], meta[M_LAST_TIME])
-    place = meta[M_APPENDED] % limits[0]
-    if meta[M_APPENDED] >= limits[0]:
-        _evict(program, state, place)
-    _log_row(log, place, row, now)
-    for slot in range(SLOTS):
-        key, space = _key_of(row, slot), _space_of(slot)
-        entity = _find_entity(pool, entities, index, key, space)
-        if entity < 0 and key != MISSING:
-            entity = _new_entity(spaces, groups, meta, pool, entities, index, key, space)
-        log[place, L_LINK + slot] = (entity + 1) << 32
-    for slot in range(SLOTS):
-        node = place * SLOTS + slot
-        entity = _entity_of(log, node)
-        if entity >= 0:
-            base, space = entities[entity], _space_of(slot)
-            _advance(spaces, groups, cells, log, pool, base, space, now)
-            _chain(log, pool, base, node)
-            _follow(spaces, families, meta, log, pairs, node, entity, space, scratch.previous)
-            _enter(spaces, groups, cells, log, pool, base, space, node, scratch.previous)
-    meta[M_APPENDED] += 1
-    meta[M_LAST_TIME] = now
+def _locate(s: State) -> None:
+    """The entity of each slot: -1 without history, MISSING where none was given."""
+    scratch, tables = s.scratch, s.tables
+    _foresee_entities(s)
+    for slot in range(tables[_T_SLOTS]):
+        hashed = scratch[X_ENTITY + slot]
+        if hashed != MISSING:
+            space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+            scratch[X_ENTITY + slot] = _find_entity(s, hashed, scratch[X_KEY + slot], space)
 
 
 @jit
-def _chain(log: Integers, pool: Integers, base: int, node: int) -> None:
-    """Append a node to the chain of an entity."""
-    tail = pool[base + R_TAIL]
-    if pool[base + R_NODES] == 0:
-        pool[base + R_HEAD] = node
-    else:
-        log[tail >> 3, L_LINK + (tail & 7)] |= node + 1
-    pool[base + R_TAIL] = node
-    pool[base + R_NODES] += 1
+def _foresee_pairs(s: State, facts: int, every: bool) -> None:
+    """The home of each pair that will be asked for (-1: none), prefetched. every: also those that will not be followed."""
+    scratch, tables = s.scratch, s.tables
+    mask = s.meta[M_PAIRS_SIZE] - 1
+    for slot in range(tables[_T_SLOTS]):
+        entity = scratch[X_ENTITY + slot]
+        if entity < 0:
+            continue
+        row = tables[_T_SLOT] + slot * SLOT_WORDS
+        space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
+        seen = facts | tables[row + 1]
+        place = X_PLACE + slot * MAX_FAMILIES
+        tag = _tag(entity, 0)
+        for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
+            value = scratch[X_COLUMNS + tables[family]]
+            scratch[place] = -1
+            if value != MISSING and (every or _passes(seen, tables[family + 1], tables[family + 2])):
+                home = _pair_home(tag, value, mask)
+                scratch[place] = home
+                _prefetch(s.pairs, home * PAIR_WORDS)
+            place += 1
+            tag += 1
+
+
+@jit
+def _look_up_pairs(s: State) -> None:
+    """From homes to places: where each pair stands, or would stand."""
+    scratch, tables, pairs = s.scratch, s.tables, s.pairs
+    mask = s.meta[M_PAIRS_SIZE] - 1
+    width = tables[_T_LOG_WORDS]
+    for slot in range(tables[_T_SLOTS]):
+        entity = scratch[X_ENTITY + slot]
+        if entity < 0:
+            continue
+        space = tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS
+        at = X_PLACE + slot * MAX_FAMILIES
+        tag = _tag(entity, 0)
+        for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
+            if scratch[at] >= 0:
+                place = _find_pair(pairs, mask, scratch[at], tag, scratch[X_COLUMNS + tables[family]])
+                scratch[at] = place
+                if tables[family + 3] >= 0 and pairs[place * PAIR_WORDS] >= 0:
+                    _prefetch(s.log, (pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * width + L_MARKS)
+            at += 1
+            tag += 1
+
+
+@jit
+def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int, time: int) -> None:
+    """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair was last seen."""
+    scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    mask = s.meta[M_PAIRS_SIZE] - 1
+    width = tables[_T_LOG_WORDS]
+    shift = (slot & 3) << 4
+    number = -1
+    for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
+        number += 1
+        scratch[X_PREVIOUS + number] = NEVER
+        value = scratch[X_COLUMNS + tables[family]]
+        if value == MISSING or not _passes(facts, tables[family + 1], tables[family + 2]):
+            continue
+        tag = _tag(entity, number)
+        place = scratch[X_PLACE + slot * MAX_FAMILIES + number] if scratch[X_BASE + slot] >= 0 else -1
+        place = _find_pair(pairs, mask, place if place >= 0 else _pair_home(tag, value, mask), tag, value)
+        word, bit = place * PAIR_WORDS, tables[family + 3]
+        if pairs[word] < 0:
+            scratch[X_PREVIOUS + number] = MISSING
+            pairs[word], pairs[word + P_VALUE], pairs[word + P_NEWEST] = tag, value, 0
+            s.meta[M_PAIRS] += 1
+        else:
+            scratch[X_PREVIOUS + number] = pairs[word + P_TIME]
+            if bit >= 0:
+                last = pairs[word + P_NEWEST] >> 32
+                other = last & 15
+                log[(last >> 4) * width + L_MARKS + (other >> 2)] &= ~(np.int64(1) << np.int64(((other & 3) << 4) + bit))
+        pairs[word + P_NEWEST] = (node << 32) | ((pairs[word + P_NEWEST] & 0xFFFFFFFF) + 1)
+        pairs[word + P_TIME] = time
+        if bit >= 0:
+            log[(node >> 4) * width + L_MARKS + (slot >> 2)] |= np.int64(1) << np.int64(shift + bit)
+
+
+@jit
+def _stored(s: State, row: int, family: int) -> int:
+    """The value of a family's column in a log row."""
+    return s.log[row + s.tables[family + 4]]
+
+
+@jit
+def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
+    """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
+    tables, pairs = s.tables, s.pairs
+    mask = s.meta[M_PAIRS_SIZE] - 1
+    at = tables[_T_SPACE] + space * SPACE_WORDS
+    tag = _tag(entity, 0) - 1
+    for family in range(tables[at + 3], tables[at + 4], FAMILY_WORDS):
+        tag += 1
+        if not _passes(facts, tables[family + 1], tables[family + 2]):
+            continue
+        value = _stored(s, row, family)
+        if value == MISSING:
+            continue
+        place = _find_pair(pairs, mask, _pair_home(tag, value, mask), tag, value)
+        pairs[place * PAIR_WORDS + P_NEWEST] -= 1
+        if pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF == 0:
+            _forget_pair(s, place)
+
+
+# ---- eviction --------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _foresee_eviction(s: State) -> None:
+    """Prefetch the records and pairs that the oldest arrival stands in, for when it is evicted."""
+    meta, tables, log = s.meta, s.tables, s.log
+    row = meta[M_OLDEST] * tables[_T_LOG_WORDS]
+    mask = meta[M_PAIRS_SIZE] - 1
+    facts = log[row + L_FACTS]
+    for slot in range(tables[_T_SLOTS]):
+        entity = (log[row + tables[_T_LINKS_AT] + slot] >> 32) - 1
+        if entity < 0:
+            continue
+        at = tables[_T_SLOT] + slot * SLOT_WORDS
+        space = tables[_T_SPACE] + tables[at] * SPACE_WORDS
+        for word in range(entity, entity + tables[space], 8):
+            _prefetch(s.pool, word)
+        tag = _tag(entity, 0) - 1
+        for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
+            tag += 1
+            if _passes(facts | tables[at + 1], tables[family + 1], tables[family + 2]):
+                _prefetch(s.pairs, _pair_home(tag, _stored(s, row, family), mask) * PAIR_WORDS)
+
+
+@jit
+def _evict(s: State) -> None:
+    """Take the oldest arrival out of every window, chain and pair that still holds it."""
+    meta, tables, log, pool = s.meta, s.tables, s.log, s.pool
+    oldest = meta[M_OLDEST]
+    row = oldest * tables[_T_LOG_WORDS]
+    for slot in range(tables[_T_SLOTS]):
+        entity = (log[row + tables[_T_LINKS_AT] + slot] >> 32) - 1
+        if entity < 0:
+            continue
+        node = (oldest << 4) | slot
+        facts = log[row + L_FACTS] | _role(node)
+        space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+        following = _next_of(s, node)
+        time = NEVER if following < 0 else log[(following >> 4) * tables[_T_LOG_WORDS] + L_TIME]
+        at = tables[_T_SPACE] + space * SPACE_WORDS
+        for group in range(tables[at + 1], tables[at + 2], GROUP_WORDS):
+            cursor = entity + tables[group + 1]
+            if pool[cursor] == node:
+                _leave(s, pool, entity, group, node)
+                pool[cursor] = following
+                pool[cursor + 1] = time
+            _shift_deques(s, entity, group, node, facts)
+        _unfollow(s, entity, space, row, facts)
+        pool[entity + R_HEAD] = following
+        pool[entity + R_SINCE] = time
+        pool[entity + R_NODES] -= 1
+        if pool[entity + R_NODES] == 0:
+            _forget_entity(s, entity)
+    meta[M_EVICTED_TIME] = log[row + L_TIME]
+    meta[M_OLDEST] = oldest + 1 if oldest + 1 < meta[M_ROWS] else 0
+    meta[M_KEPT] -= 1
+
+
+@jit
+def _shift_deques(s: State, entity: int, group: int, node: int, facts: int) -> None:
+    tables = s.tables
+    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
+            if tables[cell] == _C_DEQUE and _passes(facts, tables[run], tables[run + 1]):
+                _shift(s, entity + tables[cell + 1], tables[cell + 3], node)
+
+
+@jit
+def _evict_before(s: State, number: int) -> None:
+    """Evict what is numbered below."""
+    width = s.tables[_T_LOG_WORDS]
+    while s.meta[M_KEPT] > 0 and s.log[s.meta[M_OLDEST] * width + L_NUMBER] < number:
+        _evict(s)
 
 
 # ---- emit ------------------------------------------------------------------------------------------------------------
@@ -545,10 +813,10 @@ def _product(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @jit
-def spread(records: Integers, count: int, total: int, squares: int) -> float:
+def spread(records: Any, count: int, total: int, squares: int) -> float:
     """count * sum of squares - sum * sum, exact in 128 bits, then rounded: float(high) * 2^64 + float(low)."""
     n: Any = np.uint64(records[count])
-    s: Any = np.uint64(records[total])
+    t: Any = np.uint64(records[total])
     hh, hl, ll = np.uint64(records[squares]), np.uint64(records[squares + 1]), np.uint64(records[squares + 2])
     # hh * 2^40 + hl * 2^21 + ll
     low = hh << np.uint64(40)
@@ -562,169 +830,409 @@ def spread(records: Integers, count: int, total: int, squares: int) -> float:
         high += np.uint64(1)
     upper, lower = _product(low, n)
     upper += high * n
-    square_upper, square_lower = _product(s, s)
+    square_upper, square_lower = _product(t, t)
     borrow = np.uint64(1) if lower < square_lower else np.uint64(0)
     return np.float64(upper - square_upper - borrow) * 18446744073709551616.0 + np.float64(lower - square_lower)
 
 
 @jit
+def _emit_amounts(records: Any, emit: int, amount: int, count: int, total: int, squares: int, missing: float) -> float:
+    """Features of the amounts in a window; count, total, squares: words of the accumulators."""
+    n, t = records[count], records[total]
+    if n == 0:
+        return missing
+    if emit == _E_OVER_MEAN:
+        return np.float64(amount * n) / np.float64(t) if t != 0 else missing
+    deviation = np.sqrt(spread(records, count, total, squares))
+    if emit == _E_DEVIATION:
+        return deviation / np.float64(n)
+    return np.float64(amount * n - t) / deviation if deviation != 0.0 else missing
+
+
+@jit
+def _n_log_n(floats: Any, table: int, n: int) -> float:
+    """n log2 n from a table; what is larger than the table is halved into it."""
+    doublings = 0
+    scaled = n
+    while scaled >= TALLIED:
+        scaled >>= 1
+        doublings += 1
+    if doublings == 0:
+        return floats[table + n]
+    return np.float64(n) * (floats[table + scaled] / np.float64(scaled) + np.float64(doublings))
+
+
+@jit
+def _emit_entropy(s: State, records: Any, tally: int, count: int, size: int, missing: float) -> float:
+    """log2 n - (sum of n_i log2 n_i) / n, from a table: + - x / alone."""
+    n = records[count]
+    if n == 0:
+        return missing
+    table = s.tables[_T_FEATURES] + (s.tables[_T_MARK_TO] - s.tables[_T_MARK_FROM]) // EMIT_WORDS
+    total = 0.0
+    for value in range(size):
+        if records[tally + value] > 1:
+            total += _n_log_n(s.floats, table, records[tally + value])
+    return (_n_log_n(s.floats, table, n) - total) / np.float64(n)
+
+
+@jit
+def _half_sine_squared(x: float) -> float:
+    """sin(x / 2) squared, |x| up to pi, by its series: the same on every machine."""
+    y = x * x * 0.25
+    sine = 1.0 - y / 6.0 * (1.0 - y / 20.0 * (1.0 - y / 42.0 * (1.0 - y / 72.0 * (1.0 - y / 110.0 * (1.0 - y / 156.0)))))
+    return y * sine * sine
+
+
+@jit
+def chord_km(latitude: int, longitude: int, other_latitude: int, other_longitude: int) -> float:
+    """Kilometres between two places given in millionths of a degree, along the chord of a sphere."""
+    turn = other_longitude - longitude
+    if turn < 0:
+        turn = -turn
+    if turn > 180_000_000:
+        turn = 360_000_000 - turn
+    rise = _half_sine_squared(np.float64(other_latitude - latitude) * _RADIAN)
+    flat = (1.0 - 2.0 * _half_sine_squared(np.float64(latitude) * _RADIAN)) * (
+        1.0 - 2.0 * _half_sine_squared(np.float64(other_latitude) * _RADIAN)
+    )
+    return 2.0 * _EARTH_KM * np.sqrt(rise + flat * _half_sine_squared(np.float64(turn) * _RADIAN))
+
+
+@jit
+def _emit_travel(s: State, records: Any, emit: int, word: int, now: int, missing: float) -> float:
+    row = s.scratch
+    if row[X_ROW + _W_LATITUDE] == MISSING or row[X_ROW + _W_LONGITUDE] == MISSING:
+        return missing
+    distance = chord_km(records[word + 2], records[word + 3], row[X_ROW + _W_LATITUDE], row[X_ROW + _W_LONGITUDE])
+    if emit == _E_DISTANCE:
+        return distance
+    return distance * 3_600_000.0 / np.float64(max(60_000, now - records[word + 1]))
+
+
+@jit
 def _emit_pair(
-    log: Integers, pairs: Integers, emit: int, value: int, is_entity: bool, tag: int, now: int, total: int
+    s: State, slot: int, emit: int, family: int, records: Any, count: int, now: int, missing: float
 ) -> float:
     """What the entity's past says about the operation's own value of a column."""
-    if value == MISSING:
-        return np.nan
-    place = 0
-    known = False
-    if not (is_entity and value < 0):
-        place = _find_pair(pairs, tag, value)
-        known = pairs[place, 0] >= 0
+    place = s.scratch[X_PLACE + slot * MAX_FAMILIES + family]
+    if place < 0:
+        return missing
+    known = s.pairs[place * PAIR_WORDS] >= 0
     if emit == _E_IS_NEW:
         return 0.0 if known else 1.0
     if emit == _E_SINCE_SAME:
-        return (now - log[(pairs[place, 2] >> 32) >> 3, L_TIME]) / 1000.0 if known else np.nan
-    if total == 0:
-        return np.nan
-    return np.float64(pairs[place, 2] & 0xFFFFFFFF) / np.float64(total) if known else 0.0
+        return (now - s.pairs[place * PAIR_WORDS + P_TIME]) / 1000.0 if known else missing
+    same = np.float64(s.pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF) if known else 0.0
+    if emit == _E_SAME_COUNT:
+        return same
+    return same / np.float64(records[count]) if records[count] != 0 else missing
 
 
 @jit
-def _emit_amounts(records: Integers, emit: int, amount: int, base: int, count: int, total: int, squares: int) -> float:
-    """Features of the amounts in a window of at least one arrival; count, total, squares: words of the accumulators."""
-    n, s = records[base + count], records[base + total]
-    if emit == _E_OVER_MEAN:
-        return np.float64(amount * n) / np.float64(s) if s != 0 else np.nan
-    deviation = np.sqrt(spread(records, base + count, base + total, base + squares))
-    if emit == _E_DEVIATION:
-        return deviation / np.float64(n)
-    return np.float64(amount * n - s) / deviation if deviation != 0.0 else np.nan
+def _emit_steps(s: State, records: Any, word: int, steps: int, edge: int, kept: int) -> float:
+    gone = steps
+    while gone > 0 and not (records[word + 2 * gone - 2] >= kept and records[word + 2 * gone - 1] > edge):
+        gone -= 1
+    return np.float64(gone)
 
 
 @jit
-def _emit_own(emit: int, of: int, row: Integers, evicted: int, edge: int) -> float:
+def _emit_one(s: State, records: Any, base: int, slot: int, e: int, number: int, now: int, missing: float) -> float:
+    """The value of one emit over the record of its slot's entity."""
+    tables, scratch = s.tables, s.scratch
+    emit, a, b, c, d = tables[e], tables[e + 2], tables[e + 3], tables[e + 4], tables[e + 5]
+    kept = number - tables[_T_RETAINED]
+    if emit == _E_VALUE:
+        return np.float64(records[base + a])
+    if emit == _E_RATIO:
+        return np.float64(records[base + a]) / np.float64(records[base + b]) if records[base + b] != 0 else missing
+    if emit == _E_PACE:
+        rate = records[base + b]
+        return np.float64(records[base + a] * d) / np.float64(rate * c) if rate != 0 else missing
+    if emit <= _E_OVER_MEAN:
+        return _emit_amounts(records, emit, scratch[X_ROW + _W_AMOUNT], base + a, base + b, base + c, missing)
+    if emit == _E_EXTREME:
+        return np.float64(records[base + a + 1]) if records[base + a] >= 0 else missing
+    if emit == _E_OVER_MAX:
+        if records[base + a] < 0 or records[base + a + 1] == 0:
+            return missing
+        return np.float64(scratch[X_ROW + _W_AMOUNT]) / np.float64(records[base + a + 1])
+    if emit == _E_SINCE_LAST:
+        return (now - records[base + a + 1]) / 1000.0 if records[base + a] >= max(kept, 0) else missing
+    if emit == _E_SINCE_FIRST:
+        return (now - records[base + R_SINCE]) / 1000.0
+    if emit == _E_SINCE_NTH:
+        oldest = base + a + 1 + 2 * records[base + a]
+        return (now - records[oldest + 1]) / 1000.0 if records[oldest] >= max(kept, 0) else missing
+    if emit <= _E_SINCE_SAME:
+        return _emit_pair(s, slot, emit, b, records, base + c, now, missing)
+    if emit == _E_TALLY_SHARE:
+        n = records[base + b]
+        return np.float64(records[base + a + scratch[X_COLUMNS + c]]) / np.float64(n) if n != 0 else missing
+    if emit == _E_ENTROPY:
+        return _emit_entropy(s, records, base + a, base + b, c, missing)
+    if emit == _E_CHANGED:
+        own = scratch[X_COLUMNS + a]
+        if own == MISSING or records[base + b] < max(kept, 0):
+            return missing
+        return 0.0 if own == records[base + b + 1] else 1.0
+    if emit == _E_STEPS:
+        return _emit_steps(s, records, base + a, b, now - c, max(kept, 0))
+    return _emit_travel(s, records, emit, base + a, now, missing) if records[base + a] >= max(kept, 0) else missing
+
+
+@jit
+def _emit_own(s: State, e: int, now: int) -> float:
     """Features of the operation itself, and whether the longest window has lost arrivals."""
+    tables, scratch = s.tables, s.scratch
+    emit, of = tables[e], tables[e + 2]
     if emit == _E_AMOUNT:
-        return np.float64(row[_W_AMOUNT])
+        return np.float64(scratch[X_ROW + _W_AMOUNT])
     if emit == _E_COLUMN:
-        return np.float64(_own_value(row, of))
+        return np.float64(scratch[X_COLUMNS + of])
     if emit == _E_FACT:
-        return 1.0 if row[_W_FACTS] & of != 0 else 0.0
-    return 1.0 if evicted > edge else 0.0
+        return 1.0 if scratch[X_ROW + _W_FACTS] & of != 0 else 0.0
+    return 1.0 if s.meta[M_EVICTED_TIME] > now - tables[_T_LONGEST] else 0.0
 
 
 @jit
-def _emit(emits: Integers, limits: Integers, meta: Integers, log: Integers, pairs: Integers, records: Integers, slots: Integers,
-          bases: Integers, row: Integers, now: int, vector: NDArray[np.float64]) -> None:  # fmt: skip
-    """Every feature of an operation; NaN is missing. bases: where each slot's record begins in `records`, or -1."""
-    for f in range(emits.shape[0]):
-        emit, slot, a, b, c = emits[f, 0], emits[f, 1], emits[f, 2], emits[f, 3], emits[f, 4]
-        if emit >= _E_AMOUNT:
-            vector[f] = _emit_own(emit, slot, row, meta[M_EVICTED_TIME], now - limits[1])
+def _emit(s: State, records: Any, active: int, number: int, now: int, vector: Any) -> None:
+    """Every feature of the active slots and, with every slot or none active, of the operation itself."""
+    tables, scratch, floats = s.tables, s.scratch, s.floats
+    for slot in range(tables[_T_SLOTS]):
+        if (active >> slot) & 1 == 0:
             continue
-        vector[f] = np.nan
-        base = bases[slot]
-        if base < 0:
-            continue
-        if emit == _E_VALUE:
-            vector[f] = np.float64(records[base + a])
-        elif emit == _E_RATIO:
-            other = bases[b]
-            if other >= 0 and records[other + c] != 0:
-                vector[f] = np.float64(records[base + a]) / np.float64(records[other + c])
-        elif emit == _E_SINCE_FIRST:
-            vector[f] = (now - log[records[base + R_HEAD] >> 3, L_TIME]) / 1000.0
-        elif emit == _E_IS_NEW or emit == _E_SINCE_SAME or emit == _E_SAME_SHARE:
-            value = _own_value(row, a) if a >= SLOTS else (slots[a] if _key_of(row, a) != MISSING else MISSING)
-            total = records[base + c] if emit == _E_SAME_SHARE else 0
-            vector[f] = _emit_pair(log, pairs, emit, value, a < SLOTS, (slots[slot] << 4) | b, now, total)
-        elif records[base + a] == 0:
-            continue
-        elif emit == _E_SINCE_LAST:
-            vector[f] = (now - records[base + b]) / 1000.0
+        row = tables[_T_SLOT] + slot * SLOT_WORDS
+        if scratch[X_ENTITY + slot] < 0:
+            for e in range(tables[row + 4], tables[row + 5], EMIT_WORDS):
+                vector[tables[e + 6]] = floats[tables[e + 6]]
         else:
-            vector[f] = _emit_amounts(records, emit, row[_W_AMOUNT], base, a, b, c)
+            base = scratch[X_BASE + slot]
+            for e in range(tables[row + 4], tables[row + 5], EMIT_WORDS):
+                out = tables[e + 6]
+                vector[out] = _emit_one(s, records, base, slot, e, number, now, floats[out])
+    if active == EVERY_SLOT or active == 0:
+        for e in range(tables[_T_OWN_FROM], tables[_T_OWN_TO], EMIT_WORDS):
+            vector[tables[e + 6]] = _emit_own(s, e, now)
 
 
 @jit
-def read(program: Program, state: State, row: Integers, scratch: Scratch, vector: NDArray[np.float64]) -> None:
-    """Emit the vector of an operation as of now, before it arrives. Changes nothing but `scratch` and `vector`."""
-    spaces, groups, cells, _, emits, limits = program
-    meta, log, pool, entities, index, pairs = state
-    copies, slots, bases, _, _ = scratch
-    now = max(row[_W_TIME], meta[M_LAST_TIME])
-    for slot in range(SLOTS):
-        space = _space_of(slot)
-        slots[slot] = entity = _find_entity(pool, entities, index, _key_of(row, slot), space)
-        bases[slot] = -1
+def _marks(s: State, number: int, now: int) -> int:
+    """The marks of an operation as of its arrival: one bit for each mark whose feature is above its limit."""
+    tables, scratch, floats = s.tables, s.scratch, s.floats
+    bit = np.int64(1) << np.int64(FIRST_MARK)
+    marks = np.int64(0)
+    at = tables[_T_FEATURES]
+    for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], EMIT_WORDS):
+        slot = tables[e + 1]
+        if scratch[X_ENTITY + slot] >= 0:
+            value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, e, number, now, np.nan)
+            if value > floats[at]:
+                marks |= bit
+        at += 1
+        bit <<= np.int64(1)
+    return marks
+
+
+# ---- the step --------------------------------------------------------------------------------------------------------
+
+
+@jit
+def _write_row(s: State, place: int, facts: int, number: int, now: int) -> None:
+    """Write an arrival's facts and values; its links follow."""
+    log, tables, scratch = s.log, s.tables, s.scratch
+    row = place * tables[_T_LOG_WORDS]
+    for word in range(row + L_MARKS, row + tables[_T_LOG_WORDS]):
+        log[word] = 0
+    log[row + L_TIME], log[row + L_AMOUNT], log[row + L_FACTS] = now, scratch[X_ROW + _W_AMOUNT], facts
+    log[row + L_NUMBER] = number
+    log[row + L_SMALL] = (
+        scratch[X_COLUMNS + _KIND]
+        | (scratch[X_COLUMNS + _HOUR] << _S_HOUR)
+        | (scratch[X_COLUMNS + _WEEKDAY] << _S_WEEKDAY)
+        | (scratch[X_COLUMNS + _BAND] << _S_BAND)
+        | (scratch[X_COLUMNS + _SHIFTED] << _S_SHIFTED)
+    )
+    word = row + tables[_T_STORED_AT]
+    for stored in range(tables[_T_STORED], tables[_T_STORED_TO]):
+        log[word] = scratch[X_COLUMNS + tables[stored]]
+        word += 1
+
+
+@jit
+def _chain(s: State, entity: int, node: int, now: int) -> None:
+    """Append a node to the chain of an entity."""
+    pool = s.pool
+    if pool[entity + R_NODES] == 0:
+        pool[entity + R_HEAD] = node
+        pool[entity + R_SINCE] = now
+    else:
+        tail = pool[entity + R_TAIL]
+        s.log[(tail >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (tail & 15)] |= node + 1
+    pool[entity + R_TAIL] = node
+    pool[entity + R_NODES] += 1
+
+
+@jit
+def _foresee_all(s: State, records: Any, now: int) -> None:
+    scratch, tables = s.scratch, s.tables
+    for slot in range(tables[_T_SLOTS]):
+        if scratch[X_ENTITY + slot] >= 0:
+            _foresee(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
+
+
+@jit
+def _advance_all(s: State, records: Any, now: int) -> None:
+    scratch, tables = s.scratch, s.tables
+    for slot in range(tables[_T_SLOTS]):
+        if scratch[X_ENTITY + slot] >= 0:
+            _advance(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
+
+
+@jit
+def _step(s: State, active: int, number: int, now: int, wanted: bool, vector: Any) -> None:
+    """One arrival: its vector as of now if wanted, then its effect. Room is ensured by the caller; X_ROW holds the row.
+
+    active: the slots to serve, one bit each; number: of the arrival since the beginning; now: the clock, never running back.
+    """
+    meta, scratch, tables, pool = s.meta, s.scratch, s.tables, s.pool
+    _evict_before(s, number - tables[_T_RETAINED])
+    _prepare(s, active)
+    if meta[M_KEPT] >= tables[_T_RETAINED]:
+        _foresee_eviction(s)
+    _locate(s)
+    slots = tables[_T_SLOTS]
+    for slot in range(slots):
+        scratch[X_BASE + slot] = scratch[X_ENTITY + slot]
+    facts = scratch[X_ROW + _W_FACTS]
+    is_operation = facts & _OPERATION != 0
+    _foresee_all(s, pool, now)
+    _foresee_pairs(s, facts, is_operation or wanted)
+    _advance_all(s, pool, now)
+    _look_up_pairs(s)
+    if wanted:
+        _emit(s, pool, active, number, now, vector)
+    if is_operation:
+        facts |= _marks(s, number, now)
+    place = meta[M_NEXT]
+    _write_row(s, place, facts, number, now)
+    links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
+    for slot in range(slots):
+        entity = scratch[X_ENTITY + slot]
+        if entity == MISSING:
+            continue
+        row = tables[_T_SLOT] + slot * SLOT_WORDS
+        key, space, node, seen = scratch[X_KEY + slot], tables[row], (place << 4) | slot, facts | tables[row + 1]
+        if entity < 0:
+            entity = _find_entity(s, _entity_hash(key, space), key, space)  # another slot may just have brought it in
+            if entity < 0:
+                entity = _new_entity(s, key, space)
+        s.log[links + slot] = (entity + 1) << 32
+        _chain(s, entity, node, now)
+        _follow(s, slot, entity, space, node, seen, now)
+        _enter(s, entity, space, node, seen, now, number)
+    meta[M_NUMBER] = number + 1
+    meta[M_CLOCK] = now
+    meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
+    meta[M_KEPT] += 1
+    _evict_before(s, number + 1 - tables[_T_RETAINED])
+
+
+# ---- what is called --------------------------------------------------------------------------------------------------
+
+
+@jit
+def _clock(s: State) -> int:
+    """An arrival that is late counts at the time of the last one: time never runs back in the log."""
+    return max(s.scratch[X_ROW + _W_TIME], s.meta[M_CLOCK])
+
+
+@jit
+def apply(handle: int) -> None:
+    """Append the arrival in scratch and bring every accumulator it touches up to date. Room is ensured by the caller."""
+    s = _state(handle)
+    _step(s, EVERY_SLOT, s.meta[M_NUMBER], _clock(s), False, s.floats)
+
+
+@jit
+def read(handle: int) -> None:
+    """Emit the vector of the operation in scratch as of now, before it arrives. Changes nothing but scratch and vector."""
+    s = _state(handle)
+    scratch, tables, pool = s.scratch, s.tables, s.pool
+    now, number = _clock(s), s.meta[M_NUMBER]
+    _prepare(s, EVERY_SLOT)
+    _locate(s)
+    _foresee_pairs(s, scratch[X_ROW + _W_FACTS], True)
+    copy = X_COPIES
+    for slot in range(tables[_T_SLOTS]):
+        entity = scratch[X_ENTITY + slot]
         if entity >= 0:
-            bases[slot] = copy = slot * limits[2]
-            for word in range(spaces[space, 0]):
-                copies[copy + word] = pool[entities[entity] + word]
-            _advance(spaces, groups, cells, log, copies, copy, space, now)
-    _emit(emits, limits, meta, log, pairs, copies, slots, bases, row, now, vector)
+            scratch[X_BASE + slot] = copy
+            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
+            for word in range(stride):
+                scratch[copy + word] = pool[entity + word]
+            copy += stride
+    _foresee_all(s, scratch, now)
+    _look_up_pairs(s)
+    _advance_all(s, scratch, now)
+    _emit(s, scratch, EVERY_SLOT, number, now, _floats(_integers(handle)[8]))
 
 
 @jit
-def _read_in_place(program: Program, state: State, row: Integers, scratch: Scratch, vector: NDArray[np.float64]) -> None:
-    """As `read`, but the records' own cursors move: for an operation whose arrival follows at once."""
-    spaces, groups, cells, _, emits, limits = program
-    meta, log, pool, entities, index, pairs = state
-    _, slots, bases, _, _ = scratch
-    now = max(row[_W_TIME], meta[M_LAST_TIME])
-    for slot in range(SLOTS):
-        space = _space_of(slot)
-        slots[slot] = entity = _find_entity(pool, entities, index, _key_of(row, slot), space)
-        bases[slot] = -1
-        if entity >= 0:
-            bases[slot] = entities[entity]
-            _advance(spaces, groups, cells, log, pool, entities[entity], space, now)
-    _emit(emits, limits, meta, log, pairs, pool, slots, bases, row, now, vector)
-
-
-@jit
-def has_room(program: Program, state: State) -> bool:
+def has_room(handle: int) -> bool:
     """Whether one more arrival is sure to fit without growing."""
-    meta = state.meta
-    appended, capacity = meta[M_APPENDED], program.limits[0]
+    s = _state(handle)
+    meta, slots = s.meta, s.tables[_T_SLOTS]
     return (
-        (appended >= capacity or appended < state.log.shape[0])
-        and meta[M_ENTITIES] + SLOTS <= state.entities.size
-        and 2 * (meta[M_LIVE] + SLOTS) <= state.directory.size
-        and meta[M_POOL] + SLOTS * program.limits[2] <= state.pool.size
-        and 5 * (meta[M_PAIRS] + SLOTS * 16) <= 3 * state.pairs.shape[0]
+        meta[M_POOL] + slots * s.tables[_T_WIDEST] <= meta[M_POOL_SIZE]
+        and 2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
+        and 5 * (meta[M_PAIRS] + slots * MAX_FAMILIES) <= 3 * meta[M_PAIRS_SIZE]
     )
 
 
 @jit
-def replay(program: Program, state: State, rows: Integers, scratch: Scratch, matrix: NDArray[np.float64],
-           wanted: NDArray[np.int64], start: int) -> int:  # fmt: skip
+def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int) -> int:
     """Read and apply rows in order until the end or until there is no room; the index of the first row not applied.
 
-    rows (n, WORDS); wanted (n,): the matrix row that takes the vector of an operation, or -1 for arrivals without one.
+    Addresses: rows (count, words) int64; wanted (count,) int64: the matrix row that takes the vector of an operation, or -1;
+    matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
+    longer history, or 0 when the rows are the whole of what arrives.
     """
-    for i in range(start, rows.shape[0]):
-        if not has_room(program, state):
+    s = _state(handle)
+    row, wants, parts = _integers(rows), _integers(wanted), _integers(stream)
+    for i in range(start, count):
+        if not has_room(handle):
             return i
-        if wanted[i] >= 0:
-            _read_in_place(program, state, rows[i], scratch, matrix[wanted[i]])
-        apply(program, state, rows[i], scratch)
-    return rows.shape[0]
+        for word in range(words):
+            s.scratch[X_ROW + word] = row[i * words + word]
+        active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
+        if stream != 0:
+            number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
+        _step(s, active, number, now, wants[i] >= 0, _floats(matrix + 8 * width * wants[i]))
+    return count
 
 
 @jit
-def reindex_entities(state: State) -> None:
+def reindex_entities(handle: int) -> None:
     """Fill the empty directory of a grown state with every live entity."""
-    meta, _, pool, entities, directory, _ = state
-    for entity in range(meta[M_ENTITIES]):
-        if pool[entities[entity] + R_NODES] > 0:
-            _index_entity(pool, entities, directory, entity)
+    s = _state(handle)
+    entity = 0
+    while entity < s.meta[M_POOL]:
+        if s.pool[entity + R_NODES] > 0:
+            _index_entity(s, entity)
+        entity += s.tables[s.tables[_T_SPACE] + s.pool[entity + R_SPACE] * SPACE_WORDS]
 
 
 @jit
-def reindex_pairs(pairs: Integers, old_pairs: Integers) -> None:
-    """Fill an empty, longer table with every pair of the old one."""
-    for i in range(old_pairs.shape[0]):
-        if old_pairs[i, 0] >= 0:
-            place = _find_pair(pairs, old_pairs[i, 0], old_pairs[i, 1])
-            for word in range(3):
-                pairs[place, word] = old_pairs[i, word]
+def reindex_pairs(handle: int, old: int, size: int) -> None:
+    """Fill an empty, longer table with every pair of the old one: its address, and its number of hash slots."""
+    s = _state(handle)
+    pairs = _integers(old)
+    mask = s.meta[M_PAIRS_SIZE] - 1
+    for word in range(0, size * PAIR_WORDS, PAIR_WORDS):
+        if pairs[word] >= 0:
+            tag, value = pairs[word], pairs[word + P_VALUE]
+            place = _find_pair(s.pairs, mask, _pair_home(tag, value, mask), tag, value) * PAIR_WORDS
+            for i in range(PAIR_WORDS):
+                s.pairs[place + i] = pairs[word + i]

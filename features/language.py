@@ -1,23 +1,30 @@
 """What a feature declaration is, how its name is computed, and what a wrong one is told.
 
-    Feature(by=CUSTOMER, how=Sum(), over=days(1), where=SENT, serves=FraudCriterion.AMOUNT)
-    -> customer_sent_amount_sum_1d
+    Feature(by=CUSTOMER, how=Sum(), where=SENT & FOREIGN, over=days(1), serves=FraudCriterion.AMOUNT)
+    -> customer_sent_foreign_amount_sum_1d
 
-Missing is one value, NaN, and means one of: the entity was not given, it has no history, or nothing is there to divide by.
-A count of an entity that has history is 0 when nothing matches; an entity without history is missing, never zero.
+Missing is one value, NaN unless the declaration names another, and means one of: the entity was not given, it has no history,
+or nothing is there to divide by. A count of an entity that has history is 0 when nothing matches; an entity without history
+is missing, never zero.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from math import nan
+from typing import ClassVar
 
 from domain.criteria import FraudCriterion
 from domain.errors import DeclarationError
 from domain.instants import DAY, HOUR, MINUTE, SECOND
-from features.layout import Column, Fact, Slot
+from features.layout import SMALL_COLUMNS, Column, Fact, Slot
 
 NOTHING = Fact(0)
 RETAINED = 2**62
 """A window as long as the log is kept: bounded by the operations retained, by nothing else."""
 LONGEST_WINDOW = 30 * DAY
+MAX_STEPS = 6
+MAX_NTH = 32
+_KINDS = reduce(Fact.__or__, (fact for fact in Fact if Fact.BANK_ACCOUNT <= fact <= Fact.OTHER))
 
 
 def minutes(number: int) -> int:
@@ -35,101 +42,360 @@ def days(number: int) -> int:
     return number * DAY
 
 
+# ---- which arrivals count --------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class Where:
-    """Which arrivals count: every fact of `needs`, none of `excludes`. The name enters the feature's."""
+class Mark:
+    """What was seen of an operation when it arrived: its feature was above a limit. It stays with the operation.
+
+    So later features can count "operations from a device that was new then". A mark's own filter has no marks.
+    """
 
     name: str
-    needs: Fact
-    excludes: Fact = NOTHING
+    feature: "Feature"
+    above: float
 
-
-ANY = Where("", NOTHING)
-"""Every arrival of the entity, of any kind: what SinceFirst looks at."""
+    def __post_init__(self) -> None:
+        if self.feature.where.marks or self.feature.where.unmarked:
+            raise DeclarationError(f"mark {self.name}: its feature {self.feature.name} is made of marks; allowed: facts only")
 
 
 @dataclass(frozen=True)
-class Count:
+class Where:
+    """Which arrivals count: every fact and mark needed, none that is excluded. The name enters the feature's.
+
+    `SENT & FOREIGN` needs both, `SENT & ~FOREIGN` the first without the second.
+    """
+
+    name: str
+    needs: Fact = NOTHING
+    excludes: Fact = NOTHING
+    marks: tuple[Mark, ...] = ()
+    unmarked: tuple[Mark, ...] = ()
+
+    def __and__(self, other: "Where") -> "Where":
+        return Where(
+            f"{self.name}_{other.name}", self.needs | other.needs, self.excludes | other.excludes,
+            self.marks + other.marks, self.unmarked + other.unmarked,
+        )  # fmt: skip
+
+    def __invert__(self) -> "Where":
+        if self.needs.bit_count() + len(self.marks) != 1 or self.excludes or self.unmarked:
+            raise DeclarationError(f"~{self.name}: only a filter of one fact or one mark can be turned round")
+        return Where(f"not_{self.name}", NOTHING, self.needs, (), self.marks)
+
+    def flaw(self, by: "Slot | Group") -> str:
+        """Why no arrival of an entity can pass, or nothing."""
+        if not self.needs:
+            return "it needs no fact; name at least one, such as OPERATION"
+        if self.needs & self.excludes or set(self.marks) & set(self.unmarked):
+            return "it needs what it excludes"
+        if (self.needs & _KINDS).bit_count() > 1:
+            return "an arrival has one kind"
+        if Fact.SENDING in self.needs and Fact.RECEIVING in self.needs:
+            return "an entity sends or receives in one arrival"
+        if Fact.RECEIVING in self.needs and by not in {Slot.SENDER, Slot.RECIPIENT}:
+            return "only accounts (SENDER, RECIPIENT) receive"
+        return ""
+
+
+ANY = Where("")
+"""Every arrival of the entity, of any kind: what SinceFirst and Steps look at."""
+
+
+def fact(name: str, fact: Fact) -> Where:
+    """A filter of one fact, to be combined with others."""
+    return Where(name, fact)
+
+
+def marked(name: str, feature: "Feature", above: float) -> Where:
+    """A filter of operations whose feature was above a limit as of their own arrival."""
+    return Where(name, marks=(Mark(name, feature, above),))
+
+
+# ---- whose behaviour -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operations alike: an entity whose key is several columns together; missing when one of them is."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.columns)) != len(self.columns) or not 2 <= len(self.columns) <= 4:
+            raise DeclarationError(f"group {self.name}: {len(self.columns)} columns; allowed 2 to 4 different ones")
+
+
+# ---- what is made of them --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a feature makes of the arrivals that count. `meaning` is a sentence for the catalogue."""
+
+    suffix: ClassVar[str]
+    unit: ClassVar[str]
+    meaning: ClassVar[str]
+    takes_window: ClassVar[bool] = True
+    looks_at_any: ClassVar[bool] = False
+
+    def flaw(self) -> str:
+        """What is wrong with the aggregate's own parts, or nothing."""
+        return ""
+
+    @property
+    def word(self) -> str:
+        """What the aggregate adds to the feature's name."""
+        column = getattr(self, "column", None)
+        return self.suffix if column is None else f"{column.name.lower()}_{self.suffix}"
+
+
+@dataclass(frozen=True)
+class Count(Aggregate):
     """Arrivals in the window."""
 
+    suffix, unit, meaning = "count", "arrivals", "number of {what}"
+
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Aggregate):
     """Sum of the amounts in the window, tyiyn."""
 
+    suffix, unit, meaning = "amount_sum", "tyiyn", "sum of the amounts of {what}"
+
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Aggregate):
     """Mean amount in the window, tyiyn."""
 
+    suffix, unit, meaning = "amount_mean", "tyiyn", "mean amount of {what}"
+
 
 @dataclass(frozen=True)
-class Deviation:
+class Max(Aggregate):
+    """Largest amount in the window, tyiyn."""
+
+    suffix, unit, meaning = "amount_max", "tyiyn", "largest amount of {what}"
+
+
+@dataclass(frozen=True)
+class Min(Aggregate):
+    """Smallest amount in the window, tyiyn."""
+
+    suffix, unit, meaning = "amount_min", "tyiyn", "smallest amount of {what}"
+
+
+@dataclass(frozen=True)
+class Deviation(Aggregate):
     """Population standard deviation of the amounts in the window, tyiyn."""
 
+    suffix, unit, meaning = "amount_deviation", "tyiyn", "standard deviation of the amounts of {what}"
+
 
 @dataclass(frozen=True)
-class ZScore:
+class ZScore(Aggregate):
     """How many standard deviations the operation's own amount lies above the window's mean."""
 
+    suffix, unit = "amount_zscore", "standard deviations"
+    meaning = "how far the operation's amount lies above the mean amount of {what}"
+
 
 @dataclass(frozen=True)
-class OverMean:
+class OverMean(Aggregate):
     """The operation's own amount divided by the window's mean."""
 
+    suffix, unit, meaning = "amount_over_mean", "ratio", "the operation's amount divided by the mean amount of {what}"
+
 
 @dataclass(frozen=True)
-class Distinct:
+class OverMax(Aggregate):
+    """The operation's own amount divided by the window's largest."""
+
+    suffix, unit, meaning = "amount_over_max", "ratio", "the operation's amount divided by the largest amount of {what}"
+
+
+@dataclass(frozen=True)
+class Share(Aggregate):
+    """Share of the arrivals that also pass a narrower filter."""
+
+    of: Where
+    unit, meaning = "share", "share that is {of} of {what}"
+    suffix = "share"
+
+    @property
+    def word(self) -> str:
+        """`of_share`."""
+        return f"{self.of.name}_share"
+
+
+@dataclass(frozen=True)
+class Pace(Aggregate):
+    """Arrivals a day in the window divided by arrivals a day in a longer one: 1 is the entity's own habit."""
+
+    habit: int
+    suffix, unit, meaning = "pace", "ratio", "number a day, against that of the last {habit}, of {what}"
+
+    @property
+    def word(self) -> str:
+        """`pace_against_30d`."""
+        return f"pace_against_{window_word(self.habit)}_in"
+
+    def flaw(self) -> str:
+        """A habit is a window too."""
+        return "" if MINUTE <= self.habit <= LONGEST_WINDOW else f"habit of {self.habit} ms; allowed 1 minute to 30 days"
+
+
+@dataclass(frozen=True)
+class Distinct(Aggregate):
     """Number of different values of a column in the window."""
 
     column: Column
+    suffix, unit, meaning = "distinct", "values", "number of different values of {column} among {what}"
 
 
 @dataclass(frozen=True)
-class SinceLast:
+class SameShare(Aggregate):
+    """Share of the arrivals that have the operation's own value of the column; windows for small columns alone."""
+
+    column: Column
+    suffix, unit, meaning = "same_share", "share", "share with the operation's own {column} among {what}"
+
+    @property
+    def takes_window(self) -> bool:  # type: ignore[override]
+        """Whether the column's values are counted within windows."""
+        return self.column in SMALL_COLUMNS
+
+
+@dataclass(frozen=True)
+class SameCount(Aggregate):
+    """Number of retained arrivals that have the operation's own value of the column."""
+
+    column: Column
+    takes_window = False
+    suffix, unit, meaning = "same_count", "arrivals", "number with the operation's own {column} among {what}"
+
+
+@dataclass(frozen=True)
+class Entropy(Aggregate):
+    """Entropy of a small column's values in the window: 0 for one habit, log2 of the number of values for none."""
+
+    column: Column
+    suffix, unit, meaning = "entropy", "bits", "entropy of {column} among {what}"
+
+    def flaw(self) -> str:
+        """Only small columns are tallied."""
+        allowed = ", ".join(column.name for column in SMALL_COLUMNS)
+        return "" if self.column in SMALL_COLUMNS else f"entropy of {self.column.name}; allowed {allowed}"
+
+
+@dataclass(frozen=True)
+class SinceLast(Aggregate):
     """Seconds since the last arrival that counts, as far as it is retained."""
 
-
-@dataclass(frozen=True)
-class SinceFirst:
-    """Seconds since the first retained arrival of the entity, of any kind."""
+    takes_window = False
+    suffix, unit, meaning = "seconds_since_last", "s", "seconds since the last of {what}"
 
 
 @dataclass(frozen=True)
-class IsNew:
+class SinceFirst(Aggregate):
+    """Seconds since the first retained arrival of the entity, of any kind: how long it is known."""
+
+    takes_window, looks_at_any = False, True
+    suffix, unit, meaning = "seconds_since_first", "s", "seconds since the first of {what}"
+
+
+@dataclass(frozen=True)
+class SinceNth(Aggregate):
+    """Seconds since the n-th last arrival that counts: small in a burst."""
+
+    n: int
+    takes_window = False
+    suffix, unit, meaning = "seconds_since_nth", "s", "seconds since the {n}. last of {what}"
+
+    @property
+    def word(self) -> str:
+        """`seconds_since_5th`."""
+        ending = {1: "st", 2: "nd", 3: "rd"}.get(self.n if self.n < 20 else self.n % 10, "th")
+        return f"seconds_since_{self.n}{ending}_last"
+
+    def flaw(self) -> str:
+        """A few times are kept, not all."""
+        return "" if 2 <= self.n <= MAX_NTH else f"n of {self.n}; allowed 2 to {MAX_NTH}, and SinceLast for the last"
+
+
+@dataclass(frozen=True)
+class IsNew(Aggregate):
     """1 when no retained arrival of the entity has the operation's own value of the column, else 0."""
 
     column: Column
+    takes_window = False
+    suffix, unit, meaning = "is_new", "0 or 1", "1 when the operation's {column} was never seen among {what}"
 
 
 @dataclass(frozen=True)
-class SameShare:
-    """Share of the entity's retained arrivals that have the operation's own value of the column."""
-
-    column: Column
-
-
-@dataclass(frozen=True)
-class SinceSame:
+class SinceSame(Aggregate):
     """Seconds since the last retained arrival of the entity with the operation's own value of the column."""
 
     column: Column
+    takes_window = False
+    suffix, unit = "seconds_since_same", "s"
+    meaning = "seconds since the operation's own {column} was last seen among {what}"
 
 
-Aggregate = (
-    Count | Sum | Mean | Deviation | ZScore | OverMean | Distinct | SinceLast | SinceFirst | IsNew | SameShare | SinceSame
-)
+@dataclass(frozen=True)
+class Changed(Aggregate):
+    """1 when the operation's own value of the column differs from the last one given, else 0."""
 
-_SUFFIX: dict[type[Aggregate], str] = {
-    Count: "count", Sum: "amount_sum", Mean: "amount_mean", Deviation: "amount_deviation", ZScore: "amount_zscore",
-    OverMean: "amount_over_mean", Distinct: "distinct", SinceLast: "seconds_since_last", SinceFirst: "seconds_since_first",
-    IsNew: "is_new", SameShare: "same_share", SinceSame: "seconds_since_same",
-}  # fmt: skip
-_WINDOWLESS = (SinceLast, SinceFirst, IsNew, SameShare, SinceSame)
-_UNIT: dict[type[Aggregate], str] = {
-    Count: "arrivals", Sum: "tyiyn", Mean: "tyiyn", Deviation: "tyiyn", ZScore: "standard deviations", OverMean: "ratio",
-    Distinct: "values", SinceLast: "s", SinceFirst: "s", IsNew: "0 or 1", SameShare: "share", SinceSame: "s",
-}  # fmt: skip
+    column: Column
+    takes_window = False
+    suffix, unit, meaning = "changed", "0 or 1", "1 when the operation's {column} is not that of the last of {what}"
+
+
+@dataclass(frozen=True)
+class Distance(Aggregate):
+    """Kilometres from where the entity's last located arrival that counts was, along the sphere's chord."""
+
+    takes_window = False
+    suffix, unit, meaning = "distance", "km", "distance from the place of the last of {what}"
+
+
+@dataclass(frozen=True)
+class Speed(Aggregate):
+    """That distance divided by the time since: what nobody can travel is not one person. Less than a minute counts as one."""
+
+    takes_window = False
+    suffix, unit, meaning = "speed", "km/h", "speed needed from the place of the last of {what}"
+
+
+@dataclass(frozen=True)
+class Steps(Aggregate):
+    """How many steps of a known scheme the entity has gone through, in order, the first of them within the window."""
+
+    scheme: str
+    steps: tuple[Where, ...]
+    looks_at_any = True
+    suffix, unit, meaning = "steps", "steps", "steps of {scheme} gone through in order: {steps}; among {what}"
+
+    @property
+    def word(self) -> str:
+        """`takeover_steps`."""
+        return f"{self.scheme}_steps"
+
+    def flaw(self) -> str:
+        """A scheme has an order."""
+        return "" if 2 <= len(self.steps) <= MAX_STEPS else f"{len(self.steps)} steps; allowed 2 to {MAX_STEPS}"
+
+
+AGGREGATES: tuple[type[Aggregate], ...] = (
+    Count, Sum, Mean, Max, Min, Deviation, ZScore, OverMean, OverMax, Share, Pace, Distinct, SameShare, SameCount, Entropy,
+    SinceLast, SinceFirst, SinceNth, IsNew, SinceSame, Changed, Distance, Speed, Steps,
+)  # fmt: skip
+
+
+# ---- declarations ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -137,50 +403,55 @@ class Feature:
     """One behavioural feature, declared once.
 
     by: whose behaviour; how: the aggregate; where: which arrivals count; over: the window (t - over, t] in ms of event time
-    over what arrived before, exact to the operation, or RETAINED; serves: the criterion of para. 15 that it is evidence for.
+    over what arrived before, exact to the operation, or RETAINED; serves: the criterion of para. 15 that it is evidence for;
+    missing: the value where there is none.
     """
 
-    by: Slot
+    by: Slot | Group
     how: Aggregate
     where: Where
     over: int = RETAINED
     serves: FraudCriterion = FraudCriterion.POLICY
+    missing: float = nan
 
     def __post_init__(self) -> None:
-        if isinstance(self.how, _WINDOWLESS) and self.over != RETAINED:
-            raise DeclarationError(f"{self.name}: {type(self.how).__name__} takes no window; leave `over` out")
+        what = type(self.how).__name__
+        if flaw := self.how.flaw():
+            raise DeclarationError(f"{self.name}: {what}: {flaw}")
+        if not self.how.takes_window and self.over != RETAINED:
+            raise DeclarationError(f"{self.name}: {what} takes no window; leave `over` out")
         if self.over != RETAINED and not MINUTE <= self.over <= LONGEST_WINDOW:
             raise DeclarationError(f"{self.name}: window of {self.over} ms; allowed 1 minute to 30 days, or RETAINED")
-        if isinstance(self.how, SinceFirst) != (self.where == ANY):
-            raise DeclarationError(
-                f"{self.name}: where=ANY is for SinceFirst, which looks at every arrival, and for it alone"
-            )
-        if self.where != ANY and (not self.where.needs or self.where.needs & self.where.excludes):
-            raise DeclarationError(f"{self.name}: where={self.where} can never hold; `needs` and `excludes` must differ")
+        if self.how.looks_at_any != (self.where == ANY):
+            looking = ", ".join(each.__name__ for each in AGGREGATES if each.looks_at_any)
+            raise DeclarationError(f"{self.name}: where=ANY is for {looking}, which look at every arrival, and for them alone")
+        filters = (self.where, *_inner_filters(self.how))
+        for where in filters:
+            if where != ANY and (flaw := where.flaw(self.by)):
+                raise DeclarationError(f"{self.name}: where={where.name} can never hold: {flaw}")
 
     @property
     def name(self) -> str:
         """Computed from the parts: entity, filter, column, aggregate, window."""
-        column = getattr(self.how, "column", None)
-        parts = [
-            self.by.name.lower(),
-            self.where.name,
-            "" if column is None else column.name.lower(),
-            _SUFFIX[type(self.how)],
-        ]
-        if not isinstance(self.how, _WINDOWLESS):
+        parts = [entity_name(self.by), self.where.name, self.how.word]
+        if self.how.takes_window:
             parts.append(window_word(self.over))
         return "_".join(part for part in parts if part)
 
     @property
     def unit(self) -> str:
         """The unit of the value."""
-        return _UNIT[type(self.how)]
+        return self.how.unit
+
+
+def _inner_filters(how: Aggregate) -> tuple[Where, ...]:
+    """Filters that an aggregate has of its own; a share's is narrower than the feature's and needs nothing more."""
+    return how.steps if isinstance(how, Steps) else ()
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One feature divided by another: a share, a pace against one's own longer habit, what goes out of what came in.
+    """One feature divided by another of the same entity: what goes out of what came in, frauds of what is known.
 
     Both are a Count or a Sum; missing where the denominator is 0 or missing.
     """
@@ -188,13 +459,14 @@ class Ratio:
     numerator: Feature
     denominator: Feature
     serves: FraudCriterion = FraudCriterion.POLICY
+    missing: float = nan
 
     def __post_init__(self) -> None:
         for part in (self.numerator, self.denominator):
             if not isinstance(part.how, Count | Sum):
-                raise DeclarationError(
-                    f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum"
-                )
+                raise DeclarationError(f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum")
+        if self.numerator.by != self.denominator.by:
+            raise DeclarationError(f"{self.name}: of two entities; a ratio is of one, or it could not be computed by entity")
 
     @property
     def name(self) -> str:
@@ -213,6 +485,7 @@ class Own:
 
     of: str
     serves: FraudCriterion = FraudCriterion.POLICY
+    missing: float = nan
 
     def __post_init__(self) -> None:
         if self.of not in OWN_VALUES:
@@ -226,12 +499,22 @@ class Own:
     @property
     def unit(self) -> str:
         """The unit of the value."""
-        return {"amount": "tyiyn", "hour": "hour of day", "weekday": "day of week", "kind": "code"}.get(self.of, "0 or 1")
+        return OWN_VALUES[self.of]
 
 
-OWN_VALUES = ("amount", "hour", "weekday", "kind", "foreign", "vpn", "device_given", "window_truncated")
+OWN_VALUES = {
+    "amount": "tyiyn", "hour": "hour of day", "weekday": "day of week", "kind": "code",
+    "foreign": "0 or 1", "vpn": "0 or 1", "device_given": "0 or 1", "located": "0 or 1", "other_institution": "0 or 1",
+    "night": "0 or 1", "window_truncated": "0 or 1",
+}  # fmt: skip
+"""Values of the operation itself, and their units."""
 
 Declaration = Feature | Ratio | Own
+
+
+def entity_name(by: Slot | Group) -> str:
+    """How a name begins."""
+    return by.name.lower()
 
 
 def window_word(window: int) -> str:

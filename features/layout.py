@@ -1,4 +1,4 @@
-"""How an arrival is laid out as integers: the words of an input row, the facts about it, the columns of the log.
+"""How an arrival is laid out as integers: the words of an input row, the facts about it, the columns that can be followed.
 
 An arrival is an operation, an event or an outcome. Everything that the kernel reads is in one row of int64, so that history
 and a live call hand it the same thing.
@@ -14,6 +14,8 @@ HOME_COUNTRY = "KG"
 """A recipient elsewhere is foreign."""
 ZONE_NAME = "Asia/Bishkek"
 """Habits of hour and weekday are read on the operator's clock."""
+NIGHT_ENDS = 6
+"""The first hour of the day that is not night (R63)."""
 
 
 class Slot(IntEnum):
@@ -26,22 +28,22 @@ class Slot(IntEnum):
     ADDRESS = 4
     AGENT = 5
     EMPLOYEE = 6
-    LIKENESS = 7
 
 
 SLOTS = len(Slot)
+"""Slots of every plan; a plan's groups follow them."""
 
 
 def space_of(slot: int) -> int:
-    """The space of entity keys of a slot; the kernel compiles this very function."""
+    """The space of entity keys of a slot: entities of one space are met in any of its slots."""
     return max(0, slot - 1)
 
 
-SPACES = len({space_of(slot) for slot in Slot})
-
-
 class Column(IntEnum):
-    """Values that can be counted as distinct, new or habitual; below SLOTS: the entity of that slot."""
+    """Values that can be followed: counted as distinct, new or habitual, or mixed into the key of a group.
+
+    From KIND on they are small numbers, made from time, kind and amount; BAND is the bit length of the amount.
+    """
 
     SENDER = 0
     RECIPIENT = 1
@@ -50,20 +52,30 @@ class Column(IntEnum):
     ADDRESS = 4
     AGENT = 5
     EMPLOYEE = 6
-    LIKENESS = 7
-    CATEGORY = 8
-    FUNDING = 9
-    COUNTRY = 10
-    LOGIN_METHOD = 11
-    AUTHORISATION_METHOD = 12
-    RECIPIENT_COUNTRY = 13
+    CATEGORY = 7
+    FUNDING = 8
+    COUNTRY = 9
+    LOGIN_METHOD = 10
+    AUTHORISATION_METHOD = 11
+    RECIPIENT_COUNTRY = 12
+    INSTITUTION = 13
     KIND = 14
     HOUR = 15
     WEEKDAY = 16
+    BAND = 17
+    SHIFTED_BAND = 18
+
+
+SMALL_COLUMNS = {Column.KIND: 16, Column.HOUR: 24, Column.WEEKDAY: 7, Column.BAND: 48, Column.SHIFTED_BAND: 48}
+"""Columns with few values, and how many."""
 
 
 class Fact(IntFlag):
-    """What is true of an arrival; a filter needs some facts and excludes others."""
+    """What is true of an arrival; a filter needs some facts and excludes others.
+
+    The roles SENDING and RECEIVING and NIGHT are set by the kernel, the rest by the encoders; the facts of a kind are those of
+    R46-R55. Bits from FIRST_MARK on are the marks that a plan puts on operations.
+    """
 
     OPERATION = 1 << 0
     SENDING = 1 << 1
@@ -81,13 +93,30 @@ class Fact(IntFlag):
     FOREIGN = 1 << 13
     VPN = 1 << 14
     DEVICE_GIVEN = 1 << 15
-    CASH = 1 << 16
-    TOP_UP = 1 << 17
-    VIRTUAL_ASSET = 1 << 18
+    LOCATED = 1 << 16
+    OTHER_INSTITUTION = 1 << 17
+    NIGHT = 1 << 18
+    BANK_ACCOUNT = 1 << 20
+    MOBILE_APPLICATION = 1 << 21
+    E_WALLET = 1 << 22
+    QR_OR_CARD = 1 << 23
+    DOMESTIC_TRANSFER = 1 << 24
+    INTERNATIONAL_TRANSFER = 1 << 25
+    VIRTUAL_ASSET_TRANSFER = 1 << 26
+    CASH_WITHDRAWAL = 1 << 27
+    TOP_UP = 1 << 28
+    OTHER = 1 << 29
+
+
+FIRST_MARK = 40
+MAX_MARKS = 16
 
 
 class Word(IntEnum):
-    """The words of an input row. Times in ms, the amount in reference tyiyn, keys and values as 64-bit hashes or MISSING."""
+    """The words of an input row. Times in ms, the amount in reference tyiyn, keys and values as 64-bit hashes or MISSING.
+
+    Coordinates are in millionths of a degree, or MISSING.
+    """
 
     TIME = 0
     ZONE_OFFSET = 1
@@ -107,6 +136,9 @@ class Word(IntEnum):
     LOGIN_METHOD = 15
     AUTHORISATION_METHOD = 16
     RECIPIENT_COUNTRY = 17
+    INSTITUTION = 18
+    LATITUDE = 19
+    LONGITUDE = 20
 
 
 WORDS = len(Word)

@@ -1,13 +1,14 @@
 """Declarations -> a plan: names, hash, and the integer tables that the kernel interprets.
 
-A new feature is a new row in a table; the kernel is not compiled again.
+A new feature is a new row in a table; the kernel is not compiled again. A new aggregate is a case in `_behaviour`, a cell or
+an emit here, and its branch in the kernel.
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,39 @@ from numpy.typing import NDArray
 from domain.errors import DeclarationError
 from features import language as say
 from features.arrivals import ENCODING
-from features.layout import SLOTS, SPACES, Column, Fact, Slot, space_of
+from features.layout import FIRST_MARK, MAX_MARKS, SLOTS, SMALL_COLUMNS, Column, Fact, Slot, space_of
 
 Integers = NDArray[np.int64]
-MAX_FAMILIES = 16
-"""Columns followed per space: one bit each in the log's two words of marks."""
-HEADER = 5
-"""Words of an entity's record before its cursors: KEY, SPACE, HEAD, TAIL, NODES."""
+MAX_SLOTS = 16
+"""Slots of a plan, its groups included: four bits of a node."""
+MAX_FAMILIES = 32
+"""Columns followed per space: five bits of a pair's tag."""
+MAX_DISTINCT = 16
+"""Columns counted as distinct per space: a bit each in the log's marks of a slot."""
+HEADER = 6
+"""Words of an entity's record before its cursors: KEY, SPACE, HEAD, TAIL, NODES, SINCE."""
+CURSOR = 2
+"""Words of a cursor: the oldest node inside the window and its time."""
 
 
 class Cell(IntEnum):
-    """What an accumulator holds: one word each, SQUARES three (see `kernel.add_square`)."""
+    """What an accumulator holds, and in how many words (`WIDTH`; TALLY, NTH and STEPS have as many as they need)."""
 
     COUNT = 0
     SUM = 1
-    SQUARES = 2
+    SQUARES = 2  # three words, see `kernel.add_square`
     DISTINCT = 3
-    LAST = 4
+    LAST = 4  # number and time of the last arrival
+    TALLY = 5  # a count for each value of a small column
+    EXTREME = 6  # node and amount of the window's largest or smallest
+    DEQUE = 7  # first and last node of the chain that extremes are taken from
+    NTH = 8  # where the ring begins, then number and time of the last n arrivals
+    LATEST = 9  # number and value of the last arrival that gave the column
+    LOCATION = 10  # number, time, latitude and longitude of the last arrival
+    STEPS = 11  # for each step: number and time of the latest first step that led there
+
+
+WIDTH = {Cell.SQUARES: 3, Cell.LAST: 2, Cell.EXTREME: 2, Cell.DEQUE: 2, Cell.LATEST: 2, Cell.LOCATION: 4}
 
 
 class Emit(IntEnum):
@@ -39,40 +56,101 @@ class Emit(IntEnum):
 
     VALUE = 0
     RATIO = 1
-    DEVIATION = 2
-    ZSCORE = 3
-    OVER_MEAN = 4
-    SINCE_LAST = 5
-    SINCE_FIRST = 6
-    IS_NEW = 7
-    SAME_SHARE = 8
-    SINCE_SAME = 9
-    AMOUNT = 10
-    COLUMN = 11
-    FACT = 12
-    TRUNCATED = 13
+    PACE = 2
+    DEVIATION = 3
+    ZSCORE = 4
+    OVER_MEAN = 5
+    EXTREME = 6
+    OVER_MAX = 7
+    SINCE_LAST = 8
+    SINCE_FIRST = 9
+    SINCE_NTH = 10
+    IS_NEW = 11
+    SAME_COUNT = 12
+    SAME_SHARE = 13
+    SINCE_SAME = 14
+    TALLY_SHARE = 15
+    ENTROPY = 16
+    CHANGED = 17
+    DISTANCE = 18
+    SPEED = 19
+    STEPS = 20
+    AMOUNT = 21
+    COLUMN = 22
+    FACT = 23
+    TRUNCATED = 24
 
 
-class Program(NamedTuple):
-    """The plan as arrays: what the kernel reads.
+class Table(IntEnum):
+    """Where the program's header says what: sizes first, then where each table begins."""
 
-    spaces (SPACES, 5): stride of a record, groups from-to, families from-to; groups (n, 4): window ms, word of the cursor,
-    cells from-to; cells (n, 5): Cell, facts needed, facts excluded, word, bit of the family; families (n, 4): column, facts
-    needed, excluded, bit; emits (features, 6): Emit and its operands; limits: capacity, longest window, widest record.
+    RETAINED = 0
+    LONGEST = 1  # longest window in ms, RETAINED left out
+    SLOTS = 2
+    LOG_WORDS = 3
+    LINKS_AT = 4
+    STORED_AT = 5
+    WIDEST = 6
+    FEATURES = 7
+    SLOT = 8
+    KEYS = 9
+    SPACE = 10
+    STORED = 11
+    OWN_FROM = 12  # emits of the operation itself
+    OWN_TO = 13
+    MARK_FROM = 14  # hidden emits, one a mark
+    MARK_TO = 15
+    STORED_TO = 16
+
+
+TABLES = len(Table)
+# words of a row of each table
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 6, 5, 4, 4, 5, 5, 7
+# words of a log row before its links: time, amount, facts, number, small columns, marks (16 bits a slot)
+LOG_HEADER = 5 + MAX_SLOTS // 4
+SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
+TALLIED = 4096
+"""Counts below it have their own entry in the table of n log2 n; larger ones are scaled down, to eleven bits exact."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The plan as two arrays: what the kernel reads.
+
+    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and to), keys, spaces
+    (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
+    excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word),
+    emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
+    floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
 
-    spaces: Integers
-    groups: Integers
-    cells: Integers
-    families: Integers
-    emits: Integers
-    limits: Integers
+    tables: Integers
+    floats: NDArray[np.float64]
+
+
+_Filter = tuple[int, int]
+_CellKey = tuple[Cell, _Filter, tuple[int, ...]]
 
 
 @dataclass
 class _Group:
+    """The accumulators of one window: by filter, then by what they hold."""
+
     window: int
-    cells: dict[tuple[Cell, Fact, Fact, int], int] = field(default_factory=dict)
+    cells: dict[_CellKey, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An operand that is a word of a record, known when the records are laid out."""
+
+    space: int
+    window: int
+    key: _CellKey
+
+
+_Recipe = tuple[Emit, int, list[int | _Place]]
+EVERY: _Filter = (0, 0)
 
 
 class _SpaceBuilder:
@@ -80,34 +158,56 @@ class _SpaceBuilder:
 
     def __init__(self) -> None:
         self.groups: dict[int, _Group] = {}
-        self.families: dict[tuple[Column, Fact, Fact], int] = {}
+        self.families: dict[tuple[Column, _Filter], int] = {}
+        self.bits: dict[int, int] = {}
+        self.deques: dict[tuple[_Filter, int], int] = {}
+        self.stride = 0
 
-    def cell(self, kind: Cell, where: say.Where, window: int, bit: int = -1) -> tuple[int, tuple[Cell, Fact, Fact, int]]:
-        key = (kind, where.needs, where.excludes, bit)
+    def cell(self, kind: Cell, where: _Filter, window: int, *operands: int) -> _CellKey:
+        key = (kind, where, operands)
         self.groups.setdefault(window, _Group(window)).cells.setdefault(key, 0)
-        return window, key
+        return key
 
-    def family(self, column: Column, where: say.Where, place: str) -> int:
-        bit = self.families.setdefault((column, where.needs, where.excludes), len(self.families))
-        if bit >= MAX_FAMILIES:
+    def family(self, column: Column, where: _Filter, place: str) -> int:
+        family = self.families.setdefault((column, where), len(self.families))
+        if family >= MAX_FAMILIES:
             raise DeclarationError(f"{place}: one entity follows at most {MAX_FAMILIES} pairs of column and filter")
+        return family
+
+    def distinct_bit(self, family: int, place: str) -> int:
+        bit = self.bits.setdefault(family, len(self.bits))
+        if bit >= MAX_DISTINCT:
+            raise DeclarationError(f"{place}: one entity counts at most {MAX_DISTINCT} pairs of column and filter as distinct")
         return bit
 
-    def lay_out(self) -> int:
-        """Give every cursor and cell its word; the record's length comes back."""
-        word = HEADER + len(self.groups)
+    def lay_out(self) -> None:
+        """Give every cursor and cell its word."""
+        word = HEADER + CURSOR * len(self.groups)
         for group in self.groups.values():
+            group.cells = {key: 0 for key in sorted(group.cells, key=lambda key: (key[1], key[0], key[2]))}
             for key in group.cells:
                 group.cells[key] = word
-                word += 3 if key[0] is Cell.SQUARES else 1
-        return word
+                word += _width(key)
+        self.stride = -(-word // 8) * 8  # whole cache lines
+
+
+def _width(key: _CellKey) -> int:
+    kind, _, operands = key
+    match kind:
+        case Cell.TALLY:
+            return SMALL_COLUMNS[Column(operands[0])]
+        case Cell.NTH:
+            return 1 + 2 * operands[0]
+        case Cell.STEPS:
+            return len(operands)  # needs and excludes of each step: as many words as number and time
+    return WIDTH.get(kind, 1)
 
 
 class Plan:
     """What runs: the declarations in order, their names, their hash and the kernel's program."""
 
     def __init__(self, declarations: Sequence[say.Declaration], retained: int) -> None:
-        """retained: how many arrivals the log keeps, a power of two; DeclarationError for what cannot be compiled."""
+        """retained: how many arrivals the log keeps; DeclarationError for what cannot be compiled."""
         if retained < 8 or retained & (retained - 1):
             raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8")
         self.declarations = tuple(declarations)
@@ -116,110 +216,280 @@ class Plan:
         if twice:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
-        meaning = (self.declarations, retained, ENCODING)
-        self.hash = hashlib.sha256(repr(meaning).encode()).hexdigest()
-        self.program = _compile(self.declarations, retained)
+        self.hash = hashlib.sha256(repr((self.declarations, retained, ENCODING)).encode()).hexdigest()
+        compiler = _Compiler(self.declarations, retained)
+        self.groups: tuple[say.Group, ...] = tuple(compiler.groups)
+        self.marks: tuple[say.Mark, ...] = tuple(compiler.marks)
+        self.program = compiler.program()
+        self.slots = tuple(_slot_of(d, compiler.groups) for d in self.declarations)
+        """The slot that each feature is of, -1 for the operation itself."""
 
     def __len__(self) -> int:
         return len(self.names)
 
 
-def _compile(declarations: tuple[say.Declaration, ...], retained: int) -> Program:
-    builders = [_SpaceBuilder() for _ in range(SPACES)]
-    recipes = [_recipe(declaration, builders) for declaration in declarations]
-    strides = [builder.lay_out() for builder in builders]
-    emits = np.full((len(recipes), 6), -1, np.int64)
-    for row, (emit, operands) in enumerate(recipes):
-        words = [_word(builders, operand) for operand in operands]
-        emits[row, : 1 + len(words)] = [emit, *words]
-    spaces: list[tuple[int, ...]] = []
-    groups: list[tuple[int, ...]] = []
-    cells: list[tuple[int, ...]] = []
-    families: list[tuple[int, ...]] = []
-    for stride, builder in zip(strides, builders, strict=True):
-        spaces.append((stride, len(groups), len(groups) + len(builder.groups), len(families),
-                       len(families) + len(builder.families)))  # fmt: skip
-        for cursor, group in enumerate(builder.groups.values()):
-            groups.append((group.window, HEADER + cursor, len(cells), len(cells) + len(group.cells)))
-            cells += [(kind, needs, excludes, word, bit) for (kind, needs, excludes, bit), word in group.cells.items()]
-        families += [(column, needs, excludes, bit) for (column, needs, excludes), bit in builder.families.items()]
-    longest = max([g[0] for g in groups if g[0] != say.RETAINED], default=0)
-    return Program(
-        _table(spaces, 5), _table(groups, 4), _table(cells, 5), _table(families, 4), emits,
-        np.array([retained, longest, max(strides)], np.int64),
-    )  # fmt: skip
-
-
-def _table(rows: list[tuple[int, ...]], width: int) -> Integers:
-    return np.array(rows, np.int64).reshape(len(rows), width)
-
-
-_Operand = int | tuple[int, tuple[int, tuple[Cell, Fact, Fact, int]]]
-
-
-def _word(builders: list[_SpaceBuilder], operand: _Operand) -> int:
-    if isinstance(operand, tuple):
-        space, (window, key) = operand
-        return builders[space].groups[window].cells[key]
-    return int(operand)
-
-
-def _recipe(declaration: say.Declaration, builders: list[_SpaceBuilder]) -> tuple[Emit, list[_Operand]]:
-    """The emit of a declaration and its operands: slots, accumulators, bits, columns."""
+def _slot_of(declaration: say.Declaration, groups: list[say.Group]) -> int:
     if isinstance(declaration, say.Own):
-        return _own(declaration.of)
+        return -1
+    by = declaration.numerator.by if isinstance(declaration, say.Ratio) else declaration.by
+    return SLOTS + groups.index(by) if isinstance(by, say.Group) else int(by)
+
+
+def _parts(declaration: say.Declaration) -> tuple[say.Feature, ...]:
+    """The features that a declaration is made of."""
     if isinstance(declaration, say.Ratio):
-        above, below = (_accumulator(part, builders) for part in (declaration.numerator, declaration.denominator))
-        return Emit.RATIO, [declaration.numerator.by, above, declaration.denominator.by, below]
-    return _behaviour(declaration, builders)
+        return declaration.numerator, declaration.denominator
+    return () if isinstance(declaration, say.Own) else (declaration,)
 
 
-def _own(of: str) -> tuple[Emit, list[_Operand]]:
+def _filters(feature: say.Feature) -> Iterable[say.Where]:
+    yield feature.where
+    if isinstance(feature.how, say.Share):
+        yield feature.how.of
+    if isinstance(feature.how, say.Steps):
+        yield from feature.how.steps
+
+
+class _Compiler:
+    """One pass over the declarations: groups, marks, accumulators and recipes, then the tables."""
+
+    def __init__(self, declarations: tuple[say.Declaration, ...], retained: int) -> None:
+        self.retained = retained
+        features = [part for declaration in declarations for part in _parts(declaration)]
+        self.marks = _marks(features)
+        features += [mark.feature for mark in self.marks]
+        self.groups = list(dict.fromkeys(f.by for f in features if isinstance(f.by, say.Group)))
+        if SLOTS + len(self.groups) > MAX_SLOTS:
+            raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
+        self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
+        self.recipes = [self._recipe(declaration) for declaration in declarations]
+        self.missing = [declaration.missing for declaration in declarations]
+        self.hidden = [self._recipe(mark.feature) for mark in self.marks]
+        windows = [window for f in features for window in (f.over, getattr(f.how, "habit", 0)) if window != say.RETAINED]
+        self.longest = max(windows, default=0)
+        for space in self.spaces:
+            space.lay_out()
+
+    # ---- what a declaration needs ------------------------------------------------------------------------------------
+
+    def _slot(self, by: Slot | say.Group) -> int:
+        return SLOTS + self.groups.index(by) if isinstance(by, say.Group) else int(by)
+
+    def _filter(self, where: say.Where) -> _Filter:
+        def bits(marks: tuple[say.Mark, ...]) -> int:
+            return sum(1 << (FIRST_MARK + self.marks.index(mark)) for mark in set(marks))
+
+        return int(where.needs) | bits(where.marks), int(where.excludes) | bits(where.unmarked)
+
+    def _recipe(self, declaration: say.Declaration) -> _Recipe:
+        """The emit of a declaration, its slot and its operands."""
+        if isinstance(declaration, say.Own):
+            return _own(declaration.of)
+        if isinstance(declaration, say.Ratio):
+            above, below = (self._behaviour(part) for part in (declaration.numerator, declaration.denominator))
+            return Emit.RATIO, above[1], [*above[2], *below[2]]
+        return self._behaviour(declaration)
+
+    def _behaviour(self, feature: say.Feature) -> _Recipe:
+        how, slot = feature.how, self._slot(feature.by)
+        number = space_of(slot)
+        space, where = self.spaces[number], self._filter(feature.where)
+
+        def cell(kind: Cell, *operands: int, over: int = feature.over, which: _Filter = where) -> _Place:
+            return _Place(number, over, space.cell(kind, which, over, *operands))
+
+        def family(column: Column) -> int:
+            return space.family(column, where, feature.name)
+
+        def amounts(*kinds: Cell) -> list[int | _Place]:
+            return [cell(kind) for kind in kinds]
+
+        match how:
+            case say.Count():
+                return Emit.VALUE, slot, [cell(Cell.COUNT)]
+            case say.Sum():
+                return Emit.VALUE, slot, [cell(Cell.SUM)]
+            case say.Mean():
+                return Emit.RATIO, slot, amounts(Cell.SUM, Cell.COUNT)
+            case say.Deviation():
+                return Emit.DEVIATION, slot, amounts(Cell.COUNT, Cell.SUM, Cell.SQUARES)
+            case say.ZScore():
+                return Emit.ZSCORE, slot, amounts(Cell.COUNT, Cell.SUM, Cell.SQUARES)
+            case say.OverMean():
+                return Emit.OVER_MEAN, slot, amounts(Cell.COUNT, Cell.SUM)
+            case say.Max() | say.Min() | say.OverMax():
+                sign = -1 if isinstance(how, say.Min) else 1
+                deque = space.deques.setdefault((where, sign), len(space.deques))
+                cell(Cell.DEQUE, sign, deque, over=say.RETAINED)
+                over = Emit.OVER_MAX if isinstance(how, say.OverMax) else Emit.EXTREME
+                return over, slot, [cell(Cell.EXTREME, sign, deque)]
+            case say.Share(of):
+                narrower = self._filter(feature.where & of)
+                return Emit.RATIO, slot, [cell(Cell.COUNT, which=narrower), cell(Cell.COUNT)]
+            case say.Pace(habit):
+                return Emit.PACE, slot, [cell(Cell.COUNT), cell(Cell.COUNT, over=habit), feature.over, habit]
+            case say.Distinct(column):
+                followed = family(column)
+                bit = space.distinct_bit(followed, feature.name)
+                return Emit.VALUE, slot, [cell(Cell.DISTINCT, followed, bit)]
+            case say.SameShare(column) if column in SMALL_COLUMNS:
+                return Emit.TALLY_SHARE, slot, [cell(Cell.TALLY, column, SMALL_SHIFT[column]), cell(Cell.COUNT), column]
+            case say.Entropy(column):
+                tally = cell(Cell.TALLY, column, SMALL_SHIFT[column])
+                return Emit.ENTROPY, slot, [tally, cell(Cell.COUNT), SMALL_COLUMNS[column]]
+            case say.SameShare(column):
+                return Emit.SAME_SHARE, slot, [column, family(column), cell(Cell.COUNT)]
+            case say.SameCount(column):
+                return Emit.SAME_COUNT, slot, [column, family(column)]
+            case say.IsNew(column):
+                return Emit.IS_NEW, slot, [column, family(column)]
+            case say.SinceSame(column):
+                return Emit.SINCE_SAME, slot, [column, family(column)]
+            case say.SinceLast():
+                return Emit.SINCE_LAST, slot, [cell(Cell.LAST)]
+            case say.SinceFirst():
+                cell(Cell.COUNT)
+                return Emit.SINCE_FIRST, slot, []
+            case say.SinceNth(n):
+                return Emit.SINCE_NTH, slot, [cell(Cell.NTH, n), n]
+            case say.Changed(column):
+                return Emit.CHANGED, slot, [column, cell(Cell.LATEST, column)]
+            case say.Distance() | say.Speed():
+                emit = Emit.DISTANCE if isinstance(how, say.Distance) else Emit.SPEED
+                located = where[0] | int(Fact.LOCATED), where[1]
+                return emit, slot, [cell(Cell.LOCATION, which=located)]
+            case say.Steps(_, steps):
+                filters = [bits for step in steps for bits in self._filter(step)]
+                return Emit.STEPS, slot, [cell(Cell.STEPS, *filters, over=say.RETAINED), len(steps), feature.over]
+        raise DeclarationError(f"{feature.name}: {how} is not an aggregate; allowed {say.AGGREGATES}")
+
+    # ---- the tables --------------------------------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """Lay everything out in one array of integers and one of floats."""
+        tables = _Tables()
+        stored = sorted({column for space in self.spaces for column, _ in space.families})
+        deques_at, log_words = self._log_words(len(stored))
+        spaces = [self._space(tables, space, stored, at) for space, at in zip(self.spaces, deques_at, strict=True)]
+        slots = range(SLOTS + len(self.groups))
+        emits = self._emits(tables, slots)
+        keys = [self._keys(tables, slot) for slot in slots]
+        header = {
+            Table.RETAINED: self.retained, Table.LONGEST: self.longest, Table.SLOTS: len(slots),
+            Table.LOG_WORDS: log_words, Table.LINKS_AT: LOG_HEADER, Table.STORED_AT: LOG_HEADER + len(slots),
+            Table.WIDEST: max(space.stride for space in self.spaces), Table.FEATURES: len(self.recipes),
+            Table.SLOT: tables.add([
+                (space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot])
+                for slot in slots
+            ])[0],
+            Table.SPACE: tables.add(spaces)[0],
+        }  # fmt: skip
+        header[Table.STORED], header[Table.STORED_TO] = tables.add([(column,) for column in stored])
+        header[Table.OWN_FROM], header[Table.OWN_TO] = emits[-1]
+        header[Table.MARK_FROM], header[Table.MARK_TO] = tables.add(
+            [self._emit(recipe, len(self.recipes) + i) for i, recipe in enumerate(self.hidden)]
+        )
+        entropy = [round(n * math.log2(n) * 2**40) / 2**40 if n else 0.0 for n in range(TALLIED)]
+        floats = np.array([*self.missing, *(mark.above for mark in self.marks), *entropy])
+        return Program(tables.array(header), floats)
+
+    def _log_words(self, stored: int) -> tuple[list[int], int]:
+        """Where each space's deques stand in a log row (a word for each of its slots), and the row's length."""
+        word, places = LOG_HEADER + SLOTS + len(self.groups) + stored, []
+        for space in range(len(self.spaces)):
+            places.append(word)
+            word += len(self.spaces[space].deques) * (2 if space == space_of(Slot.SENDER) else 1)
+        return places, -(-word // 8) * 8
+
+    def _keys(self, tables: "_Tables", slot: int) -> tuple[int, int]:
+        columns = (Column(slot),) if slot < SLOTS else self.groups[slot - SLOTS].columns
+        return tables.add([(column,) for column in columns])
+
+    def _space(
+        self, tables: "_Tables", space: _SpaceBuilder, stored: list[Column], deques_at: int
+    ) -> tuple[int, int, int, int, int]:
+        groups = []
+        wide = 2 if space is self.spaces[space_of(Slot.SENDER)] else 1
+        for number, group in enumerate(space.groups.values()):
+            runs = []
+            for where in dict.fromkeys(key[1] for key in group.cells):
+                cells = [
+                    _cell_row(tables, key, word, wide, deques_at) for key, word in group.cells.items() if key[1] == where
+                ]
+                runs.append((*where, *tables.add(cells)))
+            groups.append((group.window, HEADER + CURSOR * number, *tables.add(runs)))
+        families = [
+            (column, *where, space.bits.get(family, -1), LOG_HEADER + SLOTS + len(self.groups) + stored.index(column))
+            for (column, where), family in space.families.items()
+        ]
+        return space.stride, *tables.add(groups), *tables.add(families)
+
+    def _emits(self, tables: "_Tables", slots: range) -> dict[int, tuple[int, int]]:
+        """The emits of each slot and, at -1, of the operation itself, kinds together: (from, to)."""
+        placed = {}
+        for slot in (*slots, -1):
+            mine = [(recipe, out) for out, recipe in enumerate(self.recipes) if recipe[1] == slot]
+            mine.sort(key=lambda pair: pair[0][0])
+            placed[slot] = tables.add([self._emit(recipe, out) for recipe, out in mine])
+        return placed
+
+    def _emit(self, recipe: _Recipe, out: int) -> tuple[int, ...]:
+        emit, slot, operands = recipe
+        words = [self._word(operand) for operand in operands]
+        return emit, slot, *words, *[0] * (4 - len(words)), out
+
+    def _word(self, operand: int | _Place) -> int:
+        if isinstance(operand, _Place):
+            return self.spaces[operand.space].groups[operand.window].cells[operand.key]
+        return int(operand)
+
+
+def _cell_row(tables: "_Tables", key: _CellKey, word: int, wide: int, deques_at: int) -> tuple[int, ...]:
+    kind, _, operands = key
+    match kind:
+        case Cell.EXTREME | Cell.DEQUE:
+            sign, deque = operands
+            return kind, word, sign, deques_at + wide * deque, 0
+        case Cell.STEPS:
+            return kind, word, *tables.add(list(zip(operands[::2], operands[1::2], strict=True))), 0
+    return kind, word, *operands, *[0] * (3 - len(operands))
+
+
+def _own(of: str) -> _Recipe:
     if of == "amount":
-        return Emit.AMOUNT, []
+        return Emit.AMOUNT, -1, []
     if of == "window_truncated":
-        return Emit.TRUNCATED, []
+        return Emit.TRUNCATED, -1, []
     if of in ("hour", "weekday", "kind"):
-        return Emit.COLUMN, [Column[of.upper()]]
-    return Emit.FACT, [Fact[of.upper()]]
+        return Emit.COLUMN, -1, [Column[of.upper()]]
+    return Emit.FACT, -1, [Fact[of.upper()]]
 
 
-def _accumulator(feature: say.Feature, builders: list[_SpaceBuilder]) -> _Operand:
-    kind = Cell.COUNT if isinstance(feature.how, say.Count) else Cell.SUM
-    space = space_of(feature.by)
-    return space, builders[space].cell(kind, feature.where, feature.over)
+def _marks(features: list[say.Feature]) -> list[say.Mark]:
+    """Every mark that a filter names, in order."""
+    named = [mark for feature in features for where in _filters(feature) for mark in where.marks + where.unmarked]
+    marks = list(dict.fromkeys(named))
+    twice = {mark.name for mark in marks if sum(other.name == mark.name for other in marks) > 1}
+    if twice or len(marks) > MAX_MARKS:
+        raise DeclarationError(f"{len(marks)} marks, twice {sorted(twice)}; allowed {MAX_MARKS} of different names")
+    return marks
 
 
-def _behaviour(feature: say.Feature, builders: list[_SpaceBuilder]) -> tuple[Emit, list[_Operand]]:
-    by, how, space = feature.by, feature.how, space_of(feature.by)
+class _Tables:
+    """Rows one after another in one array, behind the header."""
 
-    def cell(kind: Cell, bit: int = -1) -> _Operand:
-        return space, builders[space].cell(kind, feature.where, feature.over, bit)
+    def __init__(self) -> None:
+        self._words: list[int] = [0] * TABLES
 
-    match how:
-        case say.Count() | say.Sum():
-            return Emit.VALUE, [by, _accumulator(feature, builders)]
-        case say.Mean():
-            return Emit.RATIO, [by, cell(Cell.SUM), by, cell(Cell.COUNT)]
-        case say.Deviation():
-            return Emit.DEVIATION, [by, cell(Cell.COUNT), cell(Cell.SUM), cell(Cell.SQUARES)]
-        case say.ZScore():
-            return Emit.ZSCORE, [by, cell(Cell.COUNT), cell(Cell.SUM), cell(Cell.SQUARES)]
-        case say.OverMean():
-            return Emit.OVER_MEAN, [by, cell(Cell.COUNT), cell(Cell.SUM)]
-        case say.SinceLast():
-            return Emit.SINCE_LAST, [by, cell(Cell.COUNT), cell(Cell.LAST)]
-        case say.SinceFirst():
-            return Emit.SINCE_FIRST, [by]
-        case say.Distinct(column):
-            return Emit.VALUE, [by, cell(Cell.DISTINCT, builders[space].family(column, feature.where, feature.name))]
-        case say.IsNew(column) | say.SinceSame(column):
-            bit = builders[space].family(column, feature.where, feature.name)
-            return (Emit.IS_NEW if isinstance(how, say.IsNew) else Emit.SINCE_SAME), [by, column, bit]
-        case say.SameShare(column):
-            bit = builders[space].family(column, feature.where, feature.name)
-            return Emit.SAME_SHARE, [by, column, bit, cell(Cell.COUNT)]
-    raise DeclarationError(f"{feature.name}: {how} is not an aggregate; allowed {say.Aggregate}")
+    def add(self, rows: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+        """Where the rows begin and end."""
+        begin = len(self._words)
+        for row in rows:
+            self._words += map(int, row)
+        return begin, len(self._words)
 
-
-assert len(Slot) == SLOTS == 8, "a node is packed as row * 8 + slot"
+    def array(self, header: dict[Table, int]) -> Integers:
+        """The whole, with its header."""
+        for name, value in header.items():
+            self._words[name] = value
+        return np.array(self._words, np.int64)
