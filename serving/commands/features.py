@@ -1,4 +1,4 @@
-"""Compute the point-in-time matrix of a history, or verify the vectors of a ledger against it."""
+"""Compute the point-in-time matrix of a history, verify the vectors of a ledger against it, or say what each feature means."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from domain.errors import HistoryError, SettingsError
 from domain.instants import parse_day_or_instant
 from features import history as histories
 from features.batch import matrix_of, write_matrix
+from features.catalogue import catalogue
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut
 from features.plan import Plan
@@ -21,9 +22,11 @@ from serving.verification import verify
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("action", nargs="?", choices=("compute", "verify"), default="compute")
+    parser.add_argument("action", nargs="?", choices=("compute", "verify", "catalogue"), default="compute")
     parser.add_argument("--history", type=Path, help="compute: folder of a canonical history")
-    parser.add_argument("--out", type=Path, help="compute: Parquet file for the matrix; without it only figures are printed")
+    parser.add_argument(
+        "--out", type=Path, help="compute: Parquet file for the matrix; catalogue: Markdown file, else it is printed"
+    )
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
     parser.add_argument("--home", type=Path, default=Path("data"), help="verify: folder of the database")
@@ -33,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """1 when verifying found a difference."""
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    if arguments.action == "catalogue":
+        return _catalogued(arguments, plan)
     figures = _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
     figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     for name, value in figures.items():
@@ -40,6 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
     return 1 if figures.get("vectors_differ") or figures.get("vectors") == 0 else 0
+
+
+def _catalogued(arguments: argparse.Namespace, plan: Plan) -> int:
+    text = catalogue(plan)
+    if arguments.out is None:
+        print(text)
+    else:
+        arguments.out.write_text(text, encoding="utf-8")
+    return 0
 
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
