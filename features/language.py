@@ -59,7 +59,9 @@ class Mark:
     above: float
 
     def __post_init__(self) -> None:
-        if self.feature.where.marks or self.feature.where.unmarked:
+        if not isinstance(self.feature, Feature):
+            raise DeclarationError(f"mark {self.name}: {self.feature!r}; allowed: a Feature")
+        if any(where.marks or where.unmarked for where in (self.feature.where, *_inner_filters(self.feature))):
             raise DeclarationError(
                 f"mark {self.name}: its feature {self.feature.name} is made of marks; allowed: facts only"
             )
@@ -461,8 +463,6 @@ class Feature:
 
     def __post_init__(self) -> None:
         what = type(self.how).__name__
-        if not _NAME.fullmatch(self.name):
-            raise DeclarationError(f"{self.name!r}: a name is made of a-z, 0-9 and _; rename the filter, group or scheme")
         if flaw := self.how.flaw():
             raise DeclarationError(f"{self.name}: {what}: {flaw}")
         if not self.how.takes_window and self.over != RETAINED:
@@ -482,6 +482,8 @@ class Feature:
         for where in filters:
             if where != ANY and (flaw := where.flaw(self.by)):
                 raise DeclarationError(f"{self.name}: where={where.name} can never hold: {flaw}")
+        if not _NAME.fullmatch(self.name):
+            raise DeclarationError(f"{self.name!r}: a name is made of a-z, 0-9 and _; rename the filter, group or scheme")
 
     @property
     def name(self) -> str:
