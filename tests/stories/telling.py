@@ -7,7 +7,7 @@ import pytest
 
 from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
 from domain.money import Money
-from domain.operation import Device, Funding, Kind, Operation, Party
+from domain.operation import Funding, Kind, Operation, Party
 from features.arrivals import row_of_event, row_of_operation, row_of_outcome
 from features.definitions import DEFINITIONS
 from features.engine import Engine
@@ -65,9 +65,9 @@ def cashed(sender: Party, som: float = 1_000, at: datetime = NOW, **more: object
     return paid(sender, ATM, som, at, Kind.CASH_WITHDRAWAL, **more)
 
 
-def happened(what: EventType, at: datetime, to: Party = AYSULUU, device: Device | None = None) -> Event:
+def happened(what: EventType, at: datetime, to: Party = AYSULUU, **more: object) -> Event:
     """An event, by default Aysuluu's."""
-    return Event(f"e-{next(_NUMBERS)}", at, what, to, device)
+    return Event(f"e-{next(_NUMBERS)}", at, what, to, **more)  # type: ignore[arg-type]
 
 
 def known(operation: Operation, verdict: Verdict, at: datetime) -> Outcome:

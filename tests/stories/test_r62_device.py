@@ -5,7 +5,7 @@ from math import cos, radians, sin, sqrt
 import pytest
 
 from domain.events import EventType
-from domain.operation import Device, Party
+from domain.operation import Device, Kind, Party
 from tests.stories.telling import AYSULUU, BAKYT, DAY, NAN, ago, happened, paid, people, seen, shows
 
 HERS = Device(id="phone-a", ip="10.0.0.1", country="KG", vpn=False)
@@ -39,6 +39,14 @@ def test_r62_a_new_device_an_unusual_address_a_country_and_a_vpn_are_seen() -> N
         operation_device_given=1,
         device_seconds_since_first=NAN,
     )
+
+
+def test_r62_a_recipient_abroad_is_seen_and_one_at_home_is_not() -> None:
+    """By the recipient's country or by the kind of operation; where the device is does not matter."""
+    abroad, at_home = Party(account="almaty", country="KZ"), Party(account="osh", country="KG")
+    shows(seen(paid(recipient=abroad, device=HERS)), operation_foreign=1)
+    shows(seen(paid(kind=Kind.INTERNATIONAL_TRANSFER)), operation_foreign=1)
+    shows(seen(paid(recipient=at_home, device=STRANGE)), operation_foreign=0)
 
 
 def test_r62_the_customer_s_own_device_is_not_taken_for_a_new_one() -> None:
