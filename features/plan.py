@@ -105,7 +105,7 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 6, 5, 4, 4, 5, 5, 7
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 5, 7
 # words of a log row before its links: time, amount, facts, number, small columns, marks (16 bits a slot)
 LOG_HEADER = 5 + MAX_SLOTS // 4
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
@@ -117,7 +117,8 @@ TALLIED = 4096
 class Program:
     """The plan as two arrays: what the kernel reads.
 
-    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and to), keys, spaces
+    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and
+    to, the first that is no plain VALUE), keys, spaces
     (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
     excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word),
     emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
@@ -379,7 +380,10 @@ class _Compiler:
             Table.LOG_WORDS: log_words, Table.LINKS_AT: LOG_HEADER, Table.STORED_AT: LOG_HEADER + len(slots),
             Table.WIDEST: max(space.stride for space in self.spaces), Table.FEATURES: len(self.recipes),
             Table.SLOT: tables.add([
-                (space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot])
+                (
+                    space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],
+                    emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes),
+                )
                 for slot in slots
             ])[0],
             Table.SPACE: tables.add(spaces)[0],
