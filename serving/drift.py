@@ -134,9 +134,9 @@ def table(figures: dict[str, Any], most: int | None = None) -> Iterator[str]:
         yield f"{figures['vectors_of_other_features']:,} vectors were made by other features and are left out"
     yield "PSI: below 0.1 stable, to 0.25 moving, above changed; by chance: what equal distributions are expected to give"
     yield ""
-    width = max(map(len, figures["features"]))
-    yield f"{'':{width}}{'PSI':>9}{'by chance':>11}  {'':16}  {'what moved most':28}{'training':>9}{'live':>9}"
     rows = {SCORE: figures["score"]} | dict(itertools.islice(figures["features"].items(), most))
+    width = max(map(len, rows))
+    yield f"{'':{width}}{'PSI':>9}{'by chance':>11}  {'':16}  {'what moved most':28}{'training':>9}{'live':>9}"
     for name, row in rows.items():
         shares = f"{row['share_training']:>9.1%}{row['share_live']:>9.1%}"
         yield f"{name:{width}}{row['psi']:>9.4f}{row['noise']:>11.4f}  {row['level']:16}  {row['moved'][:28]:28}{shares}"
