@@ -1,35 +1,18 @@
 """How far live vectors moved from those that a model was trained on: the population stability index (PSI) of each feature.
 
-A reference keeps where the training values of a feature are cut into bins, and how many fell into each. With t and l the
-shares of a bin in training and live, PSI is the sum over the bins of (l - t) * ln(l / t): 0 for equal shares, never negative.
+With t and l the shares of a bin in training and live, PSI is the sum over the bins of (l - t) * ln(l / t): 0 for equal
+shares, never negative.
 """
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import msgspec
 import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
 
-from domain.errors import BundleError
+from features.bins import Counts, Floats, Reference
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
-
-MOST_BINS = 10
-WIDTH = MOST_BINS + 2
-"""Columns of an array of counts: the bins of values, another value than the listed, missing; zeros where there are fewer."""
 FLOOR = 1e-4
 """The least share of a bin: an empty one would make the logarithm infinite. 0.0001 is what Evidently puts in place of zero."""
-SAMPLE = 100_000
-"""Training vectors that edges are made of, evenly taken; counts are of all."""
-LARGEST = float(np.finfo(np.float64).max)
-SCORE = "score"
-"""The column after the features: what the model answered."""
-
 MOVING, CHANGED = 0.1, 0.25
 """The field's usual reading: below 0.1 stable, up to 0.25 moving, above changed (Siddiqi, Credit Risk Scorecards, 2006)."""
 MOST_SPREAD = 1 / 400
@@ -47,77 +30,6 @@ class Level(StrEnum):
     CHANGED = "changed"
     TOO_FEW = "too few vectors"
     TOO_SHORT = "too short a time"
-
-
-class Bins(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the values of one column are cut, and how many training vectors fell into each bin.
-
-    edges: ascending and finite. listed: each edge is a value with a bin of its own, then comes any other value; else a bin
-    ends with each edge, which belongs to it, and one follows the last. The last bin is missing (NaN), so that there are
-    always two bins more than edges. counts: of training, one a bin.
-    """
-
-    name: str
-    edges: tuple[float, ...]
-    listed: bool
-    counts: tuple[int, ...]
-
-    def count(self, column: Floats) -> Counts:
-        """How many values (n,) fall into each bin: (WIDTH,). Infinities count as the largest finite values."""
-        edges, column = np.array(self.edges), np.clip(column, -LARGEST, LARGEST)
-        place = np.searchsorted(edges, column)
-        if self.listed:
-            place[np.append(edges, np.nan)[place] != column] = len(edges)
-        place[np.isnan(column)] = len(edges) + 1
-        return np.bincount(place, minlength=WIDTH)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What each bin holds, as people read it."""
-        edges = [_figure(edge) for edge in self.edges]
-        if self.listed:
-            return (*edges, "another value", "missing")
-        between = [f"{low} to {high}" for low, high in itertools.pairwise(edges)]
-        return (f"to {edges[0]}", *between, f"above {edges[-1]}", "missing")
-
-
-class Reference(Struct, frozen=True, forbid_unknown_fields=True):
-    """What live vectors are compared with: a column for each feature in the model's order, then the score."""
-
-    bins: tuple[Bins, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the columns."""
-        return tuple(column.name for column in self.bins)
-
-    @property
-    def counts(self) -> Counts:
-        """Training vectors by column and bin, (columns, WIDTH)."""
-        return np.array([column.counts + (0,) * (WIDTH - len(column.counts)) for column in self.bins], np.int64)
-
-    def count(self, matrix: Floats, scores: Floats) -> Counts:
-        """Vectors (n, features) and their scores (n,), NaN for none, by column and bin: (columns, WIDTH)."""
-        *features, score = self.bins
-        return np.array([*(bins.count(matrix[:, i]) for i, bins in enumerate(features)), score.count(scores)], np.int64)
-
-    def encode(self) -> bytes:
-        """As JSON."""
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def decode(cls, content: bytes) -> "Reference":
-        """From JSON; BundleError for anything else."""
-        try:
-            return msgspec.json.decode(content, type=cls)
-        except msgspec.DecodeError as error:
-            raise BundleError(f"this is not a reference for drift: {error}") from error
-
-
-def reference(names: Sequence[str], matrix: Floats, scores: Floats) -> Reference:
-    """The reference of a training matrix (n, features) and of scores (m,) of operations that the trees did not see."""
-    columns = zip((*names, SCORE), (*(matrix[:, i] for i in range(len(names))), scores), strict=True)
-    return Reference(tuple(_bins(name, column) for name, column in columns))
 
 
 def psi(reference: Reference, matrix: Floats, scores: Floats) -> Floats:
@@ -191,35 +103,3 @@ def _shares(counts: Counts, least: float = FLOOR) -> Floats:
 def _contributions(training: Counts, live: Counts) -> Floats:
     before, now = _shares(training), _shares(live)
     return (now - before) * np.log(now / before)
-
-
-def _bins(name: str, column: Floats) -> Bins:
-    edges, listed = _cut(column[:: max(1, len(column) // SAMPLE)])
-    bins = Bins(name, tuple(edges), listed, ())
-    return msgspec.structs.replace(bins, counts=tuple(bins.count(column)[: len(edges) + 2].tolist()))
-
-
-def _cut(column: Floats) -> tuple[list[float], bool]:
-    """Edges of bins, and whether each is a value with a bin of its own: so for at most MOST_BINS distinct values.
-
-    Else each bin takes its equal part of what the bins before it left; without ties these are the deciles. A value that
-    fills a bin alone (mostly zero or one) gets one, and the others go to the rest, where deciles would hide the rest in it.
-    """
-    values, counts = np.unique(np.clip(column[~np.isnan(column)], -LARGEST, LARGEST), return_counts=True)
-    if len(values) <= MOST_BINS:
-        return values.tolist(), True
-    up_to, edges, first, taken = np.cumsum(counts), [], 0, 0
-    for left in range(MOST_BINS, 1, -1):
-        part = (up_to[-1] - taken) / left
-        last = int(np.searchsorted(up_to, taken + part))
-        if last > first and counts[last] > part:
-            last -= 1
-        if last == len(values) - 1:
-            break
-        edges.append(float(values[last]))
-        first, taken = last + 1, int(up_to[last])
-    return edges, False
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

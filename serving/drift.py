@@ -18,7 +18,8 @@ from domain import instants
 from domain.bundle import Manifest
 from domain.errors import BundleError, SettingsError
 from domain.instants import DAY, HOUR
-from features.stability import SCORE, Counts, Finding, Level, Reference, findings
+from features.bins import SCORE, Counts, Reference
+from features.stability import Finding, Level, findings
 from serving.scoring import champion, manifest_of, stability_of
 from serving.settings import DATABASE_FILE
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from domain import instants
 from domain.instants import HOUR
-from features.stability import Counts, Finding, Reference, findings
+from features.bins import Counts, Reference
+from features.stability import Finding, findings
 
 HOURS = 24
 MOST_WAITING = 16_384
 """Vectors that may wait to be counted; at one kilobyte each that is 16 MiB at most."""
-BATCH = 512
+BATCH = 256
 """Vectors counted at once: so few that the thread that answers callers never waits long for this one."""
 
 

@@ -5,7 +5,8 @@ import math
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from domain.decision import Decision
-from features.stability import SCORE, Finding, Level
+from features.bins import SCORE
+from features.stability import Finding, Level
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 

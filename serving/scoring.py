@@ -19,8 +19,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
 from domain.errors import BundleError, ThresholdError
+from features.bins import SCORE, Reference
 from features.plan import Plan
-from features.stability import SCORE, Reference
 
 SCORE_TOLERANCE = 1e-12
 """Raw scores must be equal to the bit; the calibrated score passes one exponential, whose last bit depends on the processor."""

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from domain.bundle import CARD_FILE, CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
+from features.bins import Reference
 from features.history import whole_folder
-from features.stability import Reference
 
 Matrix = NDArray[np.float64]
 

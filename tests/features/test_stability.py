@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from domain.errors import BundleError
 from features import stability
+from features.bins import MOST_BINS, SCORE, WIDTH, Bins, Reference, reference
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from features.stability import FLOOR, LEAST_HOURS, MOST_BINS, WIDTH, Bins, Level, Reference
+from features.stability import FLOOR, LEAST_HOURS, Level
 
 values = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
@@ -24,7 +25,7 @@ WEEK = 168
 
 def made_of(column: np.ndarray) -> Reference:
     """The reference of one feature, whose values are the scores as well."""
-    return stability.reference(("a",), column[:, None], column)
+    return reference(("a",), column[:, None], column)
 
 
 def naive_place(bins: Bins, value: float) -> str:
@@ -50,8 +51,8 @@ def naive_psi(bins: Bins, training: np.ndarray, live: np.ndarray) -> float:
 
 @given(training=columns, live=columns)
 def test_psi_is_the_textbooks_formula_for_any_values(training, live):
-    reference = made_of(training)
-    (bins, _), (index, of_scores) = reference.bins, stability.psi(reference, live[:, None], live)
+    kept = made_of(training)
+    (bins, _), (index, of_scores) = kept.bins, stability.psi(kept, live[:, None], live)
     if len(set(bins.words)) == len(bins.words):  # huge neighbours look alike in words
         assert index == pytest.approx(naive_psi(bins, training, live), rel=1e-12, abs=1e-12)
     assert index == of_scores
@@ -59,15 +60,15 @@ def test_psi_is_the_textbooks_formula_for_any_values(training, live):
 
 @given(training=columns, live=columns)
 def test_psi_is_finite_never_negative_and_nothing_for_the_training_itself(training, live):
-    reference = made_of(training)
-    assert 0 <= stability.psi(reference, live[:, None], live)[0] < math.inf
-    assert stability.psi(reference, training[:, None], training)[0] == 0
+    kept = made_of(training)
+    assert 0 <= stability.psi(kept, live[:, None], live)[0] < math.inf
+    assert stability.psi(kept, training[:, None], training)[0] == 0
 
 
 @given(training=columns, live=columns)
 def test_every_vector_falls_into_one_of_at_most_twelve_bins(training, live):
-    reference = made_of(training)
-    bins, counts = reference.bins[0], reference.count(live[:, None], live)
+    kept = made_of(training)
+    bins, counts = kept.bins[0], kept.count(live[:, None], live)
     assert len(bins.counts) == len(bins.edges) + 2 == len(bins.words) <= WIDTH == MOST_BINS + 2
     assert list(bins.edges) == sorted(set(bins.edges))
     assert np.isfinite(bins.edges).all()
@@ -79,15 +80,15 @@ def test_every_vector_falls_into_one_of_at_most_twelve_bins(training, live):
 
 @given(training=columns, live=columns, at=st.integers(0, 60))
 def test_counts_of_parts_add_up_to_the_counts_of_the_whole(training, live, at):
-    reference = made_of(training)
-    parts = [reference.count(part[:, None], part) for part in (live[:at], live[at:])]
-    assert (sum(parts) == reference.count(live[:, None], live)).all()
+    kept = made_of(training)
+    parts = [kept.count(part[:, None], part) for part in (live[:at], live[at:])]
+    assert (sum(parts) == kept.count(live[:, None], live)).all()
 
 
 @given(training=columns)
 def test_a_reference_survives_json_to_the_bit(training):
-    reference = made_of(training)
-    assert Reference.decode(reference.encode()) == reference
+    kept = made_of(training)
+    assert Reference.decode(kept.encode()) == kept
 
 
 def test_something_else_is_not_a_reference():
@@ -103,14 +104,15 @@ def test_without_ties_the_edges_are_deciles():
 
 
 def test_few_values_get_a_bin_each_and_a_value_never_seen_shows():
-    bins = made_of(np.array([0.0, 0, 0, 1, 1, 7])).bins[0]
-    assert bins.words == ("0", "1", "7", "another value", "missing")
-    assert bins.count(np.array([0, 7, 7, 3, np.nan]))[:5].tolist() == [1, 0, 2, 1, 1]
+    kept, live = made_of(np.array([0.0, 0, 0, 1, 1, 7])), np.array([0, 7, 7, 3, np.nan])
+    assert kept.bins[0].words == ("0", "1", "7", "another value", "missing")
+    assert kept.bins[0].counts == (3, 2, 1, 0, 0)
+    assert kept.count(live[:, None], live)[0, :5].tolist() == [1, 0, 2, 1, 1]
 
 
 def test_a_constant_that_changes_is_seen():
-    reference = made_of(np.zeros(5000))
-    assert stability.psi(reference, np.ones((5000, 1)), np.zeros(5000))[0] > stability.CHANGED
+    kept = made_of(np.zeros(5000))
+    assert stability.psi(kept, np.ones((5000, 1)), np.zeros(5000))[0] > stability.CHANGED
 
 
 @pytest.mark.parametrize("heavy", [0.0, 0.5, 1.0])
@@ -142,7 +144,7 @@ def read(reference: Reference, live: np.ndarray, hours: int = WEEK) -> dict[str,
 
 @pytest.fixture(scope="module")
 def trained() -> Reference:
-    return stability.reference(NAMES, draw(np.random.default_rng(1), 30_000), np.linspace(0, 1, 10_000))
+    return reference(NAMES, draw(np.random.default_rng(1), 30_000), np.linspace(0, 1, 10_000))
 
 
 def test_a_shifted_feature_is_flagged_and_the_others_are_not(trained):
@@ -150,7 +152,7 @@ def test_a_shifted_feature_is_flagged_and_the_others_are_not(trained):
     live[:, 0] *= 3
     found = read(trained, live)
     assert found["amount"].level is Level.CHANGED
-    assert {found[name].level for name in (*NAMES[1:], stability.SCORE)} == {Level.STABLE}
+    assert {found[name].level for name in (*NAMES[1:], SCORE)} == {Level.STABLE}
 
 
 def test_a_feature_that_goes_missing_is_flagged_and_named_so(trained):

@@ -20,8 +20,9 @@ from domain.errors import BundleError, SettingsError
 from domain.instants import DAY, from_ms
 from domain.operation import Operation
 from features import history as histories
+from features.bins import SCORE, reference
 from features.history import cut
-from features.stability import SCORE, Level, reference
+from features.stability import Level
 from serving import cli, drift, live_counts
 from serving.backfill import Arrival, arrivals
 from serving.contracts import encode

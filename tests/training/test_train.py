@@ -10,9 +10,9 @@ import pytest
 from domain.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 from domain.errors import BundleError, HistoryError, SettingsError
 from features import history as histories
+from features.bins import SCORE
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from features.stability import SCORE
 from serving import scoring
 from training import bundles, tracking
 from training.simulator import WorldSettings, simulate, write
