@@ -15,9 +15,9 @@ FLOOR = 1e-4
 """The least share of a bin: an empty one would make the logarithm infinite. 0.0001 is what Evidently puts in place of zero."""
 MOVING, CHANGED = 0.1, 0.25
 """The field's usual reading: below 0.1 stable, up to 0.25 moving, above changed (Siddiqi, Credit Risk Scorecards, 2006)."""
-MOST_SPREAD = 1 / 400
-"""A PSI is read from 400 live vectors on (more where training is small): see `spread` and `noise`. By chance alone one
-column of 28,000 in twelve bins then reaches MOVING: a chi-square of 11 degrees of freedom above 40."""
+MOST_SPREAD = 1 / 500
+"""A PSI is read from 500 live vectors on, from more where training is small: see `spread` and `noise`. Drawn by chance from the
+training shares of 112 columns, one PSI of 12,000 then reaches MOVING; with 400 vectors one of 1,000, with 100 four of ten."""
 LEAST_HOURS = {"operation_hour": 23, "operation_weekday": 7 * 24 - 1}
 """Features of the calendar, and how many hours live vectors must span for their shares to say anything."""
 
@@ -30,6 +30,10 @@ class Level(StrEnum):
     CHANGED = "changed"
     TOO_FEW = "too few vectors"
     TOO_SHORT = "too short a time"
+
+
+UNREAD = (Level.TOO_FEW, Level.TOO_SHORT)
+"""Levels of a PSI that says nothing yet."""
 
 
 def psi(reference: Reference, matrix: Floats, scores: Floats) -> Floats:

@@ -1,15 +1,17 @@
 """How far the vectors that a ledger keeps moved from those that the champion was trained on."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from casework import database
@@ -18,8 +20,8 @@ from domain import instants
 from domain.bundle import Manifest
 from domain.errors import BundleError, SettingsError
 from domain.instants import DAY, HOUR
-from features.bins import SCORE, Counts, Reference
-from features.stability import Finding, Level, findings
+from features.bins import SCORE, Counts, Floats, Reference
+from features.stability import MOVING, UNREAD, Finding, Level, findings
 from serving.scoring import champion, manifest_of, stability_of
 from serving.settings import DATABASE_FILE
 
@@ -73,9 +75,19 @@ class Served:
         """The hours that the operations span, begun ones included."""
         return -((self.earliest_ms - self.latest_ms) // HOUR)
 
+    def counts(self, reference: Reference) -> Counts:
+        """All days together, (columns, WIDTH)."""
+        return sum(self.days.values(), np.zeros_like(reference.counts))
+
     def findings(self, reference: Reference) -> list[Finding]:
         """What all of them show, in the reference's order."""
-        return findings(reference, sum(self.days.values(), np.zeros_like(reference.counts)), self.hours)
+        return findings(reference, self.counts(reference), self.hours)
+
+    def by_day(self, reference: Reference) -> tuple[NDArray[np.int64], Floats]:
+        """The days in order, and their PSI (days, columns): NaN where a day has too few vectors to read."""
+        days = np.array(sorted(self.days), np.int64)
+        each = [findings(reference, self.days[day], DAY // HOUR) for day in days.tolist()]
+        return days, np.array([[math.nan if one.level in UNREAD else one.psi for one in found] for found in each])
 
 
 def compared(models: Path) -> tuple[Manifest, Reference]:
@@ -116,6 +128,17 @@ def served(
     return result
 
 
+def moved_since(days: NDArray[np.int64], indices: Floats) -> list[date | None]:
+    """For each column of `by_day`, the first of the days since which it was never below MOVING; None when it is now, or unread."""
+    first: list[date | None] = []
+    for column in indices.T:
+        read = np.flatnonzero(~np.isnan(column))
+        calm = read[column[read] < MOVING]
+        after = read if not len(calm) else read[read > calm[-1]]
+        first.append(instants.from_ms(int(days[after[0]]) * DAY).date() if len(after) else None)
+    return first
+
+
 def report(manifest: Manifest, result: Served, found: list[Finding]) -> dict[str, Any]:
     """Every figure by name; `features` and `score` as findings."""
     levels = Counter(finding.level for finding in found)
@@ -149,7 +172,7 @@ def table(figures: dict[str, Any], most: int | None = None) -> Iterator[str]:
 
 def by_psi(found: list[Finding]) -> list[Finding]:
     """That with the largest PSI first; what cannot be read comes last."""
-    return sorted(found, key=lambda finding: (finding.level in (Level.TOO_FEW, Level.TOO_SHORT), -finding.psi))
+    return sorted(found, key=lambda finding: (finding.level in UNREAD, -finding.psi))
 
 
 def _decided(ledger: Ledger, start: datetime | None, end: datetime | None) -> Iterator[Entry]:

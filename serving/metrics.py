@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from domain.decision import Decision
 from features.bins import SCORE
-from features.stability import Finding, Level
+from features.stability import UNREAD, Finding
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
@@ -47,7 +47,7 @@ class Metrics:
         """Set what live vectors show; too few of them, or too short a time, read as NaN: nothing to be alarmed at."""
         for finding in found:
             gauge = self._score_psi if finding.name == SCORE else self._psi.labels(finding.name)
-            gauge.set(math.nan if finding.level in (Level.TOO_FEW, Level.TOO_SHORT) else finding.psi)
+            gauge.set(math.nan if finding.level in UNREAD else finding.psi)
         self._psi_vectors.set(vectors)
 
     def decided(self, decision: Decision) -> None:

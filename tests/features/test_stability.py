@@ -172,10 +172,10 @@ def test_too_few_vectors_are_not_read_whatever_they_show(trained):
 
 
 def test_by_chance_alone_psi_is_about_its_expected_noise_and_no_alarm(trained):
-    """2,000 draws of 450 vectors without drift: the mean is the stated noise within a quarter (rare bins give less), none is moving."""
+    """2,000 draws of 550 vectors without drift: the mean is the stated noise within a quarter (rare bins give less), none is moving."""
     rng, training = np.random.default_rng(4), trained.counts[:-1]
     shares = training / training.sum(axis=1, keepdims=True)
-    live = np.array([[rng.multinomial(450, row) for row in shares] for _ in range(2_000)])
+    live = np.array([[rng.multinomial(550, row) for row in shares] for _ in range(2_000)])
     indices = np.array([stability.psi_of_counts(training, draw) for draw in live])
     stated = np.array([stability.noise(training, draw) for draw in live])
     np.testing.assert_allclose(indices.mean(axis=0), stated.mean(axis=0), rtol=0.25)

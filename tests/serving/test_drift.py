@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -157,6 +157,26 @@ def test_a_period_is_of_the_moments_of_serving(again, models):
     second = drift.served(again[0], manifest, compared, middle)
     assert first.vectors + second.vectors == every.vectors
     assert first.last < middle.isoformat() <= second.first
+
+
+def test_days_with_too_few_operations_are_not_read(again, models):
+    """This small world has some two hundred operations a day."""
+    _, compared = drift.compared(models)
+    days, indices = drift.served(again[0], *drift.compared(models), None).by_day(compared)
+    assert indices.shape == (len(days), len(compared.bins))
+    assert np.isnan(indices).all()
+    assert set(drift.moved_since(days, indices)) == {None}
+
+
+def test_the_day_since_when_a_feature_moved_is_the_first_after_its_last_calm_day():
+    nothing, days = math.nan, np.array([20_000, 20_001, 20_002, 20_004])
+    indices = np.array([
+        [0.05, 0.2, 0.2, nothing, 0.2],
+        [0.30, 0.3, 0.3, nothing, nothing],
+        [nothing, 0.3, 0.05, nothing, 0.01],
+        [0.15, 0.3, 0.05, nothing, nothing],
+    ])  # fmt: skip
+    assert drift.moved_since(days, indices) == [date(2024, 10, 5), date(2024, 10, 4), None, None, None]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
