@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from domain.bundle import FORMAT, Manifest
 from domain.errors import HistoryError
+from features import bins
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
@@ -95,7 +96,9 @@ def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings
             metrics=report.metrics, parity=differences,
             libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         )  # fmt: skip
-        bundle, manifest = bundles.write(models, manifest, content, later.matrix[rows], raw[rows], scores[rows])
+        with report.stage("stability"):
+            reference = bins.reference(manifest.features, dataset.matrix, scores)
+        bundle, manifest = bundles.write(models, manifest, content, later.matrix[rows], raw[rows], scores[rows], reference)
         run.finish(bundle, manifest, booster, scores, later.labels)
     return bundle, manifest, report
 
