@@ -64,7 +64,7 @@ PAIR_WORDS = 4
 P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
 # words of a frame of scratch: the input row, columns, per slot key, entity and record; per family previous time, per slot and
 # family the place of a pair. Behind the frames: copies of records
-X_ROW, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 32, 64, 80, 96, 112, 144
+X_ROW, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 31, 32, 64, 80, 96, 112, 144
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 3
 """An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
@@ -596,11 +596,14 @@ def _prepare(s: State, active: int) -> None:
 
 
 @jit
-def _foresee_records(s: State) -> None:
-    """Guess each slot's entity by half of its hash, and prefetch its record and the homes of its pairs."""
+def _foresee_records(s: State, is_read: bool) -> None:
+    """Guess each slot's entity by half of its hash, and prefetch its record and the homes of its pairs.
+
+    is_read: its vector is asked for; an operation's pairs are needed for its marks as well.
+    """
     scratch, tables, directory = s.scratch, s.tables, s.directory
     mask = s.meta[M_DIRECTORY_SIZE] - 1
-    facts = scratch[X_ROW + _W_FACTS]
+    scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
     for slot in range(tables[_T_SLOTS]):
         hashed = scratch[X_ENTITY + slot]
         scratch[X_BASE + slot] = -1
@@ -615,7 +618,7 @@ def _foresee_records(s: State) -> None:
             stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
             for word in range(entity, entity + stride, 8):
                 _prefetch(s.pool, word)
-            _foresee_pairs(s, slot, entity, facts)
+            _foresee_pairs(s, slot, entity)
 
 
 @jit
@@ -630,18 +633,18 @@ def _locate(s: State) -> None:
         if guess < 0 or pool[guess + R_KEY] != key or pool[guess + R_SPACE] != space or pool[guess + R_NODES] == 0:
             guess = _find_entity(s, hashed, key, space)  # it came or went since it was guessed, or another has half its hash
             if guess >= 0:
-                _foresee_pairs(s, slot, guess, scratch[X_ROW + _W_FACTS])
+                _foresee_pairs(s, slot, guess)
         scratch[X_ENTITY + slot] = scratch[X_BASE + slot] = guess
 
 
 @inlined
-def _foresee_pairs(s: State, slot: int, entity: int, facts: int) -> None:
-    """The home of each pair that an operation asks for or an arrival changes (-1: none), prefetched."""
+def _foresee_pairs(s: State, slot: int, entity: int) -> None:
+    """The home of each pair that will be asked for or followed (-1: none), prefetched."""
     scratch, tables = s.scratch, s.tables
     mask = s.meta[M_PAIRS_SIZE] - 1
     row = tables[_T_SLOT] + slot * SLOT_WORDS
     space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-    seen, asked = facts | tables[row + 1], facts & _OPERATION != 0
+    seen, asked = scratch[X_ROW + _W_FACTS] | tables[row + 1], scratch[X_ASKED] != 0
     place = X_PLACE + slot * MAX_FAMILIES
     tag = _tag(entity, 0)
     for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
@@ -1178,7 +1181,7 @@ def read(handle: int) -> None:
     scratch, tables, pool = s.scratch, s.tables, s.pool
     now, number = _clock(s), s.meta[M_NUMBER]
     _prepare(s, EVERY_SLOT)
-    _foresee_records(s)
+    _foresee_records(s, True)
     _locate(s)
     copy = X_COPIES
     for slot in range(tables[_T_SLOTS]):
@@ -1223,7 +1226,7 @@ def apply(handle: int, was_read: bool) -> bool:
         _take_over(s)
     else:
         _prepare(s, EVERY_SLOT)
-        _foresee_records(s)
+        _foresee_records(s, False)
         _settle(s, now)
     _arrive(s, s.meta[M_NUMBER], now)
     return True
@@ -1249,7 +1252,7 @@ def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: 
     row, wants, parts, has_parts = _integers(rows), _integers(wanted), _integers(stream), stream != 0
     if start < count:
         _take(s, row, start, words, parts, has_parts)
-        _foresee_records(s)
+        _foresee_records(s, wants[start] >= 0)
     if start + 1 < count:
         _take(following, row, start + 1, words, parts, has_parts)
     for i in range(start, count):
@@ -1258,7 +1261,7 @@ def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: 
         if i + 2 < count:
             _take(later, row, i + 2, words, parts, has_parts)
         if i + 1 < count:
-            _foresee_records(following)
+            _foresee_records(following, wants[i + 1] >= 0)
         active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
         if has_parts:
             number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
