@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.feature_engine.generated import is_operation, slices
 from domain.instants import DAY, HOUR
-from features.layout import MISSING, Column, Slot, Word
+from features.layout import MISSING, Column, Word
 
 Integers = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ def _values(rows: Integers, column: Column) -> Integers:
         return local // HOUR % 24
     if column is Column.WEEKDAY:
         return (local // DAY + 3) % 7
-    if column == Slot.LIKENESS:
+    if column is Column.LIKENESS:
         return _likeness(rows)
     return rows[:, Word[column.name]]
 

@@ -58,19 +58,15 @@ VALUES: dict[type[say.Aggregate], tuple[Kind, ...]] = {
     say.SinceSame: (Kind.LAST_SAME,),
 }
 """Aggregates and the cells they are made of: of amounts and times; of the values of a column. Others are not asked of a peer."""
-WHOLE: tuple[type[say.Aggregate], ...] = (
-    say.Count, say.Sum, say.Distinct, say.IsNew, say.SinceLast, say.SinceFirst, say.SinceSame,
-)  # fmt: skip
-"""Aggregates whose values must be equal to the last bit; the others are quotients and roots, equal to 1e-9 of the value."""
+WHOLE: tuple[type[say.Aggregate], ...] = (say.Count, say.Sum, say.Distinct, say.IsNew)
+"""Aggregates whose values must be equal to the last bit; the others end in a division or a root."""
 
 
 def cells_of(feature: Feature) -> tuple[Cell, ...]:
     """The cells of a feature, in the order of AMOUNTS and VALUES."""
     column = getattr(feature.how, "column", None)
     kinds = (AMOUNTS | VALUES)[type(feature.how)]
-    return tuple(
-        Cell(kind, feature.where, feature.over, None if kind is Kind.COUNT else column) for kind in kinds
-    )
+    return tuple(Cell(kind, feature.where, feature.over, None if kind is Kind.COUNT else column) for kind in kinds)
 
 
 def parts_of(declaration: Declaration) -> tuple[Feature, ...]:

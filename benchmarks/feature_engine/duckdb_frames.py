@@ -4,6 +4,7 @@ Its sums of integers are exact (128 bits), so means, deviations and z-scores are
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -15,22 +16,43 @@ from features.language import Declaration, Feature, Ratio
 from features.layout import Fact, Slot
 
 
-def is_asked(declaration: Declaration) -> bool:
-    """Whether DuckDB is asked for a declaration."""
-    return asked.is_known(declaration)
+class DuckDB:
+    """A database in memory with table `arrivals`; what does not fit into memory goes to `folder`."""
 
+    def __init__(self, arrivals: pa.Table, folder: Path) -> None:
+        self._database = duckdb.connect(config={"temp_directory": str(folder)})
+        self._database.register("given", arrivals)
+        self._database.execute("CREATE TABLE arrivals AS SELECT * FROM given")
+        self._database.unregister("given")
 
-def query(declarations: Sequence[Declaration]) -> str:
-    """The query of one space over table `arrivals`: number, slot, and one column a declaration, null for missing."""
-    cells = asked.all_cells(declarations)
-    columns = sorted({cell.column.name.lower() for cell in cells if cell.column is not None})
-    values = [f"CASE WHEN first < time THEN {_value(d)} END AS {d.name}" for d in declarations]
-    return f"""
-        WITH roles AS ({" UNION ALL ".join(_role(slot, columns) for slot in asked.slots_of(declarations))}),
-        framed AS (SELECT *, min(time) OVER (PARTITION BY entity) AS first,
-            {", ".join(f"{_accumulated(cell)} AS {cell.name}" for cell in cells)} FROM roles)
-        SELECT number, slot, {", ".join(values)} FROM framed WHERE number >= 0
-    """
+    @staticmethod
+    def is_asked(declaration: Declaration) -> bool:
+        """DuckDB is asked for everything that `asked` knows."""
+        return asked.is_known(declaration)
+
+    def accumulate(self, declarations: Sequence[Declaration]) -> None:
+        """Make table `framed`: every cell of the declarations of one space, for operations only."""
+        cells = asked.all_cells(declarations)
+        columns = sorted({cell.column.name.lower() for cell in cells if cell.column is not None})
+        self._database.execute(f"""
+            CREATE OR REPLACE TEMP TABLE framed AS
+            WITH roles AS ({" UNION ALL ".join(_role(slot, columns) for slot in asked.slots_of(declarations))})
+            SELECT * FROM (
+                SELECT number, slot, time, amount, {"".join(f"{column}, " for column in columns)}
+                    {"".join(f"{_accumulated(cell)} AS {cell.name}, " for cell in cells)}
+                    min(time) OVER (PARTITION BY entity) AS first
+                FROM roles)
+            WHERE number >= 0""")
+
+    def values(self, declarations: Sequence[Declaration]) -> pa.Table:
+        """Column `number` and one a declaration of one slot, in the order of operations; null for missing."""
+        columns = [
+            f"CASE WHEN first < time THEN {_value(declaration)} END AS {declaration.name}" for declaration in declarations
+        ]
+        slot = int(asked.slot_of(declarations[0]))
+        return self._database.sql(
+            f"SELECT number, {', '.join(columns)} FROM framed WHERE slot = {slot} ORDER BY number"
+        ).to_arrow_table()
 
 
 def _role(slot: Slot, columns: list[str]) -> str:
@@ -93,17 +115,3 @@ def _value(declaration: Declaration) -> str:
 def _spread(names: list[str]) -> str:
     """n^2 times the variance, in 128 bits."""
     return f"({names[0]} * {names[2]} - {names[1]} * {names[1]})::DOUBLE"
-
-
-def connection(arrivals: pa.Table) -> duckdb.DuckDBPyConnection:
-    """A database in memory with table `arrivals`."""
-    database = duckdb.connect()
-    database.register("given", arrivals)
-    database.execute("CREATE TABLE arrivals AS SELECT * FROM given")
-    database.unregister("given")
-    return database
-
-
-def values(database: duckdb.DuckDBPyConnection, declarations: Sequence[Declaration]) -> pa.Table:
-    """What `query` gives."""
-    return database.sql(query(declarations)).to_arrow_table()

@@ -6,6 +6,7 @@ took three times as long), and what looks at all of the past is a cumulative sum
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -16,42 +17,49 @@ from features import language as say
 from features.language import Declaration, Feature, Ratio, Where
 from features.layout import Fact, Slot
 
-_BEFORE = (Kind.SAME, Kind.LAST_SAME, Kind.LAST)
+_SPREAD = 0x9E3779B97F4A7C1
+"""Odd, so that entity and value make one key of 64 bits."""
 
 
-def is_asked(declaration: Declaration) -> bool:
-    """Whether Polars is asked for a declaration: not for distinct values of all of the past."""
-    cells = [cell for part in asked.parts_of(declaration) for cell in asked.cells_of(part)] if asked.is_known(declaration) else []
-    return bool(cells or asked.is_known(declaration)) and not any(
-        cell.kind is Kind.DISTINCT and cell.over == say.RETAINED for cell in cells
-    )
+class Polars:
+    """The arrivals as Polars holds them, and the frame of the space at hand."""
 
+    def __init__(self, arrivals: pa.Table, _folder: Path) -> None:
+        frame = pl.from_arrow(arrivals)
+        assert isinstance(frame, pl.DataFrame)
+        self._arrivals = frame
+        self._framed = pl.LazyFrame()
 
-def accumulated(arrivals: pl.DataFrame, declarations: Sequence[Declaration]) -> pl.DataFrame:
-    """Every cell of the declarations of one space, by entity and time, beside `number`, `slot`, `first` and what they need."""
-    cells = asked.all_cells(declarations)
-    frame = _roles(arrivals, declarations, cells)
-    windows = sorted({cell.over for cell in cells if cell.over != say.RETAINED})
-    framed = [
-        frame.rolling("time", period=f"{window}i", closed="none", group_by="entity")
-        .agg(**{cell.name: _in_window(cell) for cell in cells if cell.over == window})
-        .drop("entity", "time")
-        for window in windows
-    ]
-    past = frame.select(
-        pl.col("time").first().over("entity").alias("first"),
-        *[_of_the_past(cell).alias(cell.name) for cell in cells if cell.over == say.RETAINED],
-    )
-    return pl.concat([frame, past, *framed], how="horizontal")
+    @staticmethod
+    def is_asked(declaration: Declaration) -> bool:
+        """Polars is asked for everything that `asked` knows, but for distinct values over all of the past."""
+        return asked.is_known(declaration) and not any(
+            cell.kind is Kind.DISTINCT and cell.over == say.RETAINED for cell in asked.all_cells([declaration])
+        )
 
+    def accumulate(self, declarations: Sequence[Declaration]) -> None:
+        """Make every cell of the declarations of one space."""
+        cells = asked.all_cells(declarations)
+        has_twins = len(asked.slots_of(declarations)) > 1
+        frame = _roles(self._arrivals, declarations, cells)
+        windows = sorted({cell.over for cell in cells if cell.over != say.RETAINED})
+        framed = [
+            frame.rolling("time", period=f"{window}i", closed="none", group_by="entity")
+            .agg(**{cell.name: _in_window(cell) for cell in cells if cell.over == window})
+            .drop("entity", "time")
+            for window in windows
+        ]
+        past = frame.select(
+            pl.col("time").first().over("entity").alias("first"),
+            *[_of_the_past(cell, has_twins).alias(cell.name) for cell in cells if cell.over == say.RETAINED],
+        )
+        self._framed = pl.concat([frame, past, *framed], how="horizontal").lazy()
 
-def values(framed: pl.DataFrame, declarations: Sequence[Declaration]) -> pl.DataFrame:
-    """Column `number` and one a declaration of one slot, in the order of operations; null for missing."""
-    slot = asked.slot_of(declarations[0])
-    return framed.lazy().filter(pl.col("slot") == int(slot), pl.col("number") >= 0).select(
-        "number",
-        *[pl.when(pl.col("first") < pl.col("time")).then(_value(d)).alias(d.name) for d in declarations],
-    ).sort("number").collect()
+    def values(self, declarations: Sequence[Declaration]) -> pa.Table:
+        """Column `number` and one a declaration of one slot, in the order of operations; null for missing."""
+        columns = [pl.when(pl.col("first") < pl.col("time")).then(_value(d)).alias(d.name) for d in declarations]
+        of_slot = self._framed.filter(pl.col("slot") == int(asked.slot_of(declarations[0])), pl.col("number") >= 0)
+        return of_slot.select("number", *columns).sort("number").collect().to_arrow()
 
 
 def _roles(arrivals: pl.DataFrame, declarations: Sequence[Declaration], cells: list[Cell]) -> pl.DataFrame:
@@ -104,13 +112,17 @@ def _in_window(cell: Cell) -> pl.Expr:
     return term.sum()
 
 
-def _of_the_past(cell: Cell) -> pl.Expr:
+def _of_the_past(cell: Cell, has_twins: bool) -> pl.Expr:
     """A cell over everything earlier."""
     term = pl.col(_let_through(cell))
-    last = cell.kind in (Kind.LAST, Kind.LAST_SAME)
-    before = term.forward_fill().shift(1) if last else term.cum_sum() - term
-    before = pl.when("twin").then(before.shift(1)).otherwise(before)
-    return before.over("entity", _column(cell)) if cell.kind in (Kind.SAME, Kind.LAST_SAME) else before.over("entity")
+    over = pl.col("entity")
+    if cell.kind in (Kind.SAME, Kind.LAST_SAME):
+        over = over * _SPREAD ^ pl.col(_column(cell))  # over one key is cheaper than over two
+    if cell.kind in (Kind.LAST, Kind.LAST_SAME):
+        before = term.forward_fill().shift(1).over(over)
+        return pl.when("twin").then(before.shift(1)).otherwise(before) if has_twins else before
+    before = term.cum_sum().over(over) - term
+    return before - pl.when("twin").then(term.shift(1)).otherwise(0) if has_twins else before
 
 
 def _column(cell: Cell) -> str:
@@ -157,10 +169,3 @@ def _spread(cells: list[pl.Expr]) -> pl.Expr:
     """n^2 times the variance, in 128 bits."""
     count, total, squares = (cell.cast(pl.Int128) for cell in cells)
     return (count * squares - total * total).cast(pl.Float64)
-
-
-def frame_of(arrivals: pa.Table) -> pl.DataFrame:
-    """The arrivals as Polars holds them."""
-    frame = pl.from_arrow(arrivals)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
