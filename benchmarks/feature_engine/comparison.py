@@ -30,13 +30,20 @@ def compare(peer: str, operations: int, folder: Path) -> dict[str, Any]:
     for rows in shown(operations, f"values beside {peer}"):
         matrix = replay(rows)
         for place, declaration in enumerate(declarations):
-            differ[place] += differing(declaration, matrix[:, place], theirs[place][done : done + len(matrix)])
+            differ[place] += differing(
+                declaration, matrix[:, place], _filled(declaration, theirs[place][done : done + len(matrix)])
+            )
         done += len(matrix)
     return {
         "features": len(declarations), "values_compared": done * len(declarations), "values_differ": int(differ.sum()),
         "differing": {d.name: int(count) for d, count in zip(declarations, differ, strict=True) if count},
         "ours_cpu_s": replay.cpu_s, "ours_cpu_s_per_feature": replay.cpu_s / len(declarations),
     }  # fmt: skip
+
+
+def _filled(declaration: Declaration, theirs: Vector) -> Vector:
+    """A peer's values with the declared one where they are missing."""
+    return np.where(np.isnan(theirs), declaration.missing, theirs)
 
 
 def differing(declaration: Declaration, ours: Vector, theirs: Vector) -> int:

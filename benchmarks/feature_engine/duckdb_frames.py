@@ -10,10 +10,9 @@ import duckdb
 import pyarrow as pa
 
 from benchmarks.feature_engine import asked
-from benchmarks.feature_engine.asked import Cell, Kind
+from benchmarks.feature_engine.asked import Cell, Entity, Kind
 from features import language as say
-from features.language import Declaration, Feature, Ratio
-from features.layout import Fact, Slot
+from features.language import Declaration, Feature, Ratio, Where
 
 
 class DuckDB:
@@ -33,12 +32,13 @@ class DuckDB:
     def accumulate(self, declarations: Sequence[Declaration]) -> None:
         """Make table `framed`: every cell of the declarations of one space, for operations only."""
         cells = asked.all_cells(declarations)
-        columns = sorted({cell.column.name.lower() for cell in cells if cell.column is not None})
+        columns = asked.columns_of(cells)
+        entities = asked.roles_of(asked.entity_of(declarations[0]))
         self._database.execute(f"""
             CREATE OR REPLACE TEMP TABLE framed AS
-            WITH roles AS ({" UNION ALL ".join(_role(slot, columns) for slot in asked.slots_of(declarations))})
+            WITH roles AS ({" UNION ALL ".join(_role(entity, columns) for entity in entities)})
             SELECT * FROM (
-                SELECT number, slot, time, amount, {"".join(f"{column}, " for column in columns)}
+                SELECT number, role, time, amount, {"".join(f"{column}, " for column in columns)}
                     {"".join(f"{_accumulated(cell)} AS {cell.name}, " for cell in cells)}
                     min(time) OVER (PARTITION BY entity) AS first
                 FROM roles)
@@ -49,35 +49,39 @@ class DuckDB:
         columns = [
             f"CASE WHEN first < time THEN {_value(declaration)} END AS {declaration.name}" for declaration in declarations
         ]
-        slot = int(asked.slot_of(declarations[0]))
+        role = asked.column_of(asked.entity_of(declarations[0]))
         return self._database.sql(
-            f"SELECT number, {', '.join(columns)} FROM framed WHERE slot = {slot} ORDER BY number"
+            f"SELECT number, {', '.join(columns)} FROM framed WHERE role = '{role}' ORDER BY number"
         ).to_arrow_table()
 
 
-def _role(slot: Slot, columns: list[str]) -> str:
-    """The arrivals of one slot, with the role that the slot plays in them."""
-    role = Fact.RECEIVING if slot is Slot.RECIPIENT else Fact.SENDING
-    return f"""SELECT number, time, amount, square, facts | {int(role)} AS facts, {int(slot)} AS slot,
-        {slot.name.lower()} AS entity {"".join(f", {column}" for column in columns)}
-        FROM arrivals WHERE {slot.name.lower()} IS NOT NULL"""
+def _role(entity: Entity, columns: list[str]) -> str:
+    """The arrivals of the entities of one slot or group, with what they do in them."""
+    key = asked.column_of(entity)
+    return f"""SELECT number, time, amount, square, facts | {int(asked.role_of(entity))} AS facts, '{key}' AS role,
+        {key} AS entity {"".join(f", {column}" for column in columns)}
+        FROM arrivals WHERE {key} IS NOT NULL"""
 
 
 def _accumulated(cell: Cell) -> str:
+    column = "" if cell.column is None else cell.column.name.lower()
+    passes = _passes(cell.where)
     aggregate = {
-        Kind.COUNT: "count(*)", Kind.SUM: "sum(amount)", Kind.SQUARES: "sum(square)", Kind.LAST: "max(time)",
-        Kind.SAME: "count(*)", Kind.LAST_SAME: "max(time)", Kind.DISTINCT: f"count(DISTINCT {_column(cell)})",
+        Kind.COUNT: "count(*)", Kind.SUM: "sum(amount)", Kind.SQUARES: "sum(square)", Kind.MAX: "max(amount)",
+        Kind.MIN: "min(amount)", Kind.LAST: "max(time)", Kind.SAME: "count(*)", Kind.LAST_SAME: "max(time)",
+        Kind.DISTINCT: f"count(DISTINCT {column})",
+        Kind.LAST_VALUE: f"last_value(CASE WHEN {passes} THEN {column} END IGNORE NULLS)",
     }[cell.kind]  # fmt: skip
-    needs, excludes = int(cell.where.needs), int(cell.where.excludes)
-    passes = f"facts & {needs} = {needs}" + (f" AND facts & {excludes} = 0" if excludes else "")
-    entity = f"entity, {_column(cell)}" if cell.kind in (Kind.SAME, Kind.LAST_SAME) else "entity"
+    only = "" if cell.kind is Kind.LAST_VALUE else f"FILTER (WHERE {passes})"
+    entity = f"entity, {column}" if cell.kind in (Kind.SAME, Kind.LAST_SAME) else "entity"
     oldest = "UNBOUNDED" if cell.over == say.RETAINED else str(cell.over - 1)
-    return f"""{aggregate} FILTER (WHERE {passes})
+    return f"""{aggregate} {only}
         OVER (PARTITION BY {entity} ORDER BY time RANGE BETWEEN {oldest} PRECEDING AND 1 PRECEDING)"""
 
 
-def _column(cell: Cell) -> str:
-    return "" if cell.column is None else cell.column.name.lower()
+def _passes(where: Where) -> str:
+    needs, excludes = int(where.needs), int(where.excludes)
+    return f"facts & {needs} = {needs}" + (f" AND facts & {excludes} = 0" if excludes else "")
 
 
 def _value(declaration: Declaration) -> str:
@@ -86,9 +90,16 @@ def _value(declaration: Declaration) -> str:
         above, below = _value(declaration.numerator), _value(declaration.denominator)
         return f"{above} / nullif({below}, 0)"
     assert isinstance(declaration, Feature)
-    names = [cell.name for cell in asked.cells_of(declaration)]
-    match declaration.how:
-        case say.Count() | say.Distinct():
+    names, how = [cell.name for cell in asked.cells_of(declaration)], declaration.how
+    if isinstance(how, say.IsNew | say.SameCount | say.SameShare | say.SinceSame | say.Changed):
+        return f"CASE WHEN {how.column.name} IS NOT NULL THEN {_of_the_same(how, names)} END"
+    return _of_all(declaration, names)
+
+
+def _of_all(feature: Feature, names: list[str]) -> str:
+    """The value of a feature of every arrival that counts."""
+    match feature.how:
+        case say.Count() | say.Distinct() | say.Max() | say.Min():
             return f"{names[0]}::DOUBLE"
         case say.Sum():
             return f"coalesce({names[0]}, 0)::DOUBLE"
@@ -100,16 +111,33 @@ def _value(declaration: Declaration) -> str:
             return f"(amount * {names[0]} - {names[1]})::DOUBLE / nullif(sqrt({_spread(names)}), 0)"
         case say.OverMean():
             return f"(amount * {names[0]})::DOUBLE / nullif({names[1]}, 0)"
-        case say.SinceLast() | say.SinceSame():
-            given = "TRUE" if isinstance(declaration.how, say.SinceLast) else f"{declaration.how.column.name} IS NOT NULL"
-            return f"CASE WHEN {given} THEN (time - {names[0]}) / 1000.0::DOUBLE END"
+        case say.OverMax():
+            return f"amount::DOUBLE / nullif({names[0]}, 0)"
+        case say.Share():
+            return f"{names[1]}::DOUBLE / nullif({names[0]}, 0)"
+        case say.Pace(habit):
+            return f"({names[0]} * {habit})::DOUBLE / nullif({names[1]} * {feature.over}, 0)"
+        case say.SinceLast():
+            return f"(time - {names[0]}) / 1000.0::DOUBLE"
         case say.SinceFirst():
             return "(time - first) / 1000.0::DOUBLE"
-        case say.IsNew(column):
-            return f"CASE WHEN {column.name} IS NOT NULL THEN ({names[0]} = 0)::DOUBLE END"
-        case say.SameShare(column):
-            return f"CASE WHEN {column.name} IS NOT NULL THEN {names[0]}::DOUBLE / nullif({names[1]}, 0) END"
-    raise AssertionError(declaration)
+    raise AssertionError(feature)
+
+
+def _of_the_same(how: say.Aggregate, names: list[str]) -> str:
+    """The value of a feature of the operation's own value of a column, where that is given."""
+    match how:
+        case say.IsNew():
+            return f"({names[0]} = 0)::DOUBLE"
+        case say.SameCount():
+            return f"{names[0]}::DOUBLE"
+        case say.SameShare():
+            return f"{names[0]}::DOUBLE / nullif({names[1]}, 0)"
+        case say.SinceSame():
+            return f"(time - {names[0]}) / 1000.0::DOUBLE"
+        case say.Changed(column):
+            return f"({names[0]} <> {column.name})::DOUBLE"
+    raise AssertionError(how)
 
 
 def _spread(names: list[str]) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from domain.events import EventType
 from domain.instants import DAY, HOUR
 from domain.operation import Kind
-from features.arrivals import EVENT_FACTS, KIND_CODES, KIND_FACTS
+from features.arrivals import EVENT_FACTS, KIND_CODES, KIND_FACTS, MILLION
 from features.layout import MISSING, WORDS, Fact, Word
 
 Integers = NDArray[np.int64]
@@ -38,6 +38,8 @@ KIND_SHARES = {
     Kind.TOP_UP: 0.07, Kind.CASH_WITHDRAWAL: 0.05, Kind.BANK_ACCOUNT: 0.03, Kind.INTERNATIONAL_TRANSFER: 0.015,
     Kind.VIRTUAL_ASSET_TRANSFER: 0.005, Kind.OTHER: 0.01,
 }  # fmt: skip
+CITIES = np.array([(42.87, 74.59), (40.53, 72.80), (42.82, 75.30), (40.93, 73.00), (42.49, 78.40), (42.52, 72.24)])
+"""Latitude and longitude in degrees."""
 PAID_TO_MERCHANTS = (Kind.QR_OR_CARD, Kind.OTHER)
 THROUGH_AGENTS = (Kind.CASH_WITHDRAWAL, Kind.TOP_UP)
 
@@ -159,7 +161,12 @@ def _of_customers(random: Generator, world: World, customer: Integers) -> Intege
     rows[:, Word.COUNTRY] = _key(abroad * random.integers(1, 40, count), "country", given)
     rows[:, Word.LOGIN_METHOD] = _key((customer + (random.random(count) < 0.03)) % 4, "login", given)
     rows[:, Word.AUTHORISATION_METHOD] = _key((customer + (random.random(count) < 0.05)) % 3, "authorisation", given)
-    rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN)
+    located = given & (random.random(count) < 0.6)
+    city = np.where(random.random(count) < 0.97, customer % len(CITIES), random.integers(0, len(CITIES), count))
+    for word, degrees in zip((Word.LATITUDE, Word.LONGITUDE), CITIES[city].T, strict=True):
+        millionths = np.rint((degrees + random.normal(0, 0.05, count)) * MILLION).astype(np.int64)
+        rows[:, word] = np.where(located, millionths, MISSING)
+    rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN) | located * int(Fact.LOCATED)
     return rows
 
 
@@ -177,13 +184,16 @@ def _set_recipients(random: Generator, world: World, rows: Integers, kind: Integ
     count = len(rows)
     merchant = _skewed(random, world.merchants, 3, count)
     to_merchant = np.isin(kind, _places(PAID_TO_MERCHANTS))
-    friend = _mixed(sender * 8 + random.integers(0, 5, count)) % world.customers
+    friend = mixed(sender * 8 + random.integers(0, 5, count)) % world.customers
     person = np.where(random.random(count) < 0.8, friend, random.integers(0, world.customers, count))
     itself = kind == _places((Kind.TOP_UP,))[0]
     person = np.where(itself, sender, person)
     rows[:, Word.RECIPIENT] = np.where(to_merchant, _key(merchant, "merchant"), _key(person, "account"))
     rows[:, Word.CATEGORY] = _key(merchant % 60, "category", to_merchant)
     abroad = kind == _places((Kind.INTERNATIONAL_TRANSFER,))[0]
+    institution = random.integers(0, 20, count) * (random.random(count) < 0.3)
+    rows[:, Word.INSTITUTION] = _key(institution, "institution", ~to_merchant)
+    rows[:, Word.FACTS] |= (~to_merchant & (institution > 0)) * int(Fact.OTHER_INSTITUTION)
     rows[:, Word.RECIPIENT_COUNTRY] = _key(abroad * random.integers(1, 40, count), "country", random.random(count) < 0.5)
 
 
@@ -221,12 +231,12 @@ def _skewed(random: Generator, size: int, skew: float, count: int) -> Integers:
 
 
 SPACES = ("customer", "account", "merchant", "device", "address", "agent", "employee", "country", "login", "authorisation",
-          "category", "funding")  # fmt: skip
+          "category", "funding", "institution")  # fmt: skip
 
 
 def _key(number: Integers, space: str, given: NDArray[np.bool_] | None = None) -> Integers:
     """A 64-bit key for each number of a space; MISSING where not given."""
-    keys = _mixed(number * len(SPACES) + SPACES.index(space), signed=True)
+    keys = mixed(number * len(SPACES) + SPACES.index(space), signed=True)
     return keys if given is None else np.where(given, keys, MISSING)
 
 
@@ -234,7 +244,7 @@ def _key_of(space: str, number: int) -> int:
     return int(_key(np.array([number]), space)[0])
 
 
-def _mixed(number: Integers, signed: bool = False) -> Integers:
+def mixed(number: Integers, signed: bool = False) -> Integers:
     """splitmix64's finaliser: numbers spread over 64 bits, or over 63 when not signed."""
     z = number.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -13,11 +13,11 @@ from benchmarks.feature_engine.arrivals_table import arrivals_table
 from benchmarks.feature_engine.duckdb_frames import DuckDB
 from benchmarks.feature_engine.polars_frames import Polars
 from features.definitions import DEFINITIONS
-from features.language import Declaration
+from features.language import Declaration, Group
 
 
 class Peer(Protocol):
-    """What a peer is asked, space after space: first its accumulations, then the values of each slot."""
+    """What a peer is asked, space after space: first its accumulations, then the values of each slot or group."""
 
     def __init__(self, arrivals: pa.Table, folder: Path) -> None: ...
 
@@ -31,7 +31,7 @@ class Peer(Protocol):
         ...
 
     def values(self, declarations: Sequence[Declaration]) -> pa.Table:
-        """Column `number` and one a declaration of one slot, in the order of operations; null for missing."""
+        """Column `number` and one a declaration of one slot or group, in the order of operations; null for missing."""
         ...
 
 
@@ -45,25 +45,26 @@ def declarations_of(name: str) -> list[Declaration]:
 
 def measure(name: str, operations: int, folder: Path) -> dict[str, Any]:
     """CPU seconds of a peer over generated operations, all its threads; its columns go to `folder`."""
-    peer = PEERS[name](arrivals_table(operations), folder)
+    groups = {entity for entity in map(asked.entity_of, declarations_of(name)) if isinstance(entity, Group)}
+    peer = PEERS[name](arrivals_table(operations, groups), folder)
     accumulating: dict[str, float] = {}
     ordering: dict[str, float] = {}
     for declarations in asked.by_space(declarations_of(name)):
-        word = asked.slot_of(declarations[0]).name.lower()
+        word = asked.column_of(asked.entity_of(declarations[0]))
         print(f"{name}: {len(declarations)} features of {word}", flush=True)
         began = time.process_time()
         peer.accumulate(declarations)
         accumulating[word] = time.process_time() - began
-        for slot in sorted({asked.slot_of(declaration) for declaration in declarations}):
-            of_slot = [declaration for declaration in declarations if asked.slot_of(declaration) is slot]
+        for entity in asked.roles_of(asked.entity_of(declarations[0])):
+            of_entity = [declaration for declaration in declarations if asked.entity_of(declaration) == entity]
             began = time.process_time()
-            table = peer.values(of_slot)
-            ordering[slot.name.lower()] = time.process_time() - began
+            table = peer.values(of_entity)
+            ordering[asked.column_of(entity)] = time.process_time() - began
             _keep(folder / name, table, operations)
     features = len(declarations_of(name))
     cpu = sum(accumulating.values()) + sum(ordering.values())
     return {
-        "features": features, "cpu_s": cpu, "cpu_s_per_feature": cpu / features,
+        "features": features, "not_asked": [d.name for d in DEFINITIONS if not PEERS[name].is_asked(d)], "cpu_s": cpu, "cpu_s_per_feature": cpu / features,
         "accumulating_cpu_s": accumulating, "values_in_order_cpu_s": ordering,
     }  # fmt: skip
 

@@ -12,13 +12,15 @@ import polars as pl
 import pyarrow as pa
 
 from benchmarks.feature_engine import asked
-from benchmarks.feature_engine.asked import Cell, Kind
+from benchmarks.feature_engine.asked import Cell, Entity, Kind
 from features import language as say
 from features.language import Declaration, Feature, Ratio, Where
-from features.layout import Fact, Slot
 
 _SPREAD = 0x9E3779B97F4A7C1
 """Odd, so that entity and value make one key of 64 bits."""
+
+
+_ADDED = (Kind.COUNT, Kind.SUM, Kind.SQUARES, Kind.SAME)
 
 
 class Polars:
@@ -40,36 +42,29 @@ class Polars:
     def accumulate(self, declarations: Sequence[Declaration]) -> None:
         """Make every cell of the declarations of one space."""
         cells = asked.all_cells(declarations)
-        has_twins = len(asked.slots_of(declarations)) > 1
-        frame = _roles(self._arrivals, declarations, cells)
-        windows = sorted({cell.over for cell in cells if cell.over != say.RETAINED})
-        framed = [
-            frame.rolling("time", period=f"{window}i", closed="none", group_by="entity")
-            .agg(**{cell.name: _in_window(cell) for cell in cells if cell.over == window})
-            .drop("entity", "time")
-            for window in windows
-        ]
+        entities = asked.roles_of(asked.entity_of(declarations[0]))
+        frame = _roles(self._arrivals, entities, cells)
         past = frame.select(
             pl.col("time").first().over("entity").alias("first"),
-            *[_of_the_past(cell, has_twins).alias(cell.name) for cell in cells if cell.over == say.RETAINED],
+            *[_of_the_past(cell, len(entities) > 1).alias(cell.name) for cell in cells if cell.over == say.RETAINED],
         )
-        self._framed = pl.concat([frame, past, *framed], how="horizontal").lazy()
+        self._framed = pl.concat([frame, past, *_windows(frame, cells)], how="horizontal").lazy()
 
     def values(self, declarations: Sequence[Declaration]) -> pa.Table:
-        """Column `number` and one a declaration of one slot, in the order of operations; null for missing."""
+        """Column `number` and one a declaration of one slot or group, in the order of operations; null for missing."""
         columns = [pl.when(pl.col("first") < pl.col("time")).then(_value(d)).alias(d.name) for d in declarations]
-        of_slot = self._framed.filter(pl.col("slot") == int(asked.slot_of(declarations[0])), pl.col("number") >= 0)
-        return of_slot.select("number", *columns).sort("number").collect().to_arrow()
+        role = asked.column_of(asked.entity_of(declarations[0]))
+        of_role = self._framed.filter(pl.col("role") == role, pl.col("number") >= 0)
+        return of_role.select("number", *columns).sort("number").collect().to_arrow()
 
 
-def _roles(arrivals: pl.DataFrame, declarations: Sequence[Declaration], cells: list[Cell]) -> pl.DataFrame:
-    """The arrivals of every slot of the space, sorted by entity and time, with a column for each filter and what it lets through."""
-    values = sorted({cell.column.name.lower() for cell in cells if cell.column is not None})
+def _roles(arrivals: pl.DataFrame, entities: Sequence[Entity], cells: list[Cell]) -> pl.DataFrame:
+    """The arrivals of a space sorted by entity and time, with a column for each filter and for what it lets through."""
     roles = [
-        arrivals.select("number", "time", "amount", "square", *values, slot=pl.lit(int(slot)), entity=pl.col(slot.name.lower()),
-                        facts=pl.col("facts") | int(Fact.RECEIVING if slot is Slot.RECIPIENT else Fact.SENDING))
+        arrivals.select("number", "time", "amount", "square", *asked.columns_of(cells), role=pl.lit(asked.column_of(entity)),
+                        entity=pl.col(asked.column_of(entity)), facts=pl.col("facts") | int(asked.role_of(entity)))
         .filter(pl.col("entity").is_not_null())
-        for slot in asked.slots_of(declarations)
+        for entity in entities
     ]  # fmt: skip
     frame = pl.concat(roles).sort("entity", "time")
     passed = {f"cell {cell.where.name}": _passes(cell.where) for cell in cells}
@@ -79,6 +74,32 @@ def _roles(arrivals: pl.DataFrame, declarations: Sequence[Declaration], cells: l
         **passed,
     )
     return frame.with_columns(**{_let_through(cell): _term(cell) for cell in cells})
+
+
+def _windows(frame: pl.DataFrame, cells: list[Cell]) -> list[pl.DataFrame]:
+    """The cells of every window, each row in its place; those of the operation's own value are of entity and value."""
+    framed = []
+    for window, column in sorted({(cell.over, _same_column(cell)) for cell in cells if cell.over != say.RETAINED}):
+        of_window = [cell for cell in cells if (cell.over, _same_column(cell)) == (window, column)]
+        aggregates = {cell.name: _in_window(cell) for cell in of_window}
+        if column:
+            terms = [_let_through(cell) for cell in of_window]
+            by_value = frame.select("time", *terms, key=_entity_and(column)).with_row_index("place").sort("key", "time")
+            rolled = by_value.rolling("time", period=f"{window}i", closed="none", group_by="key").agg(**aggregates)
+            framed.append(rolled.with_columns(by_value["place"]).sort("place").drop("key", "time", "place"))
+        else:
+            rolled = frame.rolling("time", period=f"{window}i", closed="none", group_by="entity").agg(**aggregates)
+            framed.append(rolled.drop("entity", "time"))
+    return framed
+
+
+def _same_column(cell: Cell) -> str:
+    return _column(cell) if cell.kind in (Kind.SAME, Kind.LAST_SAME) else ""
+
+
+def _entity_and(column: str) -> pl.Expr:
+    """Entity and value as one key: over one key is cheaper than over two."""
+    return pl.col("entity") * _SPREAD ^ pl.col(column)
 
 
 def _passes(where: Where) -> pl.Expr:
@@ -101,7 +122,9 @@ def _term(cell: Cell) -> pl.Expr:
             return pl.when(passes).then("amount" if cell.kind is Kind.SUM else "square").otherwise(0)
         case Kind.LAST | Kind.LAST_SAME:
             return pl.when(passes).then("time")
-        case Kind.DISTINCT:
+        case Kind.MAX | Kind.MIN:
+            return pl.when(passes).then("amount")
+        case Kind.DISTINCT | Kind.LAST_VALUE:
             return pl.when(passes).then(_column(cell))
 
 
@@ -109,20 +132,21 @@ def _in_window(cell: Cell) -> pl.Expr:
     term = pl.col(_let_through(cell))
     if cell.kind is Kind.DISTINCT:
         return term.n_unique().cast(pl.Int64) - (term.null_count() > 0)
+    if cell.kind in (Kind.MAX, Kind.MIN):
+        return term.max() if cell.kind is Kind.MAX else term.min()
     return term.sum()
 
 
 def _of_the_past(cell: Cell, has_twins: bool) -> pl.Expr:
     """A cell over everything earlier."""
     term = pl.col(_let_through(cell))
-    over = pl.col("entity")
-    if cell.kind in (Kind.SAME, Kind.LAST_SAME):
-        over = over * _SPREAD ^ pl.col(_column(cell))  # over one key is cheaper than over two
-    if cell.kind in (Kind.LAST, Kind.LAST_SAME):
-        before = term.forward_fill().shift(1).over(over)
-        return pl.when("twin").then(before.shift(1)).otherwise(before) if has_twins else before
-    before = term.cum_sum().over(over) - term
-    return before - pl.when("twin").then(term.shift(1)).otherwise(0) if has_twins else before
+    over = _entity_and(_same_column(cell)) if _same_column(cell) else pl.col("entity")
+    if cell.kind in _ADDED:
+        before = term.cum_sum().over(over) - term
+        return before - pl.when("twin").then(term.shift(1)).otherwise(0) if has_twins else before
+    so_far = {Kind.MAX: term.cum_max(), Kind.MIN: term.cum_min()}.get(cell.kind, term)
+    before = so_far.forward_fill().shift(1).over(over)
+    return pl.when("twin").then(before.shift(1)).otherwise(before) if has_twins else before
 
 
 def _column(cell: Cell) -> str:
@@ -135,12 +159,20 @@ def _value(declaration: Declaration) -> pl.Expr:
     if isinstance(declaration, Ratio):
         return _quotient(_value(declaration.numerator), _value(declaration.denominator))
     assert isinstance(declaration, Feature)
-    cells = [pl.col(cell.name) for cell in asked.cells_of(declaration)]
+    cells, how = [pl.col(cell.name) for cell in asked.cells_of(declaration)], declaration.how
+    if isinstance(how, say.IsNew | say.SameCount | say.SameShare | say.SinceSame | say.Changed):
+        given = pl.col(how.column.name.lower())
+        return pl.when(given.is_not_null()).then(_of_the_same(how, given, cells))
+    return _of_all(declaration, cells)
+
+
+def _of_all(feature: Feature, cells: list[pl.Expr]) -> pl.Expr:
+    """The value of a feature of every arrival that counts."""
     own, now = pl.col("amount"), pl.col("time")
-    match declaration.how:
-        case say.Count() | say.Sum() | say.Distinct():
+    match feature.how:
+        case say.Count() | say.Sum() | say.Distinct() | say.Max() | say.Min():
             return cells[0].cast(pl.Float64)
-        case say.Mean():
+        case say.Mean() | say.Share():
             return _quotient(cells[1], cells[0])
         case say.Deviation():
             return _quotient(_spread(cells).sqrt(), cells[0])
@@ -148,17 +180,31 @@ def _value(declaration: Declaration) -> pl.Expr:
             return _quotient(own * cells[0] - cells[1], _spread(cells).sqrt())
         case say.OverMean():
             return _quotient(own * cells[0], cells[1])
+        case say.OverMax():
+            return _quotient(own, cells[0])
+        case say.Pace(habit):
+            return _quotient(cells[0] * habit, cells[1] * feature.over)
         case say.SinceLast():
             return (now - cells[0]) / 1000.0
-        case say.SinceSame(column):
-            return pl.when(pl.col(column.name.lower()).is_not_null()).then((now - cells[0]) / 1000.0)
         case say.SinceFirst():
             return (now - pl.col("first")) / 1000.0
-        case say.IsNew(column):
-            return pl.when(pl.col(column.name.lower()).is_not_null()).then((cells[0] == 0).cast(pl.Float64))
-        case say.SameShare(column):
-            return pl.when(pl.col(column.name.lower()).is_not_null()).then(_quotient(cells[0], cells[1]))
-    raise AssertionError(declaration)
+    raise AssertionError(feature)
+
+
+def _of_the_same(how: say.Aggregate, given: pl.Expr, cells: list[pl.Expr]) -> pl.Expr:
+    """The value of a feature of the operation's own value of a column, where that is given."""
+    match how:
+        case say.IsNew():
+            return (cells[0] == 0).cast(pl.Float64)
+        case say.SameCount():
+            return cells[0].cast(pl.Float64)
+        case say.SameShare():
+            return _quotient(cells[0], cells[1])
+        case say.SinceSame():
+            return (pl.col("time") - cells[0]) / 1000.0
+        case say.Changed():
+            return (given != cells[0]).cast(pl.Float64)
+    raise AssertionError(how)
 
 
 def _quotient(above: pl.Expr, below: pl.Expr) -> pl.Expr:
