@@ -62,9 +62,9 @@ M_FREE = 16
 META_WORDS = M_FREE + MAX_SLOTS
 PAIR_WORDS = 4
 P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
-# words of a frame of scratch: the input row, columns, per slot key, entity and record; per family previous time, per slot and
-# family the place of a pair. Behind the frames: copies of records
-X_ROW, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 31, 32, 64, 80, 96, 112, 144
+# words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
+# entity and record; per family previous time, per slot and family the place of a pair. Behind the frames: copies of records
+X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 29, 30, 31, 32, 64, 80, 96, 112, 144
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 3
 """An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
@@ -151,6 +151,16 @@ def _bit_length(typing_context: Any, amount: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         zeros = builder.ctlz(arguments[0], ir.IntType(1)(0))
         return builder.sub(ir.IntType(64)(64), zeros)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _lowest_bit(typing_context: Any, mask: Any) -> Any:
+    """The number of the lowest bit that is set; 64 for none."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
 
     return types.int64(types.int64), generate
 
@@ -577,7 +587,9 @@ def _prepare(s: State, active: int) -> None:
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
     mask = s.meta[M_DIRECTORY_SIZE] - 1
-    for slot in range(tables[_T_SLOTS]):
+    scratch[X_FROM] = min(_lowest_bit(active), tables[_T_SLOTS])
+    scratch[X_TO] = min(_bit_length(active), tables[_T_SLOTS])
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         scratch[X_ENTITY + slot] = MISSING
         row = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
@@ -604,7 +616,7 @@ def _foresee_records(s: State, is_read: bool) -> None:
     scratch, tables, directory = s.scratch, s.tables, s.directory
     mask = s.meta[M_DIRECTORY_SIZE] - 1
     scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         hashed = scratch[X_ENTITY + slot]
         scratch[X_BASE + slot] = -1
         if hashed == MISSING:
@@ -625,7 +637,7 @@ def _foresee_records(s: State, is_read: bool) -> None:
 def _locate(s: State) -> None:
     """The entity of each slot: -1 without history, MISSING where none was given."""
     scratch, tables, pool = s.scratch, s.tables, s.pool
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         hashed, guess = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
         if hashed == MISSING:
             continue
@@ -664,7 +676,7 @@ def _look_up_pairs(s: State) -> None:
     scratch, tables, pairs = s.scratch, s.tables, s.pairs
     mask = s.meta[M_PAIRS_SIZE] - 1
     width = tables[_T_LOG_WORDS]
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity < 0:
             continue
@@ -1020,7 +1032,7 @@ def _emit_own(s: State, e: int, now: int) -> float:
 def _emit(s: State, records: Any, active: int, number: int, now: int, vector: Any) -> None:
     """Every feature of the active slots and, with every slot or none active, of the operation itself."""
     tables, scratch, floats = s.tables, s.scratch, s.floats
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if (active >> slot) & 1 == 0:
             continue
         row = tables[_T_SLOT] + slot * SLOT_WORDS
@@ -1048,7 +1060,7 @@ def _marks(s: State, number: int, now: int) -> int:
     at = tables[_T_FEATURES]
     for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], EMIT_WORDS):
         slot = tables[e + 1]
-        if scratch[X_ENTITY + slot] >= 0:
+        if scratch[X_FROM] <= slot < scratch[X_TO] and scratch[X_ENTITY + slot] >= 0:
             value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, e, number, now, np.nan)
             if value > floats[at]:
                 marks |= bit
@@ -1099,7 +1111,7 @@ def _chain(s: State, entity: int, node: int, now: int) -> None:
 @jit
 def _foresee_all(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_ENTITY + slot] >= 0:
             _foresee(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
@@ -1107,7 +1119,7 @@ def _foresee_all(s: State, records: Any, now: int) -> None:
 @jit
 def _advance_all(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_ENTITY + slot] >= 0:
             _advance(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
@@ -1133,7 +1145,7 @@ def _arrive(s: State, number: int, now: int) -> None:
     place = meta[M_NEXT]
     _write_row(s, place, facts, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity == MISSING:
             continue
@@ -1184,7 +1196,7 @@ def read(handle: int) -> None:
     _foresee_records(s, True)
     _locate(s)
     copy = X_COPIES
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity >= 0:
             scratch[X_BASE + slot] = copy
@@ -1202,7 +1214,7 @@ def read(handle: int) -> None:
 def _take_over(s: State) -> None:
     """The copies of records that were brought up to now for reading become the records."""
     scratch, tables, pool = s.scratch, s.tables, s.pool
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity, copy = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
         if entity >= 0:
             stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
