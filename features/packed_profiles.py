@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import HistoryError, StateError
-from features import profiles as habits
+from features import profile_kernel as kernel
 from features.history import whole_folder
+from features.profile_kernel import Integers, Packed
 from features.profile_language import Whose
-from features.profiles import LAYOUTS, PROFILE_LAG_MS, PROFILE_NAMES, PROFILES_HASH, ROW_WORDS, STEPS, Integers, Packed
+from features.profiles import LAYOUTS, PROFILE_LAG_MS, PROFILE_NAMES, PROFILES_HASH, ROW_WORDS, STEPS
 
 FORMAT = 1
 NPY_HEADER = 128
@@ -57,7 +58,7 @@ class PackedProfiles:
     def find(self, keys: Integers, days: Integers) -> Integers:
         """(n,) keys and local days -> (n,) places, -1 where there is none."""
         return np.array(
-            [habits.place_of(key, day, self.keys, self.days) for key, day in zip(keys, days, strict=True)], np.int64
+            [kernel.place_of(key, day, self.keys, self.days) for key, day in zip(keys, days, strict=True)], np.int64
         )
 
 
@@ -100,8 +101,8 @@ class Profiles:
         """
         out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
         index = np.empty((len(rows), len(Whose)), np.int64)
-        habits.locate(ROW_WORDS, PROFILE_LAG_MS, rows, self._arrays("keys"), self._arrays("days"), index)
-        habits.compare(STEPS, ROW_WORDS, rows, index, self._arrays("rows"), out)
+        kernel.locate(ROW_WORDS, PROFILE_LAG_MS, rows, self._arrays("keys"), self._arrays("days"), index)
+        kernel.compare(STEPS, ROW_WORDS, rows, index, self._arrays("rows"), out)
         return out
 
     def _arrays(self, name: str) -> Packed:

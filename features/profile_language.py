@@ -20,6 +20,7 @@ from domain.criteria import FraudCriterion
 from domain.errors import DeclarationError
 from features.arrivals import KIND_CODES
 from features.layout import Word
+from features.profile_kernel import STEP_WORDS, Step
 
 PROFILE_DAYS = 90
 """Local days that a profile covers, its own included."""
@@ -245,24 +246,6 @@ class ProfileFeature:
 
 
 # ---- declarations -> the table that the compiled comparison reads ----------------------------------------------------
-
-
-class Step(IntEnum):
-    """How a value is made; each row of the table is (Whose, Step, operands)."""
-
-    VALUE = 0
-    """operand: word of the profile"""
-    RATIO = 1
-    """word above, word below"""
-    SHARE = 2
-    """first bin, bins, Bins, around, word of the total"""
-    OVER = 3
-    """word of the quantile, step from kind to kind (0: all kinds)"""
-    USUAL = 4
-    """first word of the field, values kept, word of the row"""
-
-
-STEP_WORDS = 7
 
 
 def steps(features: Sequence[ProfileFeature], layouts: dict[Whose, Layout]) -> NDArray[np.int64]:

@@ -1,21 +1,20 @@
-"""EVERY profile and profile feature, declared once, and the one function that compares operations with profiles.
+"""EVERY profile and profile feature, declared once, and the days on which profiles count.
 
 A profile of local day D covers the operations of the PROFILE_DAYS local days up to and including D, as far as they had arrived
-SETTLED_MS after the end of D, and counts from PROFILE_LAG_MS after the end of D for one day, until that of D + 1. Batch and online
-call the same `compare` on the same integers, so they give the same bits (a time has one profile, whoever reads it when).
+SETTLED_MS after the end of D, and counts from PROFILE_LAG_MS after the end of D for one day, until that of D + 1: an instant has
+one profile, whoever reads it when. Batch and online read them by `packed_profiles.Profiles`, so they give the same bits.
 """
 
 import hashlib
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from domain import instants
 from domain.criteria import FraudCriterion as Criterion
 from features.arrivals import ENCODING, ZONE
-from features.layout import MISSING, Word
+from features.layout import Word
 from features.profile_language import (
     PERCENTS,
     PROFILE_DAYS,
@@ -31,7 +30,6 @@ from features.profile_language import (
     PerActiveDay,
     ProfileFeature,
     Share,
-    Step,
     Usual,
     UsualShare,
     Whose,
@@ -39,8 +37,6 @@ from features.profile_language import (
 )
 
 Integers = NDArray[np.int64]
-Packed = tuple[Integers, Integers, Integers]
-"""One array for each of Whose, in its order."""
 
 SETTLED_MS = 1 * instants.HOUR
 """How long after the end of its day a profile still waits for operations that arrive late; later ones count from the next day's."""
@@ -146,96 +142,3 @@ def due_days(rows: Integers) -> Integers:
     """Rows (n, WORDS) -> (n,) the local day whose profile each operation reads."""
     local: Integers = rows[:, Word.TIME] + rows[:, Word.ZONE_OFFSET]
     return (local - PROFILE_LAG_MS) // instants.DAY - 1
-
-
-# ---- compiled: rows and profiles -> values ---------------------------------------------------------------------------
-
-jit = njit(cache=True, error_model="numpy")
-_WHOSE, _STEP, _A, _B, _C, _D, _E = range(7)
-_TIME, _OFFSET, _AMOUNT, _KIND = range(4)
-_VALUE, _RATIO, _SHARE, _OVER = map(int, (Step.VALUE, Step.RATIO, Step.SHARE, Step.OVER))
-_HOUR_MS, _DAY_MS = instants.HOUR, instants.DAY
-
-
-@jit
-def compare(
-    table: Integers, words: Integers, rows: Integers, index: Integers, packed: Packed, out: NDArray[np.float64]
-) -> None:
-    """Compare operations with profiles: out (n, features) float64 is written.
-
-    table: STEPS; words: ROW_WORDS; rows (n, WORDS); index (n, 3): the profile of each row in each of `packed`, -1 for none.
-    """
-    for i in range(len(rows)):
-        for f in range(len(table)):
-            whose = table[f, _WHOSE]
-            place = index[i, whose]
-            out[i, f] = np.nan if place < 0 else _value(table[f], words, rows[i], packed[whose][place])
-
-
-@jit
-def _value(step: Integers, words: Integers, row: Integers, profile: Integers) -> float:
-    if step[_STEP] == _VALUE:
-        return float(profile[step[_A]])
-    if step[_STEP] == _RATIO:
-        return _over(profile[step[_A]], profile[step[_B]])
-    if step[_STEP] == _SHARE:
-        return _share(step, words, row, profile)
-    if step[_STEP] == _OVER:
-        return _over(row[words[_AMOUNT]], profile[step[_A] + step[_B] * row[words[_KIND]]])
-    return _usual(step, row, profile)
-
-
-@jit
-def _over(above: int, below: int) -> float:
-    return float(above) / float(below) if below > 0 else np.nan  # MISSING is below 0
-
-
-@jit
-def _share(step: Integers, words: Integers, row: Integers, profile: Integers) -> float:
-    bins, around, local = step[_B], step[_D], row[words[_TIME]] + row[words[_OFFSET]]
-    own = row[words[_KIND]]
-    if step[_C] == 0:
-        own = local // _HOUR_MS % 24
-    elif step[_C] == 1:
-        own = (local // _DAY_MS + 3) % 7
-    inside = 0
-    for near in range(own - around, own + around + 1):
-        inside += profile[step[_A] + near % bins]
-    return _over(inside, profile[step[_E]])
-
-
-@jit
-def _usual(step: Integers, row: Integers, profile: Integers) -> float:
-    first, keep, own = step[_A], step[_B], row[step[_C]]
-    if own == MISSING:
-        return np.nan
-    for place in range(first + 2, first + 2 + keep):
-        if profile[place] == own:
-            return _over(profile[place + keep], profile[first])
-    return _over(0, profile[first])
-
-
-@jit
-def locate(words: Integers, lag: int, rows: Integers, keys: Packed, days: Packed, index: Integers) -> None:
-    """Find the profile of each row's customer, recipient and device that is due at its time; index (n, 3) is written, -1 for none.
-
-    keys, days: of the packed profiles, in ascending order of (key, day).
-    """
-    for i in range(len(rows)):
-        due = (rows[i, words[_TIME]] + rows[i, words[_OFFSET]] - lag) // _DAY_MS - 1
-        for whose in range(3):
-            index[i, whose] = place_of(rows[i, words[4 + whose]], due, keys[whose], days[whose])
-
-
-@jit
-def place_of(key: int, day: int, keys: Integers, days: Integers) -> int:
-    """The place of (key, day) in arrays that ascend by key, then day; -1 when it is not there. A key of MISSING is nobody."""
-    low, high = 0, len(keys)
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key or (keys[middle] == key and days[middle] < day):
-            low = middle + 1
-        else:
-            high = middle
-    found = low < len(keys) and keys[low] == key and days[low] == day and key != MISSING
-    return low if found else -1
