@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.errors import HistoryError, StateError
+from domain.errors import StateError
 from features import profile_kernel as kernel
 from features.history import whole_folder
 from features.profile_kernel import Integers, Packed
@@ -147,10 +147,14 @@ def _mapped(file: Path) -> Integers:
     return np.asarray(np.load(file, mmap_mode=None if empty else "c", allow_pickle=False))
 
 
+def snapshot_folder(folder: Path) -> Path:
+    """Where the snapshots of the running declarations stand, each named by its last day; those of others stand beside it."""
+    return folder / PROFILES_HASH[:12]
+
+
 def newest(folder: Path) -> Path | None:
-    """The newest snapshot of a folder of snapshots, whose names ascend with time; None when there is none yet."""
-    if not folder.exists():
+    """The newest snapshot that the running declarations can read, of a folder of snapshots; None when there is none yet."""
+    mine = snapshot_folder(folder)
+    if not mine.is_dir():
         return None
-    if not folder.is_dir():
-        raise HistoryError(f"{folder} is not a folder; name the folder of the snapshots")
-    return max((path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")), default=None)
+    return max((path for path in mine.iterdir() if not path.name.startswith(".")), default=None)

@@ -142,27 +142,31 @@ class Habits:
         return known.sort("key", "day", maintain_order=True).collect()
 
 
-def values(rows: Integers) -> NDArray[np.float64]:
+def values(rows: Integers, out: NDArray[np.float64] | None = None, wanted: Integers | None = None) -> NDArray[np.float64]:
     """Every arrival in order (n, WORDS) -> (operations, len(PROFILE_NAMES)) float64: each by the profiles due at its time.
 
-    The profiles are made where they are read and not kept. Progress is shown on long histories.
+    out, wanted (n,): as for `Engine.replay`, the values of row i go to out[wanted[i]], none where it is negative. The profiles are
+    made where they are read and not kept. Progress is shown on long histories.
     """
-    habits = Habits.of(rows)
-    rows = rows[rows[:, Word.FACTS] & int(Fact.OPERATION) != 0]
-    out = np.full((len(rows), len(PROFILE_NAMES)), np.nan)
-    reads = sum(int((rows[:, whose.word] != MISSING).sum()) for whose in Whose)
+    is_operation = rows[:, Word.FACTS] & int(Fact.OPERATION) != 0
+    wanted = np.where(is_operation, np.cumsum(is_operation) - 1, -1) if wanted is None else wanted
+    if out is None:
+        out = np.empty((int((wanted >= 0).sum()), len(PROFILE_NAMES)), np.float64)
+    habits, rows, wanted = Habits.of(rows), rows[is_operation], wanted[is_operation]
+    out[wanted[wanted >= 0]] = np.nan
+    reads = sum(int(((wanted >= 0) & (rows[:, whose.word] != MISSING)).sum()) for whose in Whose)
     with tqdm(total=reads, desc="profiles", unit="read", unit_scale=True, delay=2, mininterval=1) as progress:
         for whose in Whose:
-            for places, part in _read(habits, whose, rows):
-                out[np.ix_(places, STEPS[:, 0] == whose)] = part
+            for places, part in _read(habits, whose, rows, wanted):
+                out[np.ix_(wanted[places], STEPS[:, 0] == whose)] = part
                 progress.update(len(places))
     return out
 
 
-def _read(habits: Habits, whose: Whose, rows: Integers) -> Iterator[tuple[Integers, NDArray[np.float64]]]:
-    """Places of operations, and their values of the features of one kind of entity."""
+def _read(habits: Habits, whose: Whose, rows: Integers, wanted: Integers) -> Iterator[tuple[Integers, NDArray[np.float64]]]:
+    """Places of wanted operations, and their values of the features of one kind of entity."""
     table = STEPS[STEPS[:, 0] == whose]
-    given = habits.frame.with_row_index("place").filter(pl.col(whose.name) != MISSING)
+    given = habits.frame.with_row_index("place").filter((wanted >= 0) & (rows[:, whose.word] != MISSING))
     reading = given.select("place", key=pl.col(whose.name), day=pl.col("due")).sort("key", "day", maintain_order=True)
     asked = reading.select("key", "day").unique(maintain_order=True)
     of_asked = reading.select(pl.struct("key", "day").rle_id().cast(pl.Int64)).to_series().to_numpy()

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from domain.errors import HistoryError
 from features.feast_repo.views import (
@@ -22,7 +21,7 @@ from features.feast_repo.views import (
     profiles_folder,
     whose_name,
 )
-from features.layout import WORDS, Fact, Word
+from features.layout import WORDS, Word
 from features.packed_profiles import PackedProfiles
 from features.profile_kernel import Integers
 from features.profile_language import Whose
@@ -67,19 +66,12 @@ def unpacked(values: list[bytes], whose: Whose) -> Integers:
     return np.frombuffer(b"".join(values), "<i8").astype(np.int64).reshape(-1, LAYOUTS[whose].width)
 
 
-def write_operations(
-    folder: Path, ids: pa.ChunkedArray, rows: Integers, matrix: NDArray[np.float64], names: tuple[str, ...]
-) -> None:
-    """Write the file of operations: ids (n,), every arrival (m, WORDS), behaviour (n, len(names)), all in order of arrival."""
-    rows = rows[rows[:, Word.FACTS] & int(Fact.OPERATION) != 0]
-    if not len(ids) == len(rows) == len(matrix):
-        raise HistoryError(
-            f"{len(rows)} operations in the history, {len(ids)} ids, {len(matrix)} vectors; give those of one history"
-        )
+def write_operations(folder: Path, vectors: pa.Table, rows: Integers, names: tuple[str, ...]) -> None:
+    """Write the file of operations: `vectors` has operation_id and a column of each name, rows (n, WORDS) are theirs."""
     columns = {
-        OPERATION: ids, TIME: pa.array(rows[:, Word.TIME]).cast(_INSTANT),
+        OPERATION: vectors[OPERATION], TIME: pa.array(rows[:, Word.TIME]).cast(_INSTANT),
         **{whose_name(whose): pa.array(rows[:, whose.word]) for whose in Whose},
-        OPERATION_ROW: _binary(rows, WORDS), **{name: pa.array(matrix[:, i]) for i, name in enumerate(names)},
+        OPERATION_ROW: _binary(rows, WORDS), **{name: vectors[name] for name in names},
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with _whole_file(operations_file(folder)) as draft:
@@ -90,7 +82,7 @@ def entity_frame(folder: Path) -> pa.Table:
     """What `get_historical_features` is asked with: operation_id, event_timestamp and the three keys of each operation."""
     path = operations_file(folder)
     if not path.is_file():
-        raise HistoryError(f"{path} is missing; run `burana features materialise` with --matrix")
+        raise HistoryError(f"{path} is missing; run `burana features materialise --matrix`")
     return pq.read_table(path, columns=[OPERATION, TIME, *map(whose_name, Whose)])
 
 

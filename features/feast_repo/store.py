@@ -1,6 +1,11 @@
 """Opening Feast's stores of a folder: registry and SQLite files in it, or a Valkey or Redis by its URL."""
 
+import contextlib
+import io
+import logging
 import os
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,16 +34,26 @@ def open_store(folder: Path, online: str | None = None) -> FeatureStore:
 
 
 def register(store: FeatureStore, folder: Path, features: FeatureSet) -> None:
-    """`feast apply`: what the declarations say, and nothing that they no longer say."""
-    wanted = objects(folder.absolute(), features)
-    store.apply(wanted)
+    """`feast apply` of what the declarations say; services of other declarations stay, so that older models find theirs."""
+    with quiet():
+        store.apply(objects(folder.absolute(), features))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Feast prints in colours, logs about its cache, and warns of in what it depends on."""
+    logging.getLogger("feast").setLevel(logging.WARNING)
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "On demand feature view is an experimental feature", RuntimeWarning)
+        warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+        yield
 
 
 def _configuration(folder: Path, online: str | None) -> dict[str, object]:
     return {
         "project": "burana",
         "provider": "local",
-        "registry": {"path": str(folder / "registry.db"), "cache_ttl_seconds": 0},
+        "registry": {"path": str(folder / "registry.db")},
         "offline_store": {"type": "duckdb"},
         "online_store": {"type": "sqlite", "path": str(folder / "online.db")} if online is None else _redis(online),
         "entity_key_serialization_version": 3,

@@ -164,6 +164,15 @@ def test_what_arrives_later_changes_no_profile_that_was_read(rows: np.ndarray, c
     assert values(rows)[: len(earlier)].tobytes() == earlier.tobytes()
 
 
+def test_wanted_rows_go_where_they_are_wanted_and_the_others_nowhere() -> None:
+    rows = crowd(500)
+    wanted = np.where(np.arange(500) >= 300, np.arange(500) - 300, -1)
+    wide = np.zeros((200, 3 + len(PROFILE_NAMES)))
+    values(rows, wide[:, 3:], wanted)
+    assert wide[:, 3:].tobytes() == values(rows)[300:].tobytes()
+    assert not wide[:, :3].any()
+
+
 def test_small_blocks_give_the_same_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = crowd(3000)
     whole = values(rows)

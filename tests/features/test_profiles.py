@@ -9,7 +9,7 @@ import pytest
 from domain import instants
 from domain.errors import DeclarationError, StateError
 from features.layout import MISSING, WORDS, Fact, Word
-from features.packed_profiles import PackedProfiles, Profiles, newest
+from features.packed_profiles import PackedProfiles, Profiles, newest, snapshot_folder
 from features.profile_language import Bins, Different, OverQuantile, ProfileFeature, Share, Usual, UsualShare, Whose, steps
 from features.profiles import (
     LAYOUTS,
@@ -155,11 +155,12 @@ def test_a_profile_is_found_by_key_and_day_and_the_later_of_two_equals_stays() -
 
 def test_profiles_come_back_from_their_folder_to_the_bit(tmp_path: Path) -> None:
     seen = profiles(operations=[8], hours=hours({9: 8}))
-    seen.save(tmp_path / "2026-11-20")
-    back = Profiles.load(tmp_path / "2026-11-20")
+    for day in ("2026-11-19", "2026-11-20"):
+        seen.save(snapshot_folder(tmp_path) / day)
+    back = Profiles.load(snapshot_folder(tmp_path) / "2026-11-20")
     assert back.values(row()).tobytes() == seen.values(row()).tobytes()
     assert (back.last_day, back.created_at) == (DAY, seen.created_at)
-    assert newest(tmp_path) == tmp_path / "2026-11-20"
+    assert newest(tmp_path) == snapshot_folder(tmp_path) / "2026-11-20"
     assert newest(tmp_path / "nowhere") is None
 
 
