@@ -6,6 +6,7 @@ profiles that operations themselves read (`values`, for training).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -33,7 +34,7 @@ from features.profile_language import (
     Whose,
 )
 from features.profile_window import Fill
-from features.profiles import LAYOUTS, PROFILE_NAMES, ROW_WORDS, SETTLED_MS, STEPS, due_days
+from features.profiles import LAYOUTS, PROFILE_NAMES, ROW_WORDS, SETTLED_MS, STEPS, due_days, settled_day
 
 BLOCK = 1 << 16
 """Profiles that are filled at a time: what memory a computation takes beyond its result."""
@@ -72,8 +73,11 @@ class Habits:
     settled_day: int | None
 
     @classmethod
-    def of(cls, rows: Integers) -> "Habits":
-        """rows (n, WORDS): every arrival in order of arrival; operations are taken, the others tell how late it was."""
+    def of(cls, rows: Integers, now: datetime | None = None) -> "Habits":
+        """rows (n, WORDS): every arrival in order of arrival; operations are taken, the others tell how late it was.
+
+        now: that nothing else has arrived until then; by default it is known until the last arrival.
+        """
         arrived = np.maximum.accumulate(rows[:, Word.TIME])  # an operation that comes late came when the one before it did
         settled = (arrived + rows[:, Word.ZONE_OFFSET] - SETTLED_MS) // instants.DAY
         is_operation = rows[:, Word.FACTS] & int(Fact.OPERATION) != 0
@@ -84,7 +88,9 @@ class Habits:
             "day": day, "from_day": np.maximum(day, from_day), "due": due_days(rows), "hour": local // instants.HOUR % 24,
             "weekday": (day + 3) % 7, **{word.name: rows[:, word] for word in Word},
         }  # fmt: skip
-        return cls(pl.DataFrame(columns), int(settled[-1]) - 1 if len(settled) else None)
+        known_until = [int(arrived[-1])] if len(arrived) else []
+        known_until += [] if now is None else [instants.to_ms(now)]
+        return cls(pl.DataFrame(columns), settled_day(max(known_until)) if len(arrived) else None)
 
     def of_days(self, whose: Whose, days: Sequence[int]) -> PackedProfiles:
         """The profiles of every entity with an operation in the window, of each of the given local days."""

@@ -133,6 +133,12 @@ def end_of(day: int) -> int:
     return instants.to_ms(midnight.astimezone(UTC))
 
 
+def settled_day(known_until: int) -> int:
+    """The newest local day of which a profile can be made when all that arrived before an instant (ms) is known."""
+    local = instants.from_ms(known_until - SETTLED_MS).astimezone(ZONE)
+    return day_of(local.date()) - 1
+
+
 def known_from(day: int) -> int:
     """The instant in ms from which operations read the profile of a local day."""
     return end_of(day) + PROFILE_LAG_MS

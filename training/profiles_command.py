@@ -2,8 +2,12 @@
 
 import argparse
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
@@ -16,8 +20,8 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument("--snapshots", type=Path, help="folder of the endpoint's snapshots; default: snapshots in --store")
 
 
-def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Figures of the run, and the snapshot that was written."""
+def run(arguments: argparse.Namespace, ledger_rows: Callable[[], NDArray[np.int64]]) -> dict[str, Any]:
+    """Figures of the run, and the snapshot that was written; ledger_rows: reads the rows of the ledger in --home."""
     actions = importlib.import_module("training.materialising")  # not before: it brings Feast and Polars along
-    figures: dict[str, Any] = getattr(actions, arguments.action)(arguments)
+    figures: dict[str, Any] = getattr(actions, arguments.action)(arguments, ledger_rows)
     return figures

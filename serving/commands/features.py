@@ -19,6 +19,7 @@ from features.batch import matrix_of, write_matrix
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut
 from features.plan import Plan
+from serving.recovery import all_arrivals
 from serving.verification import verify
 
 
@@ -30,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="compute: Parquet file for the matrix; without it only figures are printed")
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
-    parser.add_argument("--home", type=Path, default=Path("data"), help="verify: folder of the database")
+    parser.add_argument(
+        "--home", type=Path, default=Path("data"), help="verify, materialise without --history: folder of the database"
+    )
     parser.add_argument("--json", type=Path, help="write every printed figure")
     for module in dict.fromkeys(others.values()):
         names = " and ".join(name for name, its in others.items() if its is module)
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _figures(arguments: argparse.Namespace) -> dict[str, Any]:
     others, plan = _others(), Plan(DEFINITIONS, RETAINED_ARRIVALS)
     if arguments.action in others:
-        figures: dict[str, Any] = others[arguments.action].run(arguments)
+        figures: dict[str, Any] = others[arguments.action].run(arguments, lambda: all_arrivals(arguments.home))
         return figures
     return _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
 

@@ -202,6 +202,16 @@ def test_a_profile_holds_exact_quantiles() -> None:
     assert profile.rows[0, first : first + 3].tolist() == wanted
 
 
+def test_a_day_is_settled_an_hour_after_its_end() -> None:
+    rows = crowd(10)
+    last = int(rows[-1, Word.TIME])
+    day = (last + OFFSET) // instants.DAY
+    end = (day + 1) * instants.DAY - OFFSET
+    assert Habits.of(rows).settled_day in (day - 1, day - 2)
+    assert Habits.of(rows, instants.from_ms(end + SETTLED_MS - 1)).settled_day == day - 1
+    assert Habits.of(rows, instants.from_ms(end + SETTLED_MS)).settled_day == day
+
+
 def test_no_history_has_no_profiles() -> None:
     nothing = np.zeros((0, WORDS), np.int64)
     assert values(nothing).shape == (0, len(PROFILE_NAMES))
