@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain.errors import StateError
@@ -37,12 +38,14 @@ def values_of(inputs: pd.DataFrame) -> pd.DataFrame:
 
 def _unpacked(column: "pd.Series[bytes]", words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The given values one under another (m, words), and for each of the column the place of its own, -1 where missing."""
-    given = [value for value in column if isinstance(value, bytes)]
-    wrong = next((value for value in given if len(value) != 8 * words), None)
-    if wrong is not None:
+    values = pa.array(column, pa.large_binary(), from_pandas=True)  # its values lie one behind another: no object per value
+    given = values.is_valid().to_numpy(zero_copy_only=False)
+    lengths = np.diff(np.frombuffer(values.buffers()[1], np.int64, len(values) + 1))[given]
+    if np.any(lengths != 8 * words):
+        seen = lengths[lengths != 8 * words][0]
         raise StateError(
-            f"{column.name}: seen {len(wrong)} bytes, allowed {8 * words}; the store was filled by other declarations"
+            f"{column.name}: seen {seen} bytes, allowed {8 * words}; the store was filled by other declarations"
         )
-    is_given = np.fromiter((isinstance(value, bytes) for value in column), np.bool_, len(column))
-    rows = np.frombuffer(b"".join(given), "<i8").astype(np.int64).reshape(-1, words)
-    return rows, np.where(is_given, np.cumsum(is_given) - 1, -1)
+    data = values.buffers()[2] if len(lengths) else b""
+    rows = np.frombuffer(data, "<i8", len(lengths) * words).astype(np.int64).reshape(-1, words)
+    return rows, np.where(given, np.cumsum(given) - 1, -1)
