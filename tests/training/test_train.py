@@ -1,5 +1,6 @@
 """A training run end to end on a small simulated world."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from domain.errors import BundleError, HistoryError, SettingsError
 from features import history as histories
 from features.bins import SCORE
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import scoring
 from training import bundles, tracking
@@ -45,6 +47,15 @@ def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
     model = scoring.load(bundle, plan)
     assert model.version == manifest.version
     assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
+
+
+def test_a_model_with_profiles_names_them_behind_behaviour(history: Path, tmp_path: Path) -> None:
+    with_profiles = replace(SETTINGS, profiles=True)
+    bundle, manifest, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", with_profiles)
+    features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
+    assert (manifest.features, manifest.declarations) == (features.names, features.hash)
+    with pytest.raises(BundleError, match="customer_profile_active_days_90d"):
+        scoring.load(bundle, features.plan)
 
 
 def test_the_same_history_seed_and_versions_give_the_same_model_bytes(
