@@ -25,10 +25,12 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import records_of
 from features.layout import Word
 from features.plan import Plan
-from serving import basic, recovery, scoring
+from serving import app, basic, recovery, scoring
 from serving.app import live_rules
 from serving.contracts import OPERATION, decoded, encode
 from serving.decide import Heard, decide
+from serving.live_counts import BATCH
+from serving.metrics import Metrics
 from serving.settings import Settings
 
 
@@ -55,6 +57,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     identifiers, rules = settings.identifiers(), live_rules(connection, plan)
     registry = Registry(connection, identifiers)
     model = scoring.load(scoring.champion(settings.models), plan)
+    live = app.live_counts(model, Metrics())
     ledger = Ledger(settings.database)
     engine = recovery.rebuild(plan, ledger, settings.state)
     table = histories.read(folder / "history").operations
@@ -83,8 +86,14 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         checks = timed("basic checks", basic.verify, operation, row[Word.AMOUNT], settings.limit_tyiyn)
         timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome))
         timed("features apply", engine.apply, row)
+        if live is not None:
+            timed("handed over to be counted", live.take, vector.tobytes(), score)
         stages.setdefault("all stages", []).append(time.perf_counter() - whole)
         timed("bare ONNX call", model._session.run, ["score"], model._feed)
+        if live is not None and len(stages["score"]) % BATCH == 0:
+            began = time.perf_counter()
+            live.count()
+            stages.setdefault("counted for drift (elsewhere)", []).append((time.perf_counter() - began) / BATCH)
     ledger.close()
     return {name: float(np.median(values) * 1e6) for name, values in stages.items()}
 

@@ -6,6 +6,7 @@ One thread writes; all that waits while a commit is under way goes into the next
 import queue
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,14 @@ class Ledger:
         found = self._one(f"SELECT {', '.join(Entry._fields)} FROM entries WHERE sequence = ?", sequence)  # noqa: S608
         return None if found is None else Entry(*found)
 
+    def last_before(self, moment: str) -> int:
+        """The sequence number of the last entry that was recorded before a moment (as in `recorded_at`), 0 when there is none.
+
+        Entries are recorded in the order of their numbers, so a few look-ups find it.
+        """
+        numbers = range(1, self.last_sequence + 1)
+        return bisect_left(numbers, moment, key=self._recorded_at)
+
     def read(self, after: int = 0, up_to: int = 2**62) -> Iterator[Entry]:
         """Committed entries with after < sequence <= up_to, in order, through a connection of its own."""
         connection = database.connect(self.path)
@@ -109,6 +118,10 @@ class Ledger:
         self._thread.join()
         self._writing.close()
         self._reading.close()
+
+    def _recorded_at(self, sequence: int) -> str:
+        found = self._one("SELECT recorded_at FROM entries WHERE sequence = ?", sequence)
+        return "" if found is None else str(found[0])
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
         try:

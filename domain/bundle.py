@@ -7,7 +7,7 @@ from msgspec import Struct
 from domain.levels import Thresholds
 
 MODEL_FILE, MANIFEST_FILE, ROWS_FILE, CARD_FILE = "model.onnx", "manifest.json", "reference_rows.parquet", "CARD.md"
-CHAMPION_FILE = "CHAMPION"
+CHAMPION_FILE, STABILITY_FILE = "CHAMPION", "stability.json"
 FORMAT = 1
 
 
@@ -16,7 +16,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
     features: names in the order of the model's input; declarations: hash of the feature declarations;
     model_sha256, rows_sha256: of the two files beside it; thresholds_argument: why these thresholds;
-    history_sha256: of the training data; run: the MLflow run; metrics, parity: figures measured in training.
+    history_sha256: of the training data; run: the MLflow run; metrics, parity: figures measured in training;
+    stability_sha256: of the reference for drift, empty in bundles that were made without one.
     """
 
     format: int
@@ -33,3 +34,4 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, float]
     parity: dict[str, int]
     libraries: dict[str, str]
+    stability_sha256: str = ""

@@ -15,9 +15,10 @@ HEAD = """\
 
 Written by `{command}` from the declarations; a test fails when it is older than they are.
 
-{count} features describe an operation by the behaviour that arrived before it. Each is declared once, in
-`features/definitions.py`, and computed by the same step for history and for a live call. They are evidence for the criteria of
-para. 15 of the regulation (R59-R74); none of them decides alone.
+{count} features describe an operation by the behaviour that arrived before it: {declared} are exact to the operation
+(`features/definitions.py`), {others} compare it with a habit that is computed daily (`features/profiles.py`). Each is declared once
+and computed by the same step for history and for a live call. They are evidence for the criteria of para. 15 of the regulation
+(R59-R74); none of them decides alone.
 
 How to read it:
 
@@ -73,7 +74,7 @@ class Entry:
 def catalogue(plan: Plan, others: Sequence[Described] = ()) -> str:
     """The catalogue of a plan, and of features that are made elsewhere (profiles), as Markdown."""
     entries = [*map(entry_of, plan.declarations), *map(entry_of_other, others)]
-    head = HEAD.format(command=COMMAND, count=len(entries), retained=plan.retained)
+    head = HEAD.format(command=COMMAND, count=len(entries), declared=len(plan), others=len(others), retained=plan.retained)
     return "\n".join([head, *_criteria(entries), *_marks_and_groups(plan), *_features(entries)])
 
 

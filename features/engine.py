@@ -42,6 +42,7 @@ class Engine:
             Buffer.SCRATCH: _zeros(kernel.X_COPIES + kernel.MAX_SLOTS * self._header(Table.WIDEST)),
             Buffer.VECTOR: np.empty(len(plan), np.float64),
         }  # fmt: skip
+        self._read: object = None
         self._row = self._buffers[Buffer.SCRATCH][kernel.X_ROW : kernel.X_ROW + WORDS]
         self._vector = self._buffers[Buffer.VECTOR]
         self._addresses = np.zeros(len(Buffer), np.int64)
@@ -82,14 +83,17 @@ class Engine:
         """The vector (features,) float64 of an operation that has not arrived yet; changes nothing."""
         self._row[:] = row
         kernel.read(self._handle)
+        self._read = row
         return self._vector.copy()
 
     def apply(self, row: Sequence[int] | Integers) -> None:
         """Let an arrival happen: once for each, in the ledger's order."""
-        while not kernel.has_room(self._handle):
+        was_read, self._read = row is self._read, None  # nothing happened between: the kernel still has what it found
+        if not was_read:
+            self._row[:] = row
+        while not kernel.apply(self._handle, was_read):
             self._grow()
-        self._row[:] = row
-        kernel.apply(self._handle)
+            was_read = False
 
     def replay(self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None = None) -> None:
         """Read and apply rows (n, WORDS) in order; row i's vector goes to matrix[wanted[i]], none where wanted[i] < 0.
@@ -101,7 +105,7 @@ class Engine:
         assert matrix.flags.c_contiguous and matrix.shape[1] >= len(self.plan), "a vector fits in a row of the matrix"
         wanted = np.ascontiguousarray(wanted, np.int64)
         assert len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix), "every vector has a place"
-        done = 0
+        done, self._read = 0, None
         while True:
             done = kernel.replay(
                 self._handle, _address(rows), WORDS, len(rows), _address(wanted), _address(matrix), matrix.shape[1], done,

@@ -32,6 +32,8 @@ from features.plan import (
 )  # fmt: skip
 
 jit = njit(cache=True, error_model="numpy")
+inlined = njit(cache=True, error_model="numpy", forceinline=True)
+"""For what is called in the innermost loops: a call hands over more pointers than it does work."""
 
 
 class Buffer(IntEnum):
@@ -60,10 +62,13 @@ M_FREE = 16
 META_WORDS = M_FREE + MAX_SLOTS
 PAIR_WORDS = 4
 P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
-# words of scratch: the input row, columns, per slot key, entity and record; per family previous time, per slot and family the
-# place of a pair; copies of records
-X_ROW, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 32, 64, 80, 96, 112, 144
-X_COPIES = X_PLACE + MAX_SLOTS * MAX_FAMILIES
+# words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
+# entity and record; per family previous time, per slot and family the place of a pair. Behind the frames: copies of records
+X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 29, 30, 31, 32, 64, 80, 96, 112, 144
+FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
+FRAMES = 3
+"""An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
+X_COPIES = FRAMES * FRAME
 NEVER = 2**63 - 1
 EVERY_SLOT = (1 << MAX_SLOTS) - 1
 
@@ -139,6 +144,27 @@ def _prefetch(typing_context: Any, words: Any, index: Any) -> Any:
     return types.void(types.CPointer(types.int64), types.int64), generate
 
 
+@intrinsic
+def _bit_length(typing_context: Any, amount: Any) -> Any:
+    """Bits of a number that is not negative, as int.bit_length."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        zeros = builder.ctlz(arguments[0], ir.IntType(1)(0))
+        return builder.sub(ir.IntType(64)(64), zeros)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _lowest_bit(typing_context: Any, mask: Any) -> Any:
+    """The number of the lowest bit that is set; 64 for none."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.int64(types.int64), generate
+
+
 class State(NamedTuple):
     """The buffers of a handle as pointers (see `Buffer`)."""
 
@@ -153,18 +179,19 @@ class State(NamedTuple):
 
 
 @jit
-def _state(handle: int) -> State:
+def _state(handle: int, frame: int) -> State:
+    """The buffers of a handle, with one of the frames of its scratch."""
     buffers = _integers(handle)
     return State(
         _integers(buffers[0]), _integers(buffers[1]), _integers(buffers[2]), _integers(buffers[3]), _integers(buffers[4]),
-        _integers(buffers[5]), _floats(buffers[6]), _integers(buffers[7]),
+        _integers(buffers[5]), _floats(buffers[6]), _integers(buffers[7] + 8 * FRAME * frame),
     )  # fmt: skip
 
 
 # ---- hashing ---------------------------------------------------------------------------------------------------------
 
 
-@jit
+@inlined
 def _mixed(x: int) -> int:
     """splitmix64's finaliser: spreads keys over hash slots."""
     z = np.uint64(x) + np.uint64(0x9E3779B97F4A7C15)
@@ -184,12 +211,12 @@ def _lies_between(home: int, gap: int, place: int) -> bool:
 # ---- entities --------------------------------------------------------------------------------------------------------
 
 
-@jit
+@inlined
 def _entity_hash(key: int, space: int) -> int:
     return _mixed(key ^ (space << 56))
 
 
-@jit
+@inlined
 def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
     """The entity of a key, or -1."""
     directory, pool = s.directory, s.pool
@@ -291,17 +318,17 @@ def _forget_entity(s: State, entity: int) -> None:
 # ---- pairs of an entity's family and a value -------------------------------------------------------------------------
 
 
-@jit
+@inlined
 def _tag(entity: int, family: int) -> int:
     return (entity << 5) | family
 
 
-@jit
+@inlined
 def _pair_home(tag: int, value: int, mask: int) -> int:
     return _mixed((tag * 0x2545F4914F6CDD1D) ^ value) & mask
 
 
-@jit
+@inlined
 def _find_pair(pairs: Any, mask: int, place: int, tag: int, value: int) -> int:
     """From a place on: the hash slot of a pair, or the empty slot where it would stand."""
     while True:
@@ -332,22 +359,22 @@ def _forget_pair(s: State, gap: int) -> None:
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 
-@jit
+@inlined
 def _passes(facts: int, needs: int, excludes: int) -> bool:
     return (facts & (needs | excludes)) == needs
 
 
-@jit
+@inlined
 def _role(node: int) -> int:
     return _RECEIVING if (node & 15) == 1 else _SENDING
 
 
-@jit
+@inlined
 def _next_of(s: State, node: int) -> int:
     return (s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)] & 0xFFFFFFFF) - 1
 
 
-@jit
+@inlined
 def add_square(records: Any, word: int, amount: int, sign: int) -> None:
     """Add (sign 1) or take away (-1) amount squared, in three words of 64 bits that never overflow.
 
@@ -359,7 +386,7 @@ def add_square(records: Any, word: int, amount: int, sign: int) -> None:
     records[word + 2] += sign * low * low
 
 
-@jit
+@inlined
 def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
     tables, log = s.tables, s.log
@@ -389,7 +416,7 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
                     records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + L_AMOUNT]
 
 
-@jit
+@inlined
 def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
     """Ask for the log rows that `_advance` will look at."""
     tables = s.tables
@@ -399,10 +426,10 @@ def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
         if records[cursor + 1] <= now - tables[group]:
             place = (records[cursor] >> 4) * tables[_T_LOG_WORDS]
             _prefetch(s.log, place)
-            _prefetch(s.log, place + 8)
+            _prefetch(s.log, place + tables[_T_LINKS_AT] + (records[cursor] & 15))
 
 
-@jit
+@inlined
 def _advance(s: State, records: Any, base: int, space: int, now: int) -> None:
     """Move every cursor of a record to the oldest node inside (now - window, now]."""
     tables = s.tables
@@ -414,19 +441,24 @@ def _advance(s: State, records: Any, base: int, space: int, now: int) -> None:
             _move(s, records, base, group, cursor, edge)
 
 
-@jit
+@inlined
 def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int) -> None:
     node = records[cursor]
     time = records[cursor + 1]
+    width = s.tables[_T_LOG_WORDS]
     while time <= edge:
+        following = _next_of(s, node)
+        if following >= 0:  # its row is on the way while the one before leaves
+            _prefetch(s.log, (following >> 4) * width)
+            _prefetch(s.log, (following >> 4) * width + s.tables[_T_LINKS_AT] + (following & 15))
         _leave(s, records, base, group, node)
-        node = _next_of(s, node)
-        time = NEVER if node < 0 else s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + L_TIME]
+        node = following
+        time = NEVER if node < 0 else s.log[(node >> 4) * width + L_TIME]
     records[cursor] = node
     records[cursor + 1] = time
 
 
-@jit
+@inlined
 def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, number: int) -> None:
     """Add a new node to every window's accumulators."""
     tables, pool, scratch, log = s.tables, s.pool, s.scratch, s.log
@@ -497,7 +529,7 @@ def _step_on(s: State, word: int, begin: int, end: int, facts: int, number: int,
         step -= 2
 
 
-@jit
+@inlined
 def _deque_word(s: State, node: int, at: int) -> int:
     return (node >> 4) * s.tables[_T_LOG_WORDS] + at + (1 if (node & 15) == 1 else 0)
 
@@ -539,15 +571,6 @@ def _shift(s: State, word: int, at: int, node: int) -> None:
 
 
 @jit
-def _bits(amount: int) -> int:
-    length = 0
-    while amount > 0:
-        amount >>= 1
-        length += 1
-    return length
-
-
-@jit
 def _prepare(s: State, active: int) -> None:
     """The columns of the input row, and the key of each slot; prefetch where the entities are looked up."""
     scratch, tables = s.scratch, s.tables
@@ -559,12 +582,14 @@ def _prepare(s: State, active: int) -> None:
     hour = (local // _HOUR_MS) % 24
     scratch[X_COLUMNS + _HOUR] = hour
     scratch[X_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
-    scratch[X_COLUMNS + _BAND] = _bits(amount)
-    scratch[X_COLUMNS + _SHIFTED] = _bits((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
+    scratch[X_COLUMNS + _BAND] = _bit_length(amount)
+    scratch[X_COLUMNS + _SHIFTED] = _bit_length((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
     mask = s.meta[M_DIRECTORY_SIZE] - 1
-    for slot in range(tables[_T_SLOTS]):
+    scratch[X_FROM] = min(_lowest_bit(active), tables[_T_SLOTS])
+    scratch[X_TO] = min(_bit_length(active), tables[_T_SLOTS])
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         scratch[X_ENTITY + slot] = MISSING
         row = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
@@ -583,12 +608,17 @@ def _prepare(s: State, active: int) -> None:
 
 
 @jit
-def _foresee_entities(s: State) -> None:
-    """Prefetch the records that the keys most likely have: the first with the same half of the hash."""
+def _foresee_records(s: State, is_read: bool) -> None:
+    """Guess each slot's entity by half of its hash, and prefetch its record and the homes of its pairs.
+
+    is_read: its vector is asked for; an operation's pairs are needed for its marks as well.
+    """
     scratch, tables, directory = s.scratch, s.tables, s.directory
     mask = s.meta[M_DIRECTORY_SIZE] - 1
-    for slot in range(tables[_T_SLOTS]):
+    scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         hashed = scratch[X_ENTITY + slot]
+        scratch[X_BASE + slot] = -1
         if hashed == MISSING:
             continue
         place = hashed & mask
@@ -596,46 +626,48 @@ def _foresee_entities(s: State) -> None:
             place = (place + 1) & mask
         if directory[place] != 0:
             entity = (directory[place] & 0xFFFFFFFF) - 1
+            scratch[X_BASE + slot] = entity
             stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
             for word in range(entity, entity + stride, 8):
                 _prefetch(s.pool, word)
+            _foresee_pairs(s, slot, entity)
 
 
 @jit
 def _locate(s: State) -> None:
     """The entity of each slot: -1 without history, MISSING where none was given."""
-    scratch, tables = s.scratch, s.tables
-    _foresee_entities(s)
-    for slot in range(tables[_T_SLOTS]):
-        hashed = scratch[X_ENTITY + slot]
-        if hashed != MISSING:
-            space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-            scratch[X_ENTITY + slot] = _find_entity(s, hashed, scratch[X_KEY + slot], space)
+    scratch, tables, pool = s.scratch, s.tables, s.pool
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
+        hashed, guess = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
+        if hashed == MISSING:
+            continue
+        key, space = scratch[X_KEY + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+        if guess < 0 or pool[guess + R_KEY] != key or pool[guess + R_SPACE] != space or pool[guess + R_NODES] == 0:
+            guess = _find_entity(s, hashed, key, space)  # it came or went since it was guessed, or another has half its hash
+            if guess >= 0:
+                _foresee_pairs(s, slot, guess)
+        scratch[X_ENTITY + slot] = scratch[X_BASE + slot] = guess
 
 
-@jit
-def _foresee_pairs(s: State, facts: int, every: bool) -> None:
-    """The home of each pair that will be asked for (-1: none), prefetched. every: also those that will not be followed."""
+@inlined
+def _foresee_pairs(s: State, slot: int, entity: int) -> None:
+    """The home of each pair that will be asked for or followed (-1: none), prefetched."""
     scratch, tables = s.scratch, s.tables
     mask = s.meta[M_PAIRS_SIZE] - 1
-    for slot in range(tables[_T_SLOTS]):
-        entity = scratch[X_ENTITY + slot]
-        if entity < 0:
-            continue
-        row = tables[_T_SLOT] + slot * SLOT_WORDS
-        space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-        seen = facts | tables[row + 1]
-        place = X_PLACE + slot * MAX_FAMILIES
-        tag = _tag(entity, 0)
-        for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
-            value = scratch[X_COLUMNS + tables[family]]
-            scratch[place] = -1
-            if value != MISSING and (every or _passes(seen, tables[family + 1], tables[family + 2])):
-                home = _pair_home(tag, value, mask)
-                scratch[place] = home
-                _prefetch(s.pairs, home * PAIR_WORDS)
-            place += 1
-            tag += 1
+    row = tables[_T_SLOT] + slot * SLOT_WORDS
+    space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
+    seen, asked = scratch[X_ROW + _W_FACTS] | tables[row + 1], scratch[X_ASKED] != 0
+    place = X_PLACE + slot * MAX_FAMILIES
+    tag = _tag(entity, 0)
+    for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
+        value = scratch[X_COLUMNS + tables[family]]
+        scratch[place] = -1
+        if value != MISSING and (asked or _passes(seen, tables[family + 1], tables[family + 2])):
+            home = _pair_home(tag, value, mask)
+            scratch[place] = home
+            _prefetch(s.pairs, home * PAIR_WORDS)
+        place += 1
+        tag += 1
 
 
 @jit
@@ -644,7 +676,7 @@ def _look_up_pairs(s: State) -> None:
     scratch, tables, pairs = s.scratch, s.tables, s.pairs
     mask = s.meta[M_PAIRS_SIZE] - 1
     width = tables[_T_LOG_WORDS]
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity < 0:
             continue
@@ -661,7 +693,7 @@ def _look_up_pairs(s: State) -> None:
             tag += 1
 
 
-@jit
+@inlined
 def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int, time: int) -> None:
     """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair was last seen."""
     scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
@@ -835,7 +867,7 @@ def spread(records: Any, count: int, total: int, squares: int) -> float:
     return np.float64(upper - square_upper - borrow) * 18446744073709551616.0 + np.float64(lower - square_lower)
 
 
-@jit
+@inlined
 def _emit_amounts(records: Any, emit: int, amount: int, count: int, total: int, squares: int, missing: float) -> float:
     """Features of the amounts in a window; count, total, squares: words of the accumulators."""
     n, t = records[count], records[total]
@@ -910,7 +942,7 @@ def _emit_travel(s: State, records: Any, emit: int, word: int, now: int, missing
     return distance * 3_600_000.0 / np.float64(max(60_000, now - records[word + 1]))
 
 
-@jit
+@inlined
 def _emit_pair(
     s: State, slot: int, emit: int, family: int, records: Any, count: int, now: int, missing: float
 ) -> float:
@@ -937,7 +969,7 @@ def _emit_steps(s: State, records: Any, word: int, steps: int, edge: int, kept: 
     return np.float64(gone)
 
 
-@jit
+@inlined
 def _emit_one(s: State, records: Any, base: int, slot: int, e: int, number: int, now: int, missing: float) -> float:
     """The value of one emit over the record of its slot's entity."""
     tables, scratch = s.tables, s.scratch
@@ -982,7 +1014,7 @@ def _emit_one(s: State, records: Any, base: int, slot: int, e: int, number: int,
     return _emit_travel(s, records, emit, base + a, now, missing) if records[base + a] >= max(kept, 0) else missing
 
 
-@jit
+@inlined
 def _emit_own(s: State, e: int, now: int) -> float:
     """Features of the operation itself, and whether the longest window has lost arrivals."""
     tables, scratch = s.tables, s.scratch
@@ -1000,7 +1032,7 @@ def _emit_own(s: State, e: int, now: int) -> float:
 def _emit(s: State, records: Any, active: int, number: int, now: int, vector: Any) -> None:
     """Every feature of the active slots and, with every slot or none active, of the operation itself."""
     tables, scratch, floats = s.tables, s.scratch, s.floats
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if (active >> slot) & 1 == 0:
             continue
         row = tables[_T_SLOT] + slot * SLOT_WORDS
@@ -1009,7 +1041,9 @@ def _emit(s: State, records: Any, active: int, number: int, now: int, vector: An
                 vector[tables[e + 6]] = floats[tables[e + 6]]
         else:
             base = scratch[X_BASE + slot]
-            for e in range(tables[row + 4], tables[row + 5], EMIT_WORDS):
+            for e in range(tables[row + 4], tables[row + 6], EMIT_WORDS):
+                vector[tables[e + 6]] = np.float64(records[base + tables[e + 2]])
+            for e in range(tables[row + 6], tables[row + 5], EMIT_WORDS):
                 out = tables[e + 6]
                 vector[out] = _emit_one(s, records, base, slot, e, number, now, floats[out])
     if active == EVERY_SLOT or active == 0:
@@ -1026,7 +1060,7 @@ def _marks(s: State, number: int, now: int) -> int:
     at = tables[_T_FEATURES]
     for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], EMIT_WORDS):
         slot = tables[e + 1]
-        if scratch[X_ENTITY + slot] >= 0:
+        if scratch[X_FROM] <= slot < scratch[X_TO] and scratch[X_ENTITY + slot] >= 0:
             value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, e, number, now, np.nan)
             if value > floats[at]:
                 marks |= bit
@@ -1060,7 +1094,7 @@ def _write_row(s: State, place: int, facts: int, number: int, now: int) -> None:
         word += 1
 
 
-@jit
+@inlined
 def _chain(s: State, entity: int, node: int, now: int) -> None:
     """Append a node to the chain of an entity."""
     pool = s.pool
@@ -1077,7 +1111,7 @@ def _chain(s: State, entity: int, node: int, now: int) -> None:
 @jit
 def _foresee_all(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_ENTITY + slot] >= 0:
             _foresee(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
@@ -1085,40 +1119,33 @@ def _foresee_all(s: State, records: Any, now: int) -> None:
 @jit
 def _advance_all(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_ENTITY + slot] >= 0:
             _advance(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
 
 @jit
-def _step(s: State, active: int, number: int, now: int, wanted: bool, vector: Any) -> None:
-    """One arrival: its vector as of now if wanted, then its effect. Room is ensured by the caller; X_ROW holds the row.
+def _settle(s: State, now: int) -> None:
+    """Find the entities and pairs of a prepared arrival, and bring the records up to now."""
+    _locate(s)
+    _foresee_all(s, s.pool, now)
+    _look_up_pairs(s)
+    _advance_all(s, s.pool, now)
 
-    active: the slots to serve, one bit each; number: of the arrival since the beginning; now: the clock, never running back.
-    """
-    meta, scratch, tables, pool = s.meta, s.scratch, s.tables, s.pool
-    _evict_before(s, number - tables[_T_RETAINED])
-    _prepare(s, active)
+
+@jit
+def _arrive(s: State, number: int, now: int) -> None:
+    """The effect of an arrival that is settled: its row, its place in chains, pairs and windows."""
+    meta, scratch, tables = s.meta, s.scratch, s.tables
+    facts = scratch[X_ROW + _W_FACTS]
+    if facts & _OPERATION != 0:
+        facts |= _marks(s, number, now)
     if meta[M_KEPT] >= tables[_T_RETAINED]:
         _foresee_eviction(s)
-    _locate(s)
-    slots = tables[_T_SLOTS]
-    for slot in range(slots):
-        scratch[X_BASE + slot] = scratch[X_ENTITY + slot]
-    facts = scratch[X_ROW + _W_FACTS]
-    is_operation = facts & _OPERATION != 0
-    _foresee_all(s, pool, now)
-    _foresee_pairs(s, facts, is_operation or wanted)
-    _advance_all(s, pool, now)
-    _look_up_pairs(s)
-    if wanted:
-        _emit(s, pool, active, number, now, vector)
-    if is_operation:
-        facts |= _marks(s, number, now)
     place = meta[M_NEXT]
     _write_row(s, place, facts, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
-    for slot in range(slots):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity == MISSING:
             continue
@@ -1149,23 +1176,27 @@ def _clock(s: State) -> int:
 
 
 @jit
-def apply(handle: int) -> None:
-    """Append the arrival in scratch and bring every accumulator it touches up to date. Room is ensured by the caller."""
-    s = _state(handle)
-    _step(s, EVERY_SLOT, s.meta[M_NUMBER], _clock(s), False, s.floats)
+def _has_room(s: State) -> bool:
+    """Whether one more arrival is sure to fit without growing."""
+    meta, slots = s.meta, s.tables[_T_SLOTS]
+    return (
+        meta[M_POOL] + slots * s.tables[_T_WIDEST] <= meta[M_POOL_SIZE]
+        and 2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
+        and 5 * (meta[M_PAIRS] + slots * MAX_FAMILIES) <= 3 * meta[M_PAIRS_SIZE]
+    )
 
 
 @jit
 def read(handle: int) -> None:
     """Emit the vector of the operation in scratch as of now, before it arrives. Changes nothing but scratch and vector."""
-    s = _state(handle)
+    s = _state(handle, 0)
     scratch, tables, pool = s.scratch, s.tables, s.pool
     now, number = _clock(s), s.meta[M_NUMBER]
     _prepare(s, EVERY_SLOT)
+    _foresee_records(s, True)
     _locate(s)
-    _foresee_pairs(s, scratch[X_ROW + _W_FACTS], True)
     copy = X_COPIES
-    for slot in range(tables[_T_SLOTS]):
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity >= 0:
             scratch[X_BASE + slot] = copy
@@ -1180,15 +1211,45 @@ def read(handle: int) -> None:
 
 
 @jit
-def has_room(handle: int) -> bool:
-    """Whether one more arrival is sure to fit without growing."""
-    s = _state(handle)
-    meta, slots = s.meta, s.tables[_T_SLOTS]
-    return (
-        meta[M_POOL] + slots * s.tables[_T_WIDEST] <= meta[M_POOL_SIZE]
-        and 2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
-        and 5 * (meta[M_PAIRS] + slots * MAX_FAMILIES) <= 3 * meta[M_PAIRS_SIZE]
-    )
+def _take_over(s: State) -> None:
+    """The copies of records that were brought up to now for reading become the records."""
+    scratch, tables, pool = s.scratch, s.tables, s.pool
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
+        entity, copy = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
+        if entity >= 0:
+            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
+            for word in range(stride):
+                pool[entity + word] = scratch[copy + word]
+            scratch[X_BASE + slot] = entity
+
+
+@jit
+def apply(handle: int, was_read: bool) -> bool:
+    """Let the arrival in scratch happen: append it and bring every accumulator it touches up to date.
+
+    was_read: it was read a moment ago and nothing happened since, so that its entities and pairs need not be found again.
+    False, and nothing happened, when there is no room.
+    """
+    s = _state(handle, 0)
+    if not _has_room(s):
+        return False
+    now = _clock(s)
+    if was_read:
+        _take_over(s)
+    else:
+        _prepare(s, EVERY_SLOT)
+        _foresee_records(s, False)
+        _settle(s, now)
+    _arrive(s, s.meta[M_NUMBER], now)
+    return True
+
+
+@jit
+def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -> None:
+    """Take a row of a replay into a frame, and foresee where its entities are looked up."""
+    for word in range(words):
+        s.scratch[X_ROW + word] = row[i * words + word]
+    _prepare(s, parts[3 * i + 2] if has_parts else EVERY_SLOT)
 
 
 @jit
@@ -1199,24 +1260,36 @@ def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: 
     matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
     longer history, or 0 when the rows are the whole of what arrives.
     """
-    s = _state(handle)
-    row, wants, parts = _integers(rows), _integers(wanted), _integers(stream)
+    s, following, later = _state(handle, 0), _state(handle, 1), _state(handle, 2)
+    row, wants, parts, has_parts = _integers(rows), _integers(wanted), _integers(stream), stream != 0
+    if start < count:
+        _take(s, row, start, words, parts, has_parts)
+        _foresee_records(s, wants[start] >= 0)
+    if start + 1 < count:
+        _take(following, row, start + 1, words, parts, has_parts)
     for i in range(start, count):
-        if not has_room(handle):
+        if not _has_room(s):
             return i
-        for word in range(words):
-            s.scratch[X_ROW + word] = row[i * words + word]
+        if i + 2 < count:
+            _take(later, row, i + 2, words, parts, has_parts)
+        if i + 1 < count:
+            _foresee_records(following, wants[i + 1] >= 0)
         active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
-        if stream != 0:
+        if has_parts:
             number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
-        _step(s, active, number, now, wants[i] >= 0, _floats(matrix + 8 * width * wants[i]))
+            _evict_before(s, number - s.tables[_T_RETAINED])
+        _settle(s, now)
+        if wants[i] >= 0:
+            _emit(s, s.pool, active, number, now, _floats(matrix + 8 * width * wants[i]))
+        _arrive(s, number, now)
+        s, following, later = following, later, s
     return count
 
 
 @jit
 def reindex_entities(handle: int) -> None:
     """Fill the empty directory of a grown state with every live entity."""
-    s = _state(handle)
+    s = _state(handle, 0)
     entity = 0
     while entity < s.meta[M_POOL]:
         if s.pool[entity + R_NODES] > 0:
@@ -1227,7 +1300,7 @@ def reindex_entities(handle: int) -> None:
 @jit
 def reindex_pairs(handle: int, old: int, size: int) -> None:
     """Fill an empty, longer table with every pair of the old one: its address, and its number of hash slots."""
-    s = _state(handle)
+    s = _state(handle, 0)
     pairs = _integers(old)
     mask = s.meta[M_PAIRS_SIZE] - 1
     for word in range(0, size * PAIR_WORDS, PAIR_WORDS):

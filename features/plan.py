@@ -105,7 +105,7 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 6, 5, 4, 4, 5, 5, 7
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 5, 7
 # words of a log row before its links: time, amount, facts, number, small columns, marks (16 bits a slot)
 LOG_HEADER = 5 + MAX_SLOTS // 4
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
@@ -117,7 +117,8 @@ TALLIED = 4096
 class Program:
     """The plan as two arrays: what the kernel reads.
 
-    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and to), keys, spaces
+    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and
+    to, the first that is no plain VALUE), keys, spaces
     (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
     excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word),
     emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
@@ -206,8 +207,13 @@ def _width(key: _CellKey) -> int:
 class Plan:
     """What runs: the declarations in order, their names, their hash and the kernel's program."""
 
-    def __init__(self, declarations: Sequence[say.Declaration], retained: int) -> None:
-        """retained: how many arrivals the log keeps; DeclarationError for what cannot be compiled."""
+    def __init__(
+        self, declarations: Sequence[say.Declaration], retained: int, given: tuple[say.Mark, ...] | None = None
+    ) -> None:
+        """retained: how many arrivals the log keeps, a power of two; DeclarationError for what cannot be compiled.
+
+        given: marks that the rows already bear, each at the bit of its place here; by default the plan puts them on itself.
+        """
         if retained < 8 or retained & (retained - 1):
             raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8")
         self.declarations = tuple(declarations)
@@ -217,7 +223,7 @@ class Plan:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
         self.hash = hashlib.sha256(repr((self.declarations, retained, ENCODING)).encode()).hexdigest()
-        compiler = _Compiler(self.declarations, retained)
+        compiler = _Compiler(self.declarations, retained, given)
         self.groups: tuple[say.Group, ...] = tuple(compiler.groups)
         self.marks: tuple[say.Mark, ...] = tuple(compiler.marks)
         self.program = compiler.program()
@@ -253,18 +259,21 @@ def _filters(feature: say.Feature) -> Iterable[say.Where]:
 class _Compiler:
     """One pass over the declarations: groups, marks, accumulators and recipes, then the tables."""
 
-    def __init__(self, declarations: tuple[say.Declaration, ...], retained: int) -> None:
+    def __init__(
+        self, declarations: tuple[say.Declaration, ...], retained: int, given: tuple[say.Mark, ...] | None
+    ) -> None:
         self.retained = retained
         features = [part for declaration in declarations for part in _parts(declaration)]
-        self.marks = _marks(features)
-        features += [mark.feature for mark in self.marks]
+        self.marks = _marks(features) if given is None else list(given)
+        made = self.marks if given is None else []
+        features += [mark.feature for mark in made]
         self.groups = list(dict.fromkeys(f.by for f in features if isinstance(f.by, say.Group)))
         if SLOTS + len(self.groups) > MAX_SLOTS:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
         self.recipes = [self._recipe(declaration) for declaration in declarations]
         self.missing = [declaration.missing for declaration in declarations]
-        self.hidden = [self._recipe(mark.feature) for mark in self.marks]
+        self.hidden = [self._recipe(mark.feature) for mark in made]
         windows = [window for f in features for window in (f.over, getattr(f.how, "habit", 0)) if window != say.RETAINED]
         self.longest = max(windows, default=0)
         for space in self.spaces:
@@ -379,7 +388,10 @@ class _Compiler:
             Table.LOG_WORDS: log_words, Table.LINKS_AT: LOG_HEADER, Table.STORED_AT: LOG_HEADER + len(slots),
             Table.WIDEST: max(space.stride for space in self.spaces), Table.FEATURES: len(self.recipes),
             Table.SLOT: tables.add([
-                (space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot])
+                (
+                    space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],
+                    emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes),
+                )
                 for slot in slots
             ])[0],
             Table.SPACE: tables.add(spaces)[0],
@@ -390,7 +402,8 @@ class _Compiler:
             [self._emit(recipe, len(self.recipes) + i) for i, recipe in enumerate(self.hidden)]
         )
         entropy = [round(n * math.log2(n) * 2**40) / 2**40 if n else 0.0 for n in range(TALLIED)]
-        floats = np.array([*self.missing, *(mark.above for mark in self.marks), *entropy])
+        limits = (mark.above for mark in self.marks[: len(self.hidden)])
+        floats = np.array([*self.missing, *limits, *entropy])
         return Program(tables.array(header), floats)
 
     def _log_words(self, stored: int) -> tuple[list[int], int]:

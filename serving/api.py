@@ -76,6 +76,8 @@ def application(
         figures = assessor().metrics
         figures.waiting.set(assessor().waiting)
         figures.entities.set(assessor().engine.entities)
+        if (live := assessor().live) is not None:
+            figures.drifted(*live.findings())
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash

@@ -21,12 +21,14 @@ from features.plan import Plan
 from serving import api, recovery, scoring
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.endpoint import Endpoint
+from serving.live_counts import LiveCounts
 from serving.metrics import Metrics
 from serving.rules import Rules
 from serving.settings import Settings
 
 log = logging.getLogger("burana")
 STARTER_RULES = "starter_rules.toml"
+NO_REFERENCE = "bundle %s was trained by a release that kept no stability.json; a new training keeps one"
 
 
 @dataclass
@@ -50,8 +52,9 @@ class Burana:
             recovery.warm_up(plan)
             self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
+            metrics = Metrics()
             self.assessor = Assessor(
-                settings, identifiers, layers, engine, self.ledger, lambda: datetime.now(UTC), Metrics()
+                settings, identifiers, layers, engine, self.ledger, now, metrics, live_counts(layers.model, metrics)
             )
             self._opened = opened.pop_all()
         self._refused_rules: str | None = None
@@ -78,7 +81,7 @@ class Burana:
         """Follow changes of registry, rules and keys that any process made; recover after a failed write."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
-            for follow in (self._recover, self._follow_registry, self._follow_keys, self._follow_rules):
+            for follow in (self._recover, self._follow_registry, self._follow_keys, self._follow_rules, self._count_live):
                 try:
                     await follow()
                 except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
@@ -103,6 +106,10 @@ class Burana:
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
 
+    async def _count_live(self) -> None:
+        if self.assessor.live is not None:
+            await asyncio.to_thread(self.assessor.live.count)
+
     def _rebuilt(self) -> Engine:
         return recovery.rebuild(self.plan, self.ledger, self.settings.state)
 
@@ -117,6 +124,20 @@ def champion(settings: Settings, plan: Plan) -> scoring.Model | None:
         log.warning("no champion: every operation is verified until there is one", exc_info=True)
         return None
     return model
+
+
+def live_counts(model: scoring.Model | None, metrics: Metrics) -> LiveCounts | None:
+    """Counts of what will be served; None, and said so, where drift cannot be measured."""
+    if model is None or model.stability is None:
+        log.warning("drift is not measured: %s", "there is no model" if model is None else NO_REFERENCE % model.version)
+        return None
+    metrics.psi_measured.set(1)
+    return LiveCounts(model.stability, now, metrics.psi_dropped.inc)
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
 
 
 def live_rules(connection: sqlite3.Connection, plan: Plan) -> Rules:

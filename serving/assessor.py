@@ -30,6 +30,7 @@ from features.layout import Word
 from serving import basic
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
 from serving.decide import Assessment, Heard, decide
+from serving.live_counts import LiveCounts
 from serving.metrics import Metrics
 from serving.rules import Outcome as RuleOutcome
 from serving.rules import Rules
@@ -66,8 +67,9 @@ class Assessor:
     """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
-                 clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
-        self.layers, self.engine, self.metrics = layers, engine, metrics
+                 clock: Callable[[], datetime], metrics: Metrics, live: LiveCounts | None = None) -> None:  # fmt: skip
+        """live: counts the served vectors, to see drift; None where there is nothing to compare them with."""
+        self.layers, self.engine, self.metrics, self.live = layers, engine, metrics, live
         self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[tuple[str, str], _Pending] = {}
@@ -96,6 +98,8 @@ class Assessor:
         blob = None if vector is None else vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
+        if self.live is not None and blob is not None:
+            self.live.take(blob, decision.score)
         return answer
 
     async def event(self, body: bytes) -> bytes:

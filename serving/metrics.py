@@ -1,8 +1,12 @@
 """Prometheus metrics with bounded labels."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from domain.decision import Decision
+from features.bins import SCORE
+from features.stability import UNREAD, Finding
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
@@ -26,6 +30,25 @@ class Metrics:
         )
         self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
+
+        self._psi = Gauge(
+            "burana_feature_psi", "PSI against training; NaN while nothing can be read", ["feature"], registry=self._registry
+        )
+        self._score_psi = Gauge("burana_score_psi", "The same of the model's score", registry=self._registry)
+        self._psi_vectors = Gauge("burana_feature_psi_vectors", "Vectors that PSI is of", registry=self._registry)
+        self.psi_measured = Gauge(
+            "burana_feature_psi_measured", "1, or 0 without a model or its reference for drift", registry=self._registry
+        )
+        self.psi_dropped = Counter(
+            "burana_feature_psi_dropped", "Vectors left out of PSI because too many waited", registry=self._registry
+        )
+
+    def drifted(self, found: list[Finding], vectors: int) -> None:
+        """Set what live vectors show; too few of them, or too short a time, read as NaN: nothing to be alarmed at."""
+        for finding in found:
+            gauge = self._score_psi if finding.name == SCORE else self._psi.labels(finding.name)
+            gauge.set(math.nan if finding.level in UNREAD else finding.psi)
+        self._psi_vectors.set(vectors)
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""

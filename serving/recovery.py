@@ -1,10 +1,13 @@
 """From the ledger to the features: snapshot, then everything recorded after it, in the order of the ledger."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from casework import database
 from casework.ledger import Entry, Ledger
 from domain.errors import LedgerError, StateError
 from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
@@ -12,6 +15,7 @@ from features.engine import Engine
 from features.layout import WORDS
 from features.plan import Plan
 from serving.contracts import EVENT, OPERATION, OUTCOME
+from serving.settings import DATABASE_FILE
 
 log = logging.getLogger("burana")
 
@@ -20,10 +24,25 @@ def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
     """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so."""
     engine, after = _from_snapshot(plan, ledger, snapshot)
     nothing = np.empty((0, len(plan)))
-    for chunk in ledger.rows(after):
-        rows = np.frombuffer(b"".join(_row(ledger, *stored) for stored in chunk), "<i8").reshape(-1, WORDS).astype(np.int64)
+    for rows in arrivals(ledger, after):
         engine.replay(rows, nothing, np.full(len(rows), -1))
     return engine
+
+
+def arrivals(ledger: Ledger, after: int = 0) -> Iterator[NDArray[np.int64]]:
+    """The rows (n, WORDS) of everything recorded after a sequence number, in order, some at a time."""
+    for chunk in ledger.rows(after):
+        yield np.frombuffer(b"".join(_row(ledger, *stored) for stored in chunk), "<i8").reshape(-1, WORDS).astype(np.int64)
+
+
+def all_arrivals(home: Path) -> NDArray[np.int64]:
+    """The rows (n, WORDS) of a whole ledger, in order, beside a running server or without one."""
+    database.existing(home / DATABASE_FILE).close()
+    ledger = Ledger(home / DATABASE_FILE)
+    try:
+        return np.concatenate([np.empty((0, WORDS), np.int64), *arrivals(ledger)])
+    finally:
+        ledger.close()
 
 
 def row_of_entry(ledger: Ledger, entry: Entry) -> list[int]:

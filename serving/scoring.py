@@ -17,8 +17,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     RuntimeException,
 )
 
-from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
+from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
 from domain.errors import BundleError, ThresholdError
+from features.bins import SCORE, Reference
 from features.plan import Plan
 
 SCORE_TOLERANCE = 1e-12
@@ -40,8 +41,10 @@ class _Format(msgspec.Struct):
 class Model:
     """A loaded bundle. One thread, one reused input: a call costs the graph and little else."""
 
-    def __init__(self, manifest: Manifest, content: bytes) -> None:
+    def __init__(self, manifest: Manifest, content: bytes, stability: Reference | None = None) -> None:
+        """stability: what drift is measured against, None where the bundle has none."""
         self.manifest, self.version, self.thresholds = manifest, manifest.version, manifest.thresholds
+        self.stability = stability
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -73,24 +76,49 @@ def champion(models: Path) -> Path:
 
 def load(folder: Path, plan: Plan) -> Model:
     """Load and check a bundle against what runs; BundleError names the difference."""
-    try:
-        stated = (folder / MANIFEST_FILE).read_bytes()
-        if (seen := msgspec.json.decode(stated, type=_Format).format) != FORMAT:
-            raise BundleError(f"{folder}: format {seen}, this release reads {FORMAT}")
-        manifest = msgspec.json.decode(stated, type=Manifest)
-        content, rows = (folder / MODEL_FILE).read_bytes(), (folder / ROWS_FILE).read_bytes()
-    except (OSError, msgspec.DecodeError, ThresholdError) as error:
-        raise BundleError(f"{folder} is not a bundle: {error}") from error
-    for name, sha256, seen_bytes in ((MODEL_FILE, manifest.model_sha256, content), (ROWS_FILE, manifest.rows_sha256, rows)):
-        if hashlib.sha256(seen_bytes).hexdigest() != sha256:
-            raise BundleError(f"{folder / name} is not the file that its manifest states (sha256 differs)")
+    manifest = manifest_of(folder)
+    content = _stated(folder / MODEL_FILE, manifest.model_sha256)
+    _stated(folder / ROWS_FILE, manifest.rows_sha256)
     _check_features(folder, manifest, plan)
+    stability = stability_of(folder, manifest)
     try:
-        model = Model(manifest, content)
+        model = Model(manifest, content, stability)
         _check_reference_rows(folder, model)
     except UNREADABLE as error:
         raise BundleError(f"{folder}: the model or its reference rows cannot be read: {error}") from error
     return model
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """What a bundle says of itself; BundleError when it is none, or of another format."""
+    try:
+        stated = (folder / MANIFEST_FILE).read_bytes()
+        if (seen := msgspec.json.decode(stated, type=_Format).format) != FORMAT:
+            raise BundleError(f"{folder}: format {seen}, this release reads {FORMAT}")
+        return msgspec.json.decode(stated, type=Manifest)
+    except (OSError, msgspec.DecodeError, ThresholdError) as error:
+        raise BundleError(f"{folder} is not a bundle: {error}") from error
+
+
+def stability_of(folder: Path, manifest: Manifest) -> Reference | None:
+    """What drift is measured against; None for a bundle of a release that kept nothing to measure it."""
+    if not manifest.stability_sha256:
+        return None
+    reference = Reference.decode(_stated(folder / STABILITY_FILE, manifest.stability_sha256))
+    if reference.names != (*manifest.features, SCORE):
+        raise BundleError(f"{folder / STABILITY_FILE} is of other features than the model, or in another order")
+    return reference
+
+
+def _stated(file: Path, sha256: str) -> bytes:
+    """The content of a file of a bundle; BundleError unless it is the one that the manifest states."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{file.parent} is not a bundle: {error}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise BundleError(f"{file} is not the file that its manifest states (sha256 differs)")
+    return content
 
 
 def _check_features(folder: Path, manifest: Manifest, plan: Plan) -> None:

@@ -10,25 +10,37 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from domain.bundle import CARD_FILE, CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, Manifest
+from domain.bundle import CARD_FILE, CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
+from features.bins import Reference
 from features.history import whole_folder
 
 Matrix = NDArray[np.float64]
 
 
 def write(
-    models: Path, manifest: Manifest, model: bytes, rows: Matrix, raw: NDArray[np.float64], scores: NDArray[np.float64]
-) -> tuple[Path, Manifest]:
-    """Write the bundle whole or not at all; rows (n, features) with their raw scores and scores (n,) as the graph gave them."""
+    models: Path, manifest: Manifest, model: bytes, rows: Matrix, raw: NDArray[np.float64], scores: NDArray[np.float64],
+    stability: Reference,
+) -> tuple[Path, Manifest]:  # fmt: skip
+    """Write the bundle whole or not at all.
+
+    rows (n, features) with their raw scores and scores (n,) as the graph gave them; stability: what drift is measured against.
+    """
     folder = models / manifest.version
     with whole_folder(folder) as draft:
         (draft / MODEL_FILE).write_bytes(model)
         columns = {name: rows[:, i] for i, name in enumerate(manifest.features)}
         pq.write_table(pa.table({**columns, "_raw": raw, "_score": scores}), draft / ROWS_FILE)
-        manifest = replace(manifest, rows_sha256=hashlib.sha256((draft / ROWS_FILE).read_bytes()).hexdigest())
+        (draft / STABILITY_FILE).write_bytes(stability.encode())
+        manifest = replace(
+            manifest, rows_sha256=_sha256(draft / ROWS_FILE), stability_sha256=_sha256(draft / STABILITY_FILE)
+        )
         (draft / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         (draft / CARD_FILE).write_text(card(manifest), encoding="utf-8")
     return folder, manifest
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def set_champion(models: Path, version: str) -> None:

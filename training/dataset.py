@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from domain import instants
 from domain.errors import HistoryError
 from domain.events import Verdict
-from features.batch import matrix_of
+from features.feature_set import FeatureSet
 from features.history import History, between, cut
-from features.plan import Plan
+from training.vectors import vectors
 
 UNKNOWN = -1
 
@@ -62,19 +62,24 @@ def labels_as_of(operations: pa.Table, outcomes: pa.Table, as_of: datetime, dela
 
 
 def labelled(
-    history: History, plan: Plan, start: datetime | None, end: datetime | None, as_of: datetime | None, delay: timedelta
+    history: History,
+    features: FeatureSet,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime | None,
+    delay: timedelta,
 ) -> Dataset:
     """The dataset of the operations with start <= occurred_at < end.
 
     as_of: the moment of training, by default `end`: only outcomes known by then are labels. Features are made of what had
-    arrived before each operation, as always. HistoryError when no operation has a known label, or none is fraud.
+    arrived before each operation, as always: behaviour, then profiles, in the order of `features`. HistoryError when no operation has a known label, or none is fraud.
     """
     last = history.operations["occurred_at"].cast(pa.int64()).to_numpy().max(initial=0)
     end = end or instants.from_ms(int(last) + 1)
     past = cut(history, None, end)
     operations = between(past.operations, "occurred_at", start, None)
     labels = labels_as_of(operations, history.outcomes, as_of or end, delay)
-    matrix = matrix_of(past, plan, start=start)
+    matrix = vectors(past, features, start)
     known = labels != UNKNOWN
     times = operations["occurred_at"].cast(pa.int64()).to_numpy()
     dataset = Dataset(matrix, labels, times, operations["amount_minor"].to_numpy())

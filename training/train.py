@@ -18,8 +18,10 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from domain.bundle import FORMAT, Manifest
 from domain.errors import HistoryError
+from features import bins
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.plan import Plan
 from training import bundles, parity, thresholds, tracking
 from training.dataset import Dataset, labelled
@@ -35,7 +37,7 @@ class TrainSettings:
 
     start, end: operations with start <= occurred_at < end; as_of: the moment of training, by default `end`; delay: how long
     until silence about an operation counts as legitimate; fit, stop: shares of the operations, in order of time, on which
-    trees are grown and on which growing stops; calibration and thresholds take the rest.
+    trees are grown and on which growing stops; calibration and thresholds take the rest; profiles: whether the model reads daily profiles beside behaviour, which the server must then have.
     """
 
     start: datetime | None = None
@@ -49,6 +51,7 @@ class TrainSettings:
     learning_rate: float = 0.05
     leaves: int = 31
     parity_rows: int = 100_000
+    profiles: bool = False
     capacity: thresholds.Capacity = field(default_factory=thresholds.Capacity)
 
 
@@ -69,14 +72,14 @@ class Report:
 
 def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings) -> tuple[Path, Manifest, Report]:
     """Train on the history in `folder`; the bundle's folder under `models`, its manifest and the figures come back."""
-    plan, report = Plan(DEFINITIONS, RETAINED_ARRIVALS), Report()
+    features, report = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS), settings.profiles), Report()
     with report.stage("matrix"):
         history = histories.read(folder)
-        dataset = labelled(history, plan, settings.start, settings.end, settings.as_of, settings.delay)
+        dataset = labelled(history, features, settings.start, settings.end, settings.as_of, settings.delay)
         fit, stop, later = split(dataset, settings)
-    with tracking.run(tracking_uri, {**_flat(settings), "declarations": plan.hash}) as run:
+    with tracking.run(tracking_uri, {**_flat(settings), "declarations": features.hash}) as run:
         with report.stage("fit"):
-            booster = grow(fit, stop, plan, settings)
+            booster = grow(fit, stop, features.names, settings)
         with report.stage("calibration"):
             calibrator = calibrate(np.asarray(booster.predict(later.matrix, raw_score=True)), later.labels)
             model = to_onnx(booster, calibrator)
@@ -90,12 +93,14 @@ def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings
         content = model.SerializeToString()
         manifest = Manifest(
             format=FORMAT, version=_version(content), created_at=datetime.now(UTC).replace(microsecond=0),
-            features=plan.names, declarations=plan.hash, model_sha256=hashlib.sha256(content).hexdigest(), rows_sha256="",
+            features=features.names, declarations=features.hash, model_sha256=hashlib.sha256(content).hexdigest(), rows_sha256="",
             thresholds=chosen, thresholds_argument=argument, history_sha256=histories.sha256(folder), run=run.id,
             metrics=report.metrics, parity=differences,
             libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         )  # fmt: skip
-        bundle, manifest = bundles.write(models, manifest, content, later.matrix[rows], raw[rows], scores[rows])
+        with report.stage("stability"):
+            reference = bins.reference(manifest.features, dataset.matrix, scores)
+        bundle, manifest = bundles.write(models, manifest, content, later.matrix[rows], raw[rows], scores[rows], reference)
         run.finish(bundle, manifest, booster, scores, later.labels)
     return bundle, manifest, report
 
@@ -113,7 +118,7 @@ def split(dataset: Dataset, settings: TrainSettings) -> tuple[Dataset, Dataset, 
     return parts
 
 
-def grow(fit: Dataset, stop: Dataset, plan: Plan, settings: TrainSettings) -> lgb.Booster:
+def grow(fit: Dataset, stop: Dataset, names: tuple[str, ...], settings: TrainSettings) -> lgb.Booster:
     """A booster that stops when average precision on the later part no longer rises. Same input, same bytes."""
     parameters = {
         "objective": "binary", "metric": "average_precision", "learning_rate": settings.learning_rate,
@@ -121,8 +126,7 @@ def grow(fit: Dataset, stop: Dataset, plan: Plan, settings: TrainSettings) -> lg
         "bagging_freq": 1, "lambda_l2": 5.0, "seed": settings.seed, "deterministic": True, "force_row_wise": True,
         "num_threads": 2, "verbosity": -1,
     }  # fmt: skip
-    names = list(plan.names)
-    train_set = lgb.Dataset(fit.matrix, fit.labels, feature_name=names, free_raw_data=True)
+    train_set = lgb.Dataset(fit.matrix, fit.labels, feature_name=list(names), free_raw_data=True)
     stop_set = lgb.Dataset(stop.matrix, stop.labels, reference=train_set)
     return lgb.train(
         parameters, train_set, settings.trees, valid_sets=[stop_set], callbacks=[lgb.early_stopping(60, verbose=False)]

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--alerts-per-1000", type=float, default=5.0, help="operations of 1000 that can be verified")
     parser.add_argument("--high-precision", type=float, default=0.9, help="precision that rejecting requires, 0 to 1")
+    parser.add_argument("--profiles", action="store_true", help="the model reads daily profiles too")
     parser.add_argument("--champion", action="store_true", help="serve this bundle from now on")
     parser.add_argument("--json", type=Path, help="write every printed figure")
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--delay-days: seen {arguments.delay_days}, allowed 0 and more")
     settings = TrainSettings(
         start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
-        seed=arguments.seed, trees=arguments.trees,
+        seed=arguments.seed, trees=arguments.trees, profiles=arguments.profiles,
         capacity=Capacity(alerts_per_1000=arguments.alerts_per_1000, high_precision=arguments.high_precision),
     )  # fmt: skip
     arguments.models.mkdir(parents=True, exist_ok=True)

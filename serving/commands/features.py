@@ -1,10 +1,13 @@
 """Compute the point-in-time matrix of a history, verify the vectors of a ledger against it, or say what each feature means."""
 
 import argparse
+import importlib
+import importlib.metadata
 import json
 import resource
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,28 +20,35 @@ from features.catalogue import catalogue
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut
 from features.plan import Plan
+from features.profiles import PROFILE_FEATURES
+from serving.recovery import all_arrivals
 from serving.verification import verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("action", nargs="?", choices=("compute", "verify", "catalogue"), default="compute")
-    parser.add_argument("--history", type=Path, help="compute: folder of a canonical history")
+    """The command's arguments, and those of the actions that are found by entry point."""
+    others = _others()
+    parser.add_argument("action", nargs="?", choices=("compute", "verify", "catalogue", *others), default="compute")
+    parser.add_argument("--history", type=Path, help="compute, materialise: folder of a canonical history")
     parser.add_argument(
         "--out", type=Path, help="compute: Parquet file for the matrix; catalogue: Markdown file, else it is printed"
     )
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
-    parser.add_argument("--home", type=Path, default=Path("data"), help="verify: folder of the database")
+    parser.add_argument(
+        "--home", type=Path, default=Path("data"), help="verify, materialise without --history: folder of the database"
+    )
     parser.add_argument("--json", type=Path, help="write every printed figure")
+    for module in dict.fromkeys(others.values()):
+        names = " and ".join(name for name, its in others.items() if its is module)
+        module.add_arguments(parser.add_argument_group(names, module.__doc__))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 when verifying found a difference."""
-    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
     if arguments.action == "catalogue":
-        return _catalogued(arguments, plan)
-    figures = _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
+        return _catalogued(arguments.out)
+    figures = _figures(arguments)
     figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     for name, value in figures.items():
         print(f"{name:24} {value:>16,}" if isinstance(value, int | float) else f"{name:24} {value}")
@@ -47,13 +57,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if figures.get("vectors_differ") or figures.get("vectors") == 0 else 0
 
 
-def _catalogued(arguments: argparse.Namespace, plan: Plan) -> int:
-    text = catalogue(plan)
-    if arguments.out is None:
+def _catalogued(out: Path | None) -> int:
+    text = catalogue(Plan(DEFINITIONS, RETAINED_ARRIVALS), PROFILE_FEATURES)
+    if out is None:
         print(text)
     else:
-        arguments.out.write_text(text, encoding="utf-8")
+        out.write_text(text, encoding="utf-8")
     return 0
+
+
+def _figures(arguments: argparse.Namespace) -> dict[str, Any]:
+    others, plan = _others(), Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    if arguments.action in others:
+        figures: dict[str, Any] = others[arguments.action].run(arguments, lambda: all_arrivals(arguments.home))
+        return figures
+    return _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
+
+
+def _others() -> dict[str, ModuleType]:
+    """Action -> module: what belongs to training is found by entry point, and is absent where only serving is installed."""
+    points = importlib.metadata.entry_points(group="burana.features")
+    return {point.name: importlib.import_module(point.value) for point in sorted(points, key=lambda point: point.name)}
 
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:

@@ -28,6 +28,15 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield opened
 
 
+@pytest.mark.parametrize(
+    ("moment", "last"), [("2025", 0), ("2025-06-02", 0), ("2025-06-03", 3), ("2025-06-04T01", 5), ("2026", 5)]
+)
+def test_a_moment_parts_the_ledger_into_before_and_after(path: Path, moment: str, last: int) -> None:
+    bring_in(path, (entry(n, recorded_at=f"2025-06-0{2 if n <= 3 else 4}T00:00:00.000000+00:00") for n in range(1, 6)))
+    with closing(Ledger(path)) as ledger:
+        assert ledger.last_before(moment) == last
+
+
 def append(ledger: Ledger, *entries: Entry) -> list[LedgerError | None]:
     """Append entries and wait: what each was told, in the order in which they were told."""
     told: list[LedgerError | None] = []

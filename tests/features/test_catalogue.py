@@ -8,7 +8,7 @@ import pytest
 
 from domain.criteria import FraudCriterion
 from features import wording
-from features.catalogue import COMMAND, catalogue, entry_of
+from features.catalogue import COMMAND, Entry, catalogue, entry_of, entry_of_other
 from features.definitions import (
     ALIKE,
     CASHED,
@@ -42,11 +42,13 @@ from features.language import (
 )
 from features.layout import Column, Fact, Slot
 from features.plan import Plan
+from features.profiles import PROFILE_FEATURES
 from serving.commands import features as command
 
 COMMITTED = Path(__file__).parents[2] / "features" / "CATALOGUE.md"
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-TEXT = catalogue(PLAN)
+EVERY = (*DEFINITIONS, *PROFILE_FEATURES)
+TEXT = catalogue(PLAN, PROFILE_FEATURES)
 
 
 def test_the_committed_catalogue_is_that_of_the_declarations() -> None:
@@ -58,14 +60,14 @@ def test_every_feature_has_one_line_under_the_criterion_that_it_serves() -> None
     assert [f"R{section[:2]}" for section in sections] == list(FraudCriterion)
     for section, criterion in zip(sections, FraudCriterion, strict=True):
         named = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
-        assert named == [declaration.name for declaration in DEFINITIONS if declaration.serves is criterion]
+        assert named == [declaration.name for declaration in EVERY if declaration.serves is criterion]
         assert criterion.words in section
 
 
 def test_every_count_is_told_in_the_head_and_in_the_table_of_criteria() -> None:
-    assert f"{len(PLAN)} features" in TEXT
+    assert f"{len(EVERY)} features" in TEXT and f"{len(PLAN)} are exact" in TEXT
     for criterion in FraudCriterion:
-        count = sum(declaration.serves is criterion for declaration in DEFINITIONS)
+        count = sum(declaration.serves is criterion for declaration in EVERY)
         assert f"| {criterion.item} | {criterion.words} | {count} |" in TEXT
 
 
@@ -76,9 +78,10 @@ def test_every_mark_and_every_group_is_told_in_words() -> None:
         assert f"- `{group.name}`: operations with the same " in TEXT
 
 
-@pytest.mark.parametrize("declaration", DEFINITIONS, ids=PLAN.names)
-def test_no_place_of_a_sentence_is_left_empty(declaration: Declaration) -> None:
-    entry = entry_of(declaration)
+@pytest.mark.parametrize(
+    "entry", [*map(entry_of, DEFINITIONS), *map(entry_of_other, PROFILE_FEATURES)], ids=lambda entry: entry.name
+)
+def test_no_place_of_a_sentence_is_left_empty(entry: Entry) -> None:
     for words in (entry.meaning, entry.missing, entry.window, entry.kinds, entry.unit):
         assert words and words == words.strip()
         assert not any(fault in words for fault in ("{", "}", "  ", "None", " , ", "|", "the the", "Slot"))
@@ -152,7 +155,7 @@ def test_every_aggregate_has_a_sentence_that_says_of_what(how: type[Aggregate]) 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A feature that is not compiled to the kernel and says itself what it means, as profile features do."""
+    """A feature that is not compiled to the kernel and says itself what it means."""
 
     name: str = "customer_profile_active_days_90d"
     unit: str = "days"

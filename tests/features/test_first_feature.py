@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from domain.events import Event, Outcome
@@ -20,8 +21,13 @@ from features.arrivals import rows_of_history
 from features.batch import matrix_of
 from features.catalogue import catalogue
 from features.engine import Engine
+from features.feast_repo import materialise, sources
+from features.feast_repo.store import open_store, register
+from features.feast_repo.views import service_name
+from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.plan import Plan
+from features.profile_days import Habits
 
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Add a feature")[2].partition("\n## ")[0]
@@ -93,6 +99,21 @@ def test_it_is_in_the_matrix_and_in_the_online_vector_with_the_same_bits(declare
 def test_it_is_in_the_catalogue(declared: Plan) -> None:
     line = f"| `{NAME}` | Sum of the amounts of operations that the customer sent at night in the last 7 days | tyiyn | 7 days |"
     assert line in catalogue(declared).partition("## R63")[2].partition("## R64")[0]
+
+
+def test_it_is_in_feast(declared: Plan, history: History, tmp_path: Path) -> None:
+    rows, _ = rows_of_history(history)
+    features, matrix = FeatureSet(declared), matrix_of(history, declared)
+    vectors = {name: matrix[:, i] for i, name in enumerate(declared.names)}
+    table = pa.table({"operation_id": history.operations["operation_id"], **vectors})
+    sources.write_operations(tmp_path, table, rows, declared.names)
+    materialise.compute_days(Habits.of(rows), tmp_path)
+    store = open_store(tmp_path)
+    register(store, tmp_path, features)
+    service = store.get_feature_service(service_name(features))
+    frame = store.get_historical_features(sources.entity_frame(tmp_path).to_pandas(), features=service).to_df()
+    joined = frame.set_index("operation_id").loc[["op-0", "op-1", "op-2", "op-3"], NAME]
+    assert np.array_equal(joined, [np.nan, 100_00, 200_00, 200_00], equal_nan=True)
 
 
 def test_it_is_in_the_vector_by_its_name_and_unit(declared: Plan) -> None:

@@ -1,6 +1,7 @@
 """Notebooks run from top to bottom on a small world, define nothing, and are kept without what they once printed."""
 
 import ast
+import asyncio
 import contextlib
 import json
 import os
@@ -16,6 +17,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from features.history import cut
+from features.history import read as read_history
+from serving import replay
+from serving.settings import Settings
 from training.bundles import set_champion
 from training.simulator import WorldSettings, simulate, write
 from training.train import TrainSettings, train
@@ -43,14 +48,20 @@ def code(notebook: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> dict[str, str]:
-    """The environment that names a small history, and a champion trained on all but its last days."""
+    """The environment that names a small history, a champion trained on all but its last days, and a ledger of these."""
     folder = tmp_path_factory.mktemp("notebooks")
     history, models = folder / "history", folder / "models"
     write(simulate(WORLD), history)
     settings = TrainSettings(end=FIRST_REPLAYED, trees=40, parity_rows=2_000)
     bundle, _, _ = train(history, models, f"sqlite:///{folder}/mlflow.db", settings)
     set_champion(models, bundle.name)
-    return {"BURANA_HISTORY": str(history), "BURANA_MODELS": str(models), "BURANA_FROM": FIRST_REPLAYED.isoformat()}
+    whole, home = read_history(history), folder / "home"
+    before, after = cut(whole, None, FIRST_REPLAYED), cut(whole, FIRST_REPLAYED, None)
+    asyncio.run(replay.in_process(after, before, Settings(home=home, models=models)))
+    return {
+        "BURANA_HISTORY": str(history), "BURANA_MODELS": str(models), "BURANA_FROM": FIRST_REPLAYED.isoformat(),
+        "BURANA_HOME": str(home),
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -90,7 +101,8 @@ def test_a_notebook_runs_to_its_end_and_shows_plots(notebook, kernel, world):
 
 @every_notebook
 def test_a_notebook_without_data_says_what_to_run_first(notebook, kernel, tmp_path):
-    first, *_ = outputs(executed(notebook, kernel, {"BURANA_HISTORY": str(tmp_path / "none")}), "error")
+    nothing = dict.fromkeys(("BURANA_HISTORY", "BURANA_HOME"), str(tmp_path / "none"))
+    first, *_ = outputs(executed(notebook, kernel, nothing), "error")
     assert "make demo" in first.evalue
 
 

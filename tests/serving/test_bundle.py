@@ -57,6 +57,12 @@ def change_rows(folder: Path, column: str, value: Callable[[np.ndarray], np.ndar
     state_files(folder)
 
 
+def change_stability(folder: Path, content: bytes) -> None:
+    """Another reference for drift, which the manifest states."""
+    (folder / "stability.json").write_bytes(content)
+    restate(folder, stability_sha256=hashlib.sha256(content).hexdigest())
+
+
 def flip(path: Path) -> None:
     """Change one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
@@ -85,6 +91,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "rows without a feature": (lambda folder: change_rows(folder, PLAN.names[3], None), PLAN.names[3]),
     "no model": (lambda folder: (folder / "model.onnx").unlink(), "is not a bundle: .*model.onnx"),
     "no rows": (lambda folder: (folder / "reference_rows.parquet").unlink(), "is not a bundle: .*reference_rows"),
+    "a bit of the reference for drift": (lambda folder: flip(folder / "stability.json"), "stability.json is not the file"),
+    "a stated reference for drift that is not there": (
+        lambda folder: (folder / "stability.json").unlink(), "is not a bundle: .*stability"),
+    "a reference for drift that is none": (lambda folder: change_stability(folder, b"{}"), "not a reference for drift"),
+    "a reference for drift of other features": (
+        lambda folder: change_stability(folder, b'{"bins": []}'), "stability.json is of other features"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "is not a bundle: .*manifest.json"),
     "a manifest cut off": (lambda folder: (folder / "manifest.json").write_bytes(b'{"format": 1, '), "is not a bundle"),
     "a manifest without thresholds": (lambda folder: restate(folder, thresholds=None), "thresholds"),
@@ -121,6 +133,14 @@ def test_a_bundle_is_refused_by_a_release_with_other_declarations(copied):
 def test_a_bundle_is_refused_when_another_number_of_arrivals_is_retained(copied):
     with pytest.raises(BundleError, match="retained arrivals differ"):
         scoring.load(copied, Plan(DEFINITIONS, RETAINED_ARRIVALS // 2))
+
+
+def test_a_bundle_of_before_drift_was_measured_is_served(copied):
+    manifest = msgspec.json.decode((copied / "manifest.json").read_bytes())
+    del manifest["stability_sha256"]
+    (copied / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    (copied / "stability.json").unlink()
+    assert scoring.load(copied, PLAN).stability is None
 
 
 def test_a_champion_that_is_not_there_is_refused(copied):

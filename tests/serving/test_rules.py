@@ -188,7 +188,7 @@ FIRES: dict[str, tuple[dict[str, object], int, dict[str, float]]] = {
     # rule: what the operation is, its amount in tyiyn, its features
     "burst_of_operations": ({}, 10_000, {"customer_sent_count_1h": 10, "customer_sent_count_30d": 12}),
     "many_customers_act_alike": (
-        {}, 10_000, {"likeness_sent_customer_distinct_1h": 15, "likeness_sent_customer_distinct_7d": 20},
+        {}, 10_000, {"alike_sent_customer_distinct_1h": 15, "alike_sent_customer_distinct_7d": 20},
     ),
     "amount_far_above_habit": (
         {}, 20_000_000, {"customer_sent_amount_zscore_30d": 8, "customer_sent_recipient_is_new": 1},
@@ -198,7 +198,7 @@ FIRES: dict[str, tuple[dict[str, object], int, dict[str, float]]] = {
     ),
     "night_and_unusual": (
         {}, 5_000_000,
-        {"customer_sent_hour_same_share": 0, "customer_sent_count_30d": 30, "customer_sent_recipient_is_new": 1},
+        {"customer_sent_hour_same_share_30d": 0, "customer_sent_count_30d": 30, "customer_sent_recipient_is_new": 1},
     ),
     "failed_logins": ({}, 10_000, {"customer_login_failed_count_1h": 5}),
     "contact_changed_before_payment": (
@@ -219,7 +219,7 @@ FIRES: dict[str, tuple[dict[str, object], int, dict[str, float]]] = {
          "recipient_received_count_30d": 8},
     ),
     "spreading_to_many": (
-        {}, 10_000, {"sender_sent_recipient_distinct_1h": 8, "sender_sent_count_1h_per_sender_sent_count_30d": 0.5},
+        {}, 10_000, {"sender_sent_recipient_distinct_1h": 8, "sender_sent_pace_against_30d_in_1h": 400.0},
     ),
     "new_source_of_top_up": (
         {"kind": "top_up"}, 5_000_000, {"customer_topped_up_funding_is_new": 1, "customer_sent_amount_zscore_30d": 4},

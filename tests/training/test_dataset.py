@@ -10,13 +10,14 @@ from domain.events import Event, Outcome, OutcomeSource, Verdict
 from domain.money import Money
 from domain.operation import Kind, Operation, Party
 from features.definitions import DEFINITIONS
+from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.plan import Plan
 from training.dataset import UNKNOWN, labelled, labels_as_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DELAY = timedelta(days=7)
-PLAN = Plan(DEFINITIONS, 1 << 12)
+FEATURES = FeatureSet(Plan(DEFINITIONS, 1 << 12))
 
 
 def operation(day: float, number: int) -> Operation:
@@ -72,8 +73,8 @@ def test_changing_what_is_not_yet_known_changes_neither_vectors_nor_labels() -> 
     operations = [operation(day, day) for day in range(20)]
     known = [outcome(0, 3, Verdict.FRAUD), outcome(1, 4, Verdict.LEGITIMATE)]
     end = START + timedelta(days=15)
-    truth = labelled(history(operations, [*known, outcome(2, 16, Verdict.FRAUD)]), PLAN, None, end, None, DELAY)
-    flipped = labelled(history(operations, [*known, outcome(2, 16, Verdict.LEGITIMATE)]), PLAN, None, end, None, DELAY)
+    truth = labelled(history(operations, [*known, outcome(2, 16, Verdict.FRAUD)]), FEATURES, None, end, None, DELAY)
+    flipped = labelled(history(operations, [*known, outcome(2, 16, Verdict.LEGITIMATE)]), FEATURES, None, end, None, DELAY)
     assert np.array_equal(truth.labels, flipped.labels)
     assert truth.matrix.tobytes() == flipped.matrix.tobytes()
 
@@ -82,12 +83,27 @@ def test_the_span_is_half_open_and_rows_stay_beside_their_labels() -> None:
     operations = [operation(day, day) for day in range(20)]
     start, end = START + timedelta(days=2), START + timedelta(days=6)
     outcomes = [outcome(3, 8, Verdict.FRAUD)]
-    dataset = labelled(history(operations, outcomes), PLAN, start, end, START + timedelta(days=30), DELAY)
+    dataset = labelled(history(operations, outcomes), FEATURES, start, end, START + timedelta(days=30), DELAY)
     assert dataset.labels.tolist() == [0, 1, 0, 0]
-    counts = dataset.matrix[:, PLAN.names.index("customer_sent_count_30d")]
+    counts = dataset.matrix[:, FEATURES.names.index("customer_sent_count_30d")]
     assert counts.tolist() == [2, 3, 4, 5]
+
+
+def test_columns_are_behaviour_then_profiles_as_they_were_known() -> None:
+    operations = [operation(day, day) for day in range(20)]
+    start = START + timedelta(days=5)
+    dataset = labelled(
+        history(operations, [outcome(9, 12, Verdict.FRAUD)]), FEATURES, start, None, START + timedelta(days=60), DELAY
+    )
+    days = dataset.matrix[:, FEATURES.names.index("customer_profile_active_days_90d")]
+    assert days.tolist() == list(range(5, 20))  # an operation at 06:00 reads the profile of the day before
+    behaviour = labelled(
+        history(operations, [outcome(9, 12, Verdict.FRAUD)]), FeatureSet(FEATURES.plan, with_profiles=False),
+        start, None, START + timedelta(days=60), DELAY,
+    )  # fmt: skip
+    assert dataset.matrix[:, : len(FEATURES.plan)].tobytes() == behaviour.matrix.tobytes()
 
 
 def test_a_span_without_fraud_is_refused_with_what_to_do() -> None:
     with pytest.raises(HistoryError, match="widen --from and --to"):
-        labelled(history([operation(0, 0), operation(9, 1)], []), PLAN, None, None, None, DELAY)
+        labelled(history([operation(0, 0), operation(9, 1)], []), FEATURES, None, None, None, DELAY)

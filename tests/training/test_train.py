@@ -1,5 +1,6 @@
 """A training run end to end on a small simulated world."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from domain.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 from domain.errors import BundleError, HistoryError, SettingsError
 from features import history as histories
+from features.bins import SCORE
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import scoring
 from training import bundles, tracking
@@ -46,6 +49,15 @@ def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
     assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
 
 
+def test_a_model_with_profiles_names_them_behind_behaviour(history: Path, tmp_path: Path) -> None:
+    with_profiles = replace(SETTINGS, profiles=True)
+    bundle, manifest, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", with_profiles)
+    features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
+    assert (manifest.features, manifest.declarations) == (features.names, features.hash)
+    with pytest.raises(BundleError, match="customer_profile_active_days_90d"):
+        scoring.load(bundle, features.plan)
+
+
 def test_the_same_history_seed_and_versions_give_the_same_model_bytes(
     history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
 ) -> None:
@@ -59,6 +71,16 @@ def test_the_manifest_says_what_was_done(history: Path, trained: tuple[Path, Man
     assert manifest.history_sha256 == histories.sha256(history)
     assert manifest.parity["random"] == manifest.parity["on_thresholds"] == manifest.parity["not_finite"] == 0
     assert manifest.thresholds_argument in (bundle / CARD_FILE).read_text(encoding="utf-8")
+
+
+def test_the_bundle_keeps_what_drift_is_measured_against(trained: tuple[Path, Manifest, Path]) -> None:
+    bundle, manifest, _ = trained
+    reference = scoring.load(bundle, Plan(DEFINITIONS, RETAINED_ARRIVALS)).stability
+    assert reference is not None
+    assert reference.names == (*manifest.features, SCORE)
+    parts = sum(manifest.metrics[f"{part}_operations"] for part in ("fit", "stop", "later"))
+    assert {sum(bins.counts) for bins in reference.bins[:-1]} == {parts}
+    assert sum(reference.bins[-1].counts) == manifest.metrics["later_operations"]
 
 
 def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(trained: tuple[Path, Manifest, Path]) -> None:

@@ -1,0 +1,1 @@
+"""Measurements: peers side by side, one table, one JSON."""

@@ -1,0 +1,144 @@
+"""Our engine on generated operations: the whole declared set in order of arrival, its matrix in Parquet, one by one."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.feature_engine.generated import is_operation, slices
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.engine import Engine, Vector
+from features.language import Own
+from features.plan import Plan
+
+Integers = NDArray[np.int64]
+
+
+class Replay:
+    """Slices of arrivals through an engine into one matrix, which is used again for each slice.
+
+    cpu_s: CPU seconds of the engine alone; warm_up_s: of loading or compiling the kernel, before.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        began = time.process_time()
+        _warm_up(plan)
+        self.warm_up_s = time.process_time() - began
+        self.engine, self.cpu_s = Engine(plan), 0.0
+        self._matrix: Vector = np.empty((0, len(plan)))
+
+    def __call__(self, rows: Integers) -> Vector:
+        """The matrix (operations, features) of a slice; the next call overwrites it."""
+        asked = is_operation(rows)
+        count = int(asked.sum())
+        if len(self._matrix) < count:
+            self._matrix = np.empty((count, self._matrix.shape[1]))
+        wanted = np.where(asked, np.cumsum(asked) - 1, -1)
+        began = time.process_time()
+        self.engine.replay(rows, self._matrix, wanted)
+        self.cpu_s += time.process_time() - began
+        return self._matrix[:count]
+
+
+def _warm_up(plan: Plan) -> None:
+    rows = next(slices(1_000))
+    engine = Engine(plan)
+    engine.replay(rows, np.empty((len(rows), len(plan))), np.arange(len(rows)))
+    engine.read(rows[0].tolist())
+    engine.apply(rows[0].tolist())
+
+
+def shown(operations: int, what: str) -> Iterator[Integers]:
+    """The generated slices, with progress."""
+    with tqdm(total=operations, desc=what, unit="operation", unit_scale=True, mininterval=5) as progress:
+        for rows in slices(operations):
+            yield rows
+            progress.update(int(is_operation(rows).sum()))
+
+
+def behavioural(plan: Plan) -> int:
+    """How many declarations look at behaviour: values of the operation itself are not counted as features here."""
+    return sum(not isinstance(declaration, Own) for declaration in plan.declarations)
+
+
+def whole_set(operations: int) -> dict[str, Any]:
+    """CPU seconds of every declared feature of every operation, in order of arrival."""
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    replay = Replay(plan)
+    for rows in shown(operations, "kernel"):
+        replay(rows)
+    return _figures(plan, replay, operations)
+
+
+def matrix_file(operations: int, folder: Path) -> dict[str, Any]:
+    """As `whole_set`, and each slice of the matrix goes to a Parquet file, as `features.batch.write_matrix` would write it."""
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    replay = Replay(plan)
+    path = folder / "matrix.parquet"
+    schema = pa.schema([(name, pa.float64()) for name in plan.names])
+    write_cpu_s = 0.0
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
+        for rows in shown(operations, "kernel and Parquet"):
+            matrix = replay(rows)
+            began = time.process_time()
+            writer.write_table(pa.table([pa.array(matrix[:, i]) for i in range(len(plan))], schema=schema))
+            write_cpu_s += time.process_time() - began
+    size = path.stat().st_size
+    path.unlink()
+    return _figures(plan, replay, operations) | {"write_cpu_s": write_cpu_s, "file_gib": size / 2**30}
+
+
+def _figures(plan: Plan, replay: Replay, operations: int) -> dict[str, Any]:
+    features = behavioural(plan)
+    return {
+        "declared": len(plan), "features": features, "arrivals": replay.engine.applied, "cpu_s": replay.cpu_s,
+        "cpu_s_per_feature": replay.cpu_s / features, "cpu_us_per_operation": replay.cpu_s / operations * 1e6,
+        "state_gib": replay.engine.nbytes / 2**30, "warm_up_s": replay.warm_up_s,
+    }  # fmt: skip
+
+
+def online(operations: int, singles: int) -> dict[str, Any]:
+    """Microseconds of wall time of `read`, of `apply` and of both, one operation at a time after a history of `operations`."""
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    replay = Replay(plan)
+    later: list[Integers] = []
+    done = 0
+    for rows in shown(operations + singles, "history before single operations"):
+        cut = int(np.searchsorted(np.cumsum(is_operation(rows)), operations - done, side="right"))
+        replay(rows[:cut])
+        later.append(rows[cut:])
+        done += int(is_operation(rows[:cut]).sum())
+    read_us, apply_us = _one_by_one(replay.engine, np.concatenate(later))
+    return {
+        "operations": len(read_us), "features": len(plan), "read_us": _percentiles(read_us),
+        "apply_us": _percentiles(apply_us), "both_us": _percentiles(read_us + apply_us),
+    }  # fmt: skip
+
+
+def _one_by_one(engine: Engine, rows: Integers) -> tuple[Vector, Vector]:
+    """Times of reading and of applying each operation; events and outcomes are applied between them, unmeasured."""
+    clock = time.perf_counter_ns
+    asked = is_operation(rows)
+    times = np.empty((int(asked.sum()), 3), np.int64)
+    place = 0
+    for row, is_read in zip(rows.tolist(), asked.tolist(), strict=True):
+        if not is_read:
+            engine.apply(row)
+            continue
+        began = clock()
+        engine.read(row)
+        between = clock()
+        engine.apply(row)
+        times[place] = began, between, clock()
+        place += 1
+    return (times[:, 1] - times[:, 0]) / 1000, (times[:, 2] - times[:, 1]) / 1000
+
+
+def _percentiles(us: Vector) -> dict[str, float]:
+    return {"p50": float(np.percentile(us, 50)), "p99": float(np.percentile(us, 99)), "mean": float(us.mean())}

@@ -1,0 +1,76 @@
+"""What the parts measured -> the figures of the bar, and one table."""
+
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def figures_of(parts: dict[str, Figures], rows: int, large_rows: int) -> Figures:
+    """The figures by name; None where a part was left out."""
+    kernel, large, online = (parts.get(name) for name in ("kernel", "large", "online"))
+    beside = {peer: parts.get(f"{peer}_values") for peer in ("duckdb", "polars")}
+    compared = [each for each in beside.values() if each]
+    return {
+        "data": "generated, see benchmarks/feature_engine/generated.py",
+        "rows": rows,
+        "large_rows": large_rows,
+        "cpu_per_feature_ratio": {peer: _over(parts.get(peer), kernel, "cpu_s_per_feature") for peer in beside},
+        "like_for_like_ratio": {
+            peer: _quotient(parts[peer]["cpu_s"], each["ours_cpu_s"]) if each else None for peer, each in beside.items()
+        },
+        "kernel_over_parquet_write": _quotient(kernel["cpu_s"], kernel["write_cpu_s"]) if kernel else None,
+        "cost_per_row_20m_over_5m": _over(large, kernel, "cpu_us_per_operation"),
+        "online_us": online and online["both_us"],
+        "online_read_us": online and online["read_us"],
+        "online_apply_us": online and online["apply_us"],
+        "values_differ": sum(each["values_differ"] for each in compared) if compared else None,
+        "values_compared": sum(each["values_compared"] for each in compared),
+        "peak_gib": {name: part["peak_gib"] for name, part in parts.items()},
+        "parts": parts,
+    }
+
+
+def _over(above: Figures | None, below: Figures | None, key: str) -> float | None:
+    return _quotient(above[key], below[key]) if above and below else None
+
+
+def _quotient(above: float, below: float) -> float:
+    return above / below if below else float("inf")
+
+
+def table(figures: Figures) -> str:
+    """One line a measurement."""
+    lines = [f"{'generated operations':34} {'count':>12} {'features':>9} {'CPU s':>9} {'CPU s/feature':>14} {'peak GiB':>9}"]
+    names = {
+        "kernel": "our whole set, in order of arrival", "large": "our whole set, large", "duckdb": "DuckDB, RANGE frames",
+        "polars": "Polars, rolling and over", "duckdb_values": "ours on DuckDB's features", "polars_values": "ours on Polars' features",
+    }  # fmt: skip
+    for key, name in names.items():
+        part = figures["parts"].get(key)
+        if part is None:
+            continue
+        cpu = part.get("ours_cpu_s", part.get("cpu_s"))
+        count = figures["large_rows" if key == "large" else "rows"]
+        lines.append(
+            f"{name:34} {count:12,} {part['features']:9} {cpu:9.1f} {cpu / part['features']:14.3f} {part['peak_gib']:9.2f}"
+        )
+    return "\n".join([*lines, "", *_bars(figures)])
+
+
+def _bars(figures: Figures) -> list[str]:
+    """The figures of the bar, in words."""
+    words = {
+        "CPU per feature, DuckDB over our whole set": figures["cpu_per_feature_ratio"]["duckdb"],
+        "CPU per feature, Polars over our whole set": figures["cpu_per_feature_ratio"]["polars"],
+        "the same features, DuckDB over ours": figures["like_for_like_ratio"]["duckdb"],
+        "the same features, Polars over ours": figures["like_for_like_ratio"]["polars"],
+        "our CPU over that of writing the matrix": figures["kernel_over_parquet_write"],
+        "cost per row, large over small": figures["cost_per_row_20m_over_5m"],
+    }
+    lines = [f"{name:46} {value:8.2f}" for name, value in words.items() if value is not None]
+    for name in ("online_us", "online_read_us", "online_apply_us"):
+        if figures[name]:
+            lines.append(f"{name.replace('_', ' '):46} p50 {figures[name]['p50']:.2f}, p99 {figures[name]['p99']:.2f}")
+    if figures["values_differ"] is not None:
+        lines.append(f"{'values that differ':46} {figures['values_differ']:,} of {figures['values_compared']:,}")
+    return lines

@@ -1,0 +1,17 @@
+"""The feature engine beside DuckDB and Polars on generated operations: one run, one table, one JSON.
+
+    python benchmarks/features.py [--rows 5000000] [--skip large,duckdb] [--json FILE]
+
+CPU seconds count, of all threads: ours runs on one. Each part runs in a process of its own. Every value that a peer gives is
+compared with ours. What is counted for a peer: windows, sums and values of each declared feature that it can express, in the
+order of operations, as the matrix has them; what is not: loading, and the columns derived from kind, amount and time.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # this file's folder must not be searched first: its own name is that of the package that it measures
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    runpy.run_module("benchmarks.feature_engine", run_name="__main__")

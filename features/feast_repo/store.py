@@ -1,0 +1,80 @@
+"""Opening Feast's stores of a folder: registry and SQLite files in it, or a Valkey or Redis by its URL."""
+
+import contextlib
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from feast import FeatureStore
+
+from domain.errors import SettingsError
+from features.feast_repo.views import objects
+from features.feature_set import FeatureSet
+
+CONFIGURATION = "feature_store.yaml"
+
+
+def open_store(folder: Path, online: str | None = None) -> FeatureStore:
+    """The stores of a folder; `feature_store.yaml` is written there, so that `feast` itself finds them too.
+
+    online: `redis://[:PASSWORD@]HOST:PORT[/DATABASE]` (`rediss` with TLS, `valkey` likewise), remembered by the folder; an SQLite
+    file in the folder when none was ever named. SettingsError for another URL.
+    """
+    folder = folder.absolute()
+    path = folder / CONFIGURATION
+    if online is not None or not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_private(path, yaml.safe_dump(_configuration(folder, online), sort_keys=False))
+    return FeatureStore(repo_path=str(folder))
+
+
+def register(store: FeatureStore, folder: Path, features: FeatureSet) -> None:
+    """`feast apply` of what the declarations say; services of other declarations stay, so that older models find theirs."""
+    with quiet():
+        store.apply(objects(folder.absolute(), features))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Feast prints in colours, logs about its cache, and warns of in what it depends on."""
+    logging.getLogger("feast").setLevel(logging.WARNING)
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "On demand feature view is an experimental feature", RuntimeWarning)
+        warnings.filterwarnings("ignore", "fetch_arrow_table", DeprecationWarning)
+        yield
+
+
+def _configuration(folder: Path, online: str | None) -> dict[str, object]:
+    return {
+        "project": "burana",
+        "provider": "local",
+        "registry": {"path": str(folder / "registry.db")},
+        "offline_store": {"type": "duckdb"},
+        "online_store": {"type": "sqlite", "path": str(folder / "online.db")} if online is None else _redis(online),
+        "entity_key_serialization_version": 3,
+    }
+
+
+def _redis(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname:
+        raise SettingsError(f"online store: seen {url!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
+    options = [f"{parts.hostname}:{parts.port or 6379}"]
+    options += [f"db={parts.path[1:]}"] if parts.path[1:] else []
+    options += [f"username={parts.username}"] if parts.username else []
+    options += [f"password={parts.password}"] if parts.password else []
+    options += ["ssl=true"] if parts.scheme.endswith("ss") or parts.scheme == "valkeys" else []
+    return {"type": "redis", "connection_string": ",".join(options)}
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The connection may hold a password: its owner reads it, nobody else."""
+    draft = path.with_name(path.name + ".draft")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)

@@ -1,0 +1,160 @@
+"""Profiles as sorted arrays: what batch and endpoint search, and a folder of .npy files that is written whole or not at all."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.errors import StateError
+from features import profile_kernel as kernel
+from features.history import whole_folder
+from features.profile_kernel import Integers, Packed
+from features.profile_language import Whose
+from features.profiles import LAYOUTS, PROFILE_LAG_MS, PROFILE_NAMES, PROFILES_HASH, ROW_WORDS, STEPS
+
+FORMAT = 1
+NPY_HEADER = 128
+"""Bytes of a .npy file before its values."""
+
+
+@dataclass(frozen=True)
+class PackedProfiles:
+    """The profiles of one kind of entity: keys (m,), local days (m,), rows (m, width), all int64, ascending by key, then day."""
+
+    whose: Whose
+    keys: Integers
+    days: Integers
+    rows: Integers
+
+    def __post_init__(self) -> None:
+        count, width = len(self.keys), LAYOUTS[self.whose].width
+        shapes = (self.keys.shape, self.days.shape, self.rows.shape)
+        if shapes != ((count,), (count,), (count, width)):
+            raise StateError(
+                f"{self.whose.name.lower()} profiles: shapes {shapes}, allowed ({count},), ({count},), ({count}, {width})"
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def of(cls, whose: Whose, keys: Integers, days: Integers, rows: Integers) -> "PackedProfiles":
+        """Profiles in any order; of two of the same (key, day) the later one stays."""
+        order = np.lexsort((days, keys))
+        keys, days = keys[order], days[order]
+        last = np.ones(len(keys), np.bool_)
+        last[:-1] = (np.diff(keys) != 0) | (np.diff(days) != 0)
+        return cls(whose, keys[last], days[last], np.ascontiguousarray(rows[order[last]]))
+
+    @classmethod
+    def none(cls, whose: Whose) -> "PackedProfiles":
+        """No profile at all."""
+        empty = np.zeros(0, np.int64)
+        return cls(whose, empty, empty, np.zeros((0, LAYOUTS[whose].width), np.int64))
+
+    def find(self, keys: Integers, days: Integers) -> Integers:
+        """(n,) keys and local days -> (n,) places, -1 where there is none."""
+        return np.array(
+            [kernel.place_of(key, day, self.keys, self.days) for key, day in zip(keys, days, strict=True)], np.int64
+        )
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """What operations are compared with: the profiles of customers, recipients and devices of one or more local days.
+
+    last_day: the newest local day (number since 1970-01-01), or None when there are no profiles; created_at: when they were put
+    together. An operation whose due day is not among them has no profile: its values are NaN, which the caller states.
+    """
+
+    customer: PackedProfiles
+    recipient: PackedProfiles
+    device: PackedProfiles
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def none(cls) -> "Profiles":
+        """No profiles: every value is missing."""
+        customer, recipient, device = (PackedProfiles.none(whose) for whose in Whose)
+        return cls(customer, recipient, device)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.each))
+
+    @property
+    def each(self) -> tuple[PackedProfiles, PackedProfiles, PackedProfiles]:
+        """In the order of Whose."""
+        return self.customer, self.recipient, self.device
+
+    @property
+    def last_day(self) -> int | None:
+        """The newest local day of which there is a profile."""
+        return max((int(part.days.max()) for part in self.each if len(part)), default=None)
+
+    def values(self, rows: Integers, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Operations (n, WORDS) -> (n, len(PROFILE_NAMES)) float64, by the profile due at each one's own time.
+
+        out: where to write instead, any array of that shape, such as the right part of a wider matrix.
+        """
+        out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
+        index = np.empty((len(rows), len(Whose)), np.int64)
+        kernel.locate(ROW_WORDS, PROFILE_LAG_MS, rows, self._arrays("keys"), self._arrays("days"), index)
+        kernel.compare(STEPS, ROW_WORDS, rows, index, self._arrays("rows"), out)
+        return out
+
+    def _arrays(self, name: str) -> Packed:
+        customer, recipient, device = (getattr(part, name) for part in self.each)
+        return customer, recipient, device
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole or not at all; HistoryError if it exists."""
+        with whole_folder(folder) as draft:
+            for part in self.each:
+                for name in ("keys", "days", "rows"):
+                    np.save(draft / f"{part.whose.name.lower()}_{name}.npy", getattr(part, name))
+            header = {"format": FORMAT, "declarations": PROFILES_HASH, "created_at": self.created_at.isoformat(),
+                      "last_day": self.last_day, "profiles": len(self)}  # fmt: skip
+            (draft / "header.json").write_text(json.dumps(header, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Profiles":
+        """The profiles of a folder, mapped, not read; StateError when they are damaged or were made by other declarations."""
+        try:
+            header = json.loads((folder / "header.json").read_text())
+            if header["format"] != FORMAT or header["declarations"] != PROFILES_HASH:
+                raise StateError(
+                    f"{folder} was made by profiles {header['declarations'][:12]}, running are {PROFILES_HASH[:12]}; "
+                    "run `burana features materialise` again"
+                )
+            customer, recipient, device = (PackedProfiles(whose, *_loaded(folder, whose)) for whose in Whose)
+            return cls(customer, recipient, device, datetime.fromisoformat(header["created_at"]))
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise StateError(
+                f"{folder} is not readable as profiles ({error}); run `burana features snapshot` again"
+            ) from error
+
+
+def _loaded(folder: Path, whose: Whose) -> list[Integers]:
+    return [_mapped(folder / f"{whose.name.lower()}_{name}.npy") for name in ("keys", "days", "rows")]
+
+
+def _mapped(file: Path) -> Integers:
+    # "c": pages come from the file, writes would stay in memory; compiled code then sees the type it was compiled for
+    empty = file.stat().st_size <= NPY_HEADER  # nothing there that could be mapped
+    return np.asarray(np.load(file, mmap_mode=None if empty else "c", allow_pickle=False))
+
+
+def snapshot_folder(folder: Path) -> Path:
+    """Where the snapshots of the running declarations stand, each named by its last day; those of others stand beside it."""
+    return folder / PROFILES_HASH[:12]
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest snapshot that the running declarations can read, of a folder of snapshots; None when there is none yet."""
+    mine = snapshot_folder(folder)
+    if not mine.is_dir():
+        return None
+    return max((path for path in mine.iterdir() if not path.name.startswith(".")), default=None)

@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.feature_engine import generated, report
+from benchmarks.feature_engine.__main__ import measure
+from benchmarks.feature_engine.comparison import differing
+from benchmarks.feature_engine.parts import Sizes, run_here
+from features.definitions import SENT
+from features.language import Count, Feature, Mean, hours
+from features.layout import Slot, Word
+
+COUNT = Feature(Slot.CUSTOMER, Count(), SENT, hours(1))
+MEAN = Feature(Slot.CUSTOMER, Mean(), SENT, hours(1))
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    return measure(Sizes(rows=20_000, large_rows=30_000, singles=500), [], run_here, tmp_path_factory.mktemp("benchmark"))
+
+
+def test_every_value_that_a_peer_gives_is_ours(figures):
+    assert figures["values_differ"] == 0, {name: part.get("differing") for name, part in figures["parts"].items()}
+    assert figures["values_compared"] == 20_000 * sum(figures["parts"][peer]["features"] for peer in ("duckdb", "polars"))
+
+
+def test_every_figure_of_the_bar_is_there_and_goes_into_json(figures):
+    told = json.loads(json.dumps(figures))
+    for peer in ("duckdb", "polars"):
+        assert told["cpu_per_feature_ratio"][peer] > 0
+        assert told["like_for_like_ratio"][peer] > 0
+    for name in ("kernel_over_parquet_write", "cost_per_row_20m_over_5m"):
+        assert told[name] > 0
+    assert 0 < told["online_us"]["p50"] <= told["online_us"]["p99"]
+    assert all(gib > 0 for gib in told["peak_gib"].values())
+    assert "values that differ" in report.table(figures)
+
+
+def test_a_part_that_is_left_out_leaves_its_figures_empty():
+    figures = report.figures_of({}, 1, 1)
+    assert figures["values_differ"] is None
+    assert figures["cpu_per_feature_ratio"] == {"duckdb": None, "polars": None}
+    assert report.table(figures)
+
+
+def test_a_value_that_is_off_is_counted_and_missing_equals_only_missing():
+    ours = np.array([1.0, np.nan, np.nan, 0.0, 3.0])
+    assert differing(COUNT, ours, ours) == 0
+    assert differing(COUNT, ours, np.array([1.0, np.nan, 0.0, np.nan, 3.0 + 1e-15 * 3])) == 3
+    assert differing(MEAN, ours, np.array([1.0, np.nan, np.nan, 0.0, 3.0 + 1e-15 * 3])) == 0
+    assert differing(MEAN, ours, np.array([1.0, np.nan, np.nan, 0.0, 3.0 + 1e-9])) == 1
+
+
+def test_the_generated_history_is_the_same_each_time_and_in_one_order():
+    first, again = (np.concatenate(list(generated.slices(200_000))) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert (np.diff(first[:, Word.TIME]) > 0).all()
+    assert generated.is_operation(first).sum() == 200_000
+    assert not np.array_equal(first, np.concatenate(list(generated.slices(200_000, seed=2)))[: len(first)])
+
+
+def test_the_generated_history_has_busy_merchants_and_many_kinds_of_arrival():
+    rows = next(generated.slices(20_000))
+    assert len(np.unique(rows[:, Word.FACTS])) > 20
+    busiest = np.unique(rows[:, Word.RECIPIENT], return_counts=True)[1].max()
+    assert busiest > 50 * len(rows) / len(np.unique(rows[:, Word.RECIPIENT]))
