@@ -89,8 +89,7 @@ def _entity(whose: Whose) -> Entity:
 def _behaviour(folder: Path, features: FeatureSet, operation: Entity) -> FeatureView:
     row = Field(name=OPERATION_ROW, dtype=Bytes, description="the row of 64-bit integers that the features read")
     behaviour = [
-        Field(name=d.name, dtype=Float64, description=wording.meaning(d), tags=_tags(d))
-        for d in features.plan.declarations
+        Field(name=d.name, dtype=Float64, description=wording.meaning(d), tags=_tags(d)) for d in features.plan.declarations
     ]
     return FeatureView(
         name="operation_behaviour", entities=[operation], ttl=timedelta(0), online=False,
