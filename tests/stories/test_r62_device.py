@@ -139,12 +139,13 @@ def test_r62_a_place_that_is_not_known_is_missing_and_not_the_same() -> None:
 
 def test_r62_a_device_and_an_address_that_many_customers_use_are_seen() -> None:
     crowd = [paid(payer, device=STRANGE, at=ago(minutes=30)) for payer in people(6)]
+    crowd += [paid(Party(wallet="roams"), device=Device(id="phone-b", ip="203.0.113.10"), at=ago(minutes=20))]
     earlier = [paid(Party(wallet="once"), device=STRANGE, at=ago(days=20))]
     shows(
         seen(paid(device=STRANGE), *earlier, *crowd),
-        device_sent_count_1h=6,
-        device_sent_customer_distinct_1d=6,
-        device_sent_customer_distinct_30d=7,
+        device_sent_count_1h=7,
+        device_sent_customer_distinct_1d=7,
+        device_sent_customer_distinct_30d=8,
         address_sent_customer_distinct_1h=6,
         address_sent_customer_distinct_1d=6,
         device_seconds_since_first=20 * DAY,

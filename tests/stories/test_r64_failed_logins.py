@@ -25,9 +25,10 @@ def test_r64_many_failed_logins_are_seen() -> None:
 
 def test_r64_a_device_and_an_address_that_try_one_customer_after_another_are_seen() -> None:
     tried = [happened(FAILED, ago(minutes=20 - i), to=victim, device=LAPTOP) for i, victim in enumerate(people(12))]
+    tried += [happened(FAILED, ago(minutes=5), to=BAKYT, device=Device(id="laptop", ip="203.0.113.10"))]
     shows(
         seen(paid(device=LAPTOP), *tried),
-        device_login_failed_count_1h=12,
+        device_login_failed_count_1h=13,
         address_login_failed_count_1h=12,
         address_login_failed_customer_distinct_1h=12,
         customer_login_failed_count_1h=NAN,  # not one of them was hers, and nothing is known of her

@@ -41,7 +41,13 @@ def test_r70_the_same_tool_from_another_bank_is_another_source() -> None:
 
 def test_r70_a_payment_does_not_make_its_source_a_usual_one_for_top_ups() -> None:
     payment = paid(funding=Funding(instrument="terminal", source="kiosk 7"), at=ago(days=1))
-    shows(seen(topped_up(AYSULUU, "terminal", source="kiosk 7"), payment), customer_topped_up_funding_is_new=1)
+    usual = topped_up(AYSULUU, "card", ago(days=2), source="bank one")
+    shows(
+        seen(topped_up(AYSULUU, "terminal", source="kiosk 7"), usual, payment),
+        customer_topped_up_funding_is_new=1,
+        customer_topped_up_funding_same_share=0,
+        customer_topped_up_funding_distinct_7d=1,
+    )
 
 
 def test_r70_a_source_that_another_customer_uses_is_new_to_her_and_known_to_the_wallet_it_fills() -> None:

@@ -8,13 +8,13 @@ AGENT, EMPLOYEE = Access(agent_id="agent-7"), Access(employee_id="e-12")
 
 
 def test_r74_an_agent_through_whom_many_take_cash_is_seen() -> None:
-    """Six customers in an hour, one of them found to be a fraud; one more in the morning."""
+    """Six customers in an hour, one of them found to be a fraud; one more in the morning, who also paid."""
     crowd = [cashed(customer, 2_000, ago(minutes=30), access=AGENT) for customer in people(6)]
-    early = cashed(BAKYT, 2_000, ago(hours=5), access=AGENT)
+    early = [cashed(BAKYT, 2_000, ago(hours=5), access=AGENT), paid(BAKYT, som=500, at=ago(hours=5), access=AGENT)]
     shows(
-        seen(cashed(AYSULUU, access=AGENT), early, *crowd, known(crowd[0], Verdict.FRAUD, ago(minutes=5))),
+        seen(cashed(AYSULUU, access=AGENT), *early, *crowd, known(crowd[0], Verdict.FRAUD, ago(minutes=5))),
         agent_sent_count_1h=6,
-        agent_sent_count_1d=7,
+        agent_sent_count_1d=8,
         agent_sent_customer_distinct_1d=7,
         agent_cashed_amount_sum_1d=14_000 * SOM,
         agent_fraud_known_sent_count_30d=1,
