@@ -204,9 +204,10 @@ def arrivals(where: Where, by: Slot | Group, plural: bool = True) -> str:
 
 
 def narrower(where: Where) -> str:
-    """What a share is of: `through a VPN or proxy`, `top-ups`, `marked *large*`."""
-    nouns = [plural for kind, (_, plural) in KINDS.items() if kind in where.needs]
-    return " and ".join([*nouns, *_marks(where), *_traits(where)])
+    """What a share is of: `through a VPN or proxy`, `top-ups`, `marked *large*`, `known as fraud`."""
+    nouns = [plural for fact, (_, plural) in {**EVENTS, **KINDS}.items() if fact in where.needs]
+    known = [words.removeprefix("that became ") for fact, words in KNOWN.items() if fact in where.needs]
+    return " and ".join([*nouns, *known, *_marks(where), *_traits(where)])
 
 
 def entity(by: Slot | Group) -> str:

@@ -37,6 +37,7 @@ from features.language import (
     Steps,
     Sum,
     days,
+    fact,
     hours,
     minutes,
 )
@@ -118,6 +119,11 @@ def test_no_place_of_a_sentence_is_left_empty(entry: Entry) -> None:
             "of the operations that the customer sent in the last day: the share that is marked *new recipient* and through a VPN or"
             " proxy",
             "1 day", "NaN: customer not given or without history; none in the window", "all",
+        ),
+        (
+            Feature(Slot.CUSTOMER, Share(fact("fraud_known", Fact.FRAUD_KNOWN)), fact("sent", Fact.SENDING), days(30)),
+            "of the operations that the customer sent in the last 30 days: the share that is known as fraud",
+            "30 days", "NaN: customer not given or without history; none in the window", "all",
         ),
         (
             Feature(Slot.SENDER, SinceNth(3), CASHED),
