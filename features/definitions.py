@@ -156,18 +156,29 @@ DEFINITIONS: tuple[Declaration, ...] = (
     ),
     # R66: steps of known schemes, in order
     Feature(
-        Slot.CUSTOMER, Steps("takeover", (LOGIN_FAILED, LOGIN_SUCCEEDED, CONTACT_CHANGED, SENT & NEW_RECIPIENT)), ANY, days(3),
+        Slot.CUSTOMER,
+        Steps("takeover", (LOGIN_FAILED, LOGIN_SUCCEEDED, CONTACT_CHANGED, SENT & NEW_RECIPIENT)),
+        ANY,
+        days(3),
         Criterion.KNOWN_SCHEME,
     ),
     Feature(
-        Slot.CUSTOMER, Steps("new_device_takeover", (DEVICE_ENROLLED, AUTHORISATION_CHANGED, SENT & NEW_RECIPIENT)), ANY, days(3),
+        Slot.CUSTOMER,
+        Steps("new_device_takeover", (DEVICE_ENROLLED, AUTHORISATION_CHANGED, SENT & NEW_RECIPIENT)),
+        ANY,
+        days(3),
         Criterion.KNOWN_SCHEME,
     ),
     Feature(
-        Slot.CUSTOMER, Steps("growing_investment", (SENT & NEW_RECIPIENT, SENT & LARGE, SENT & LARGE)), ANY, days(30),
+        Slot.CUSTOMER,
+        Steps("growing_investment", (SENT & NEW_RECIPIENT, SENT & LARGE, SENT & LARGE)),
+        ANY,
+        days(30),
         Criterion.KNOWN_SCHEME,
     ),
-    Feature(Slot.SENDER, Steps("collect_and_cash", (RECEIVED, RECEIVED, RECEIVED, CASHED)), ANY, days(1), Criterion.KNOWN_SCHEME),
+    Feature(
+        Slot.SENDER, Steps("collect_and_cash", (RECEIVED, RECEIVED, RECEIVED, CASHED)), ANY, days(1), Criterion.KNOWN_SCHEME
+    ),
     Feature(Slot.RECIPIENT, Steps("mule", (RECEIVED, SENT, RECEIVED, SENT)), ANY, days(1), Criterion.KNOWN_SCHEME),
     # R67: returns and cancellations
     *_over(Slot.CUSTOMER, Count(), RETURNED, Criterion.RETURNS, days(1), days(7), days(30)),

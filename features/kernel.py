@@ -64,7 +64,18 @@ PAIR_WORDS = 4
 P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
 # words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
 # entity and record; per family previous time, per slot and family the place of a pair. Behind the frames: copies of records
-X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = 0, 29, 30, 31, 32, 64, 80, 96, 112, 144
+X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = (
+    0,
+    29,
+    30,
+    31,
+    32,
+    64,
+    80,
+    96,
+    112,
+    144,
+)
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 3
 """An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
@@ -138,7 +149,9 @@ def _prefetch(typing_context: Any, words: Any, index: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)]
+        )
         return context.get_dummy_value()
 
     return types.void(types.CPointer(types.int64), types.int64), generate
@@ -943,9 +956,7 @@ def _emit_travel(s: State, records: Any, emit: int, word: int, now: int, missing
 
 
 @inlined
-def _emit_pair(
-    s: State, slot: int, emit: int, family: int, records: Any, count: int, now: int, missing: float
-) -> float:
+def _emit_pair(s: State, slot: int, emit: int, family: int, records: Any, count: int, now: int, missing: float) -> float:
     """What the entity's past says about the operation's own value of a column."""
     place = s.scratch[X_PLACE + slot * MAX_FAMILIES + family]
     if place < 0:
@@ -1253,7 +1264,9 @@ def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -
 
 
 @jit
-def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int) -> int:
+def replay(
+    handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int
+) -> int:
     """Read and apply rows in order until the end or until there is no room; the index of the first row not applied.
 
     Addresses: rows (count, words) int64; wanted (count,) int64: the matrix row that takes the vector of an operation, or -1;

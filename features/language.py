@@ -58,7 +58,9 @@ class Mark:
 
     def __post_init__(self) -> None:
         if self.feature.where.marks or self.feature.where.unmarked:
-            raise DeclarationError(f"mark {self.name}: its feature {self.feature.name} is made of marks; allowed: facts only")
+            raise DeclarationError(
+                f"mark {self.name}: its feature {self.feature.name} is made of marks; allowed: facts only"
+            )
 
 
 @dataclass(frozen=True)
@@ -424,7 +426,9 @@ class Feature:
             raise DeclarationError(f"{self.name}: window of {self.over} ms; allowed 1 minute to 30 days, or RETAINED")
         if self.how.looks_at_any != (self.where == ANY):
             looking = ", ".join(each.__name__ for each in AGGREGATES if each.looks_at_any)
-            raise DeclarationError(f"{self.name}: where=ANY is for {looking}, which look at every arrival, and for them alone")
+            raise DeclarationError(
+                f"{self.name}: where=ANY is for {looking}, which look at every arrival, and for them alone"
+            )
         filters = (self.where, *_inner_filters(self.how))
         for where in filters:
             if where != ANY and (flaw := where.flaw(self.by)):
@@ -464,7 +468,9 @@ class Ratio:
     def __post_init__(self) -> None:
         for part in (self.numerator, self.denominator):
             if not isinstance(part.how, Count | Sum):
-                raise DeclarationError(f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum")
+                raise DeclarationError(
+                    f"{self.name}: {part.name} is a {type(part.how).__name__}; a ratio is of Count or Sum"
+                )
         if self.numerator.by != self.denominator.by:
             raise DeclarationError(f"{self.name}: of two entities; a ratio is of one, or it could not be computed by entity")
 

@@ -178,7 +178,9 @@ class _SpaceBuilder:
     def distinct_bit(self, family: int, place: str) -> int:
         bit = self.bits.setdefault(family, len(self.bits))
         if bit >= MAX_DISTINCT:
-            raise DeclarationError(f"{place}: one entity counts at most {MAX_DISTINCT} pairs of column and filter as distinct")
+            raise DeclarationError(
+                f"{place}: one entity counts at most {MAX_DISTINCT} pairs of column and filter as distinct"
+            )
         return bit
 
     def lay_out(self) -> None:
@@ -259,9 +261,7 @@ def _filters(feature: say.Feature) -> Iterable[say.Where]:
 class _Compiler:
     """One pass over the declarations: groups, marks, accumulators and recipes, then the tables."""
 
-    def __init__(
-        self, declarations: tuple[say.Declaration, ...], retained: int, given: tuple[say.Mark, ...] | None
-    ) -> None:
+    def __init__(self, declarations: tuple[say.Declaration, ...], retained: int, given: tuple[say.Mark, ...] | None) -> None:
         self.retained = retained
         features = [part for declaration in declarations for part in _parts(declaration)]
         self.marks = _marks(features) if given is None else list(given)
