@@ -187,7 +187,7 @@ class _SpaceBuilder:
         """Give every cursor and cell its word."""
         word = HEADER + CURSOR * len(self.groups)
         for group in self.groups.values():
-            group.cells = {key: 0 for key in sorted(group.cells, key=lambda key: (key[1], key[0], key[2]))}
+            group.cells = dict.fromkeys(sorted(group.cells, key=lambda key: (key[1], key[0], key[2])), 0)
             for key in group.cells:
                 group.cells[key] = word
                 word += _width(key)
@@ -299,7 +299,7 @@ class _Compiler:
             return Emit.RATIO, above[1], [*above[2], *below[2]]
         return self._behaviour(declaration)
 
-    def _behaviour(self, feature: say.Feature) -> _Recipe:
+    def _behaviour(self, feature: say.Feature) -> _Recipe:  # noqa: PLR0912 a kind each
         how, slot = feature.how, self._slot(feature.by)
         number = space_of(slot)
         space, where = self.spaces[number], self._filter(feature.where)

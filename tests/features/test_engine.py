@@ -9,11 +9,42 @@ from domain.errors import StateError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.language import (
-    AGGREGATES, ANY, Changed, Count, Declaration, Deviation, Distance, Distinct, Entropy, Feature, Group, IsNew, Max, Mean,
-    Min, OverMax, OverMean, Pace, Ratio, SameCount, SameShare, Share, SinceFirst, SinceLast, SinceNth, SinceSame, Speed,
-    Steps, Sum, Where, ZScore, days, fact, hours, marked, minutes,
+    ANY,
+    Changed,
+    Count,
+    Declaration,
+    Deviation,
+    Distance,
+    Distinct,
+    Entropy,
+    Feature,
+    Group,
+    IsNew,
+    Max,
+    Mean,
+    Min,
+    OverMax,
+    OverMean,
+    Pace,
+    Ratio,
+    SameCount,
+    SameShare,
+    Share,
+    SinceFirst,
+    SinceLast,
+    SinceNth,
+    SinceSame,
+    Speed,
+    Steps,
+    Sum,
+    Where,
+    ZScore,
+    days,
+    fact,
+    marked,
+    minutes,
 )  # fmt: skip
-from features.layout import MISSING, SMALL_COLUMNS, WORDS, Column, Fact, Slot, Word
+from features.layout import MISSING, WORDS, Column, Fact, Slot, Word
 from features.plan import Plan
 from tests.oracle import Oracle
 

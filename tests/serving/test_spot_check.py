@@ -102,5 +102,5 @@ def test_the_server_counts_what_it_had_recomputed_beside_it(home, tmp_path):
 
 
 def test_a_check_that_fails_says_why(tmp_path):
-    with pytest.raises(Exception, match="could not be verified: .*burana.db"):
+    with pytest.raises(Exception, match=r"could not be verified: .*burana.db"):
         asyncio.run(beside(tmp_path))
