@@ -57,9 +57,8 @@ class PackedProfiles:
 
     def find(self, keys: Integers, days: Integers) -> Integers:
         """(n,) keys and local days -> (n,) places, -1 where there is none."""
-        return np.array(
-            [kernel.place_of(key, day, self.keys, self.days) for key, day in zip(keys, days, strict=True)], np.int64
-        )
+        places: Integers = kernel.places_of(keys, days, self.keys, self.days)
+        return places
 
 
 @dataclass(frozen=True)
