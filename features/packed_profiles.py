@@ -100,10 +100,8 @@ class Profiles:
         out: where to write instead, any array of that shape, such as the right part of a wider matrix.
         """
         out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
-        index = np.empty((len(rows), len(Whose)), np.int64)
         keys, days, packed = self._arrays
-        kernel.locate(ROW_WORDS, PROFILE_LAG_MS, rows, keys, days, index)
-        kernel.compare(STEPS, ROW_WORDS, rows, index, packed, out)
+        kernel.read(STEPS, ROW_WORDS, PROFILE_LAG_MS, rows, keys, days, packed, out)
         return out
 
     @cached_property
