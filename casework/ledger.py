@@ -87,6 +87,18 @@ class Ledger:
         numbers = range(1, self.last_sequence + 1)
         return bisect_left(numbers, moment, key=self._recorded_at)
 
+    def draw(self, count: int, newest: int) -> list[Entry]:
+        """Up to `count` operations with a vector, drawn at random among the newest entries, in order."""
+        query = (
+            f"SELECT {', '.join(Entry._fields)} FROM entries WHERE sequence IN (SELECT sequence FROM entries WHERE sequence > ? "  # noqa: S608
+            "AND type = 'operation' AND vector IS NOT NULL ORDER BY random() LIMIT ?) ORDER BY sequence"
+        )
+        connection = database.connect(self.path)
+        try:
+            return [Entry(*found) for found in connection.execute(query, (self.last_sequence - newest, count))]
+        finally:
+            connection.close()
+
     def read(self, after: int = 0, up_to: int = 2**62) -> Iterator[Entry]:
         """Committed entries with after < sequence <= up_to, in order, through a connection of its own."""
         connection = database.connect(self.path)

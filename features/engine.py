@@ -14,7 +14,7 @@ from domain.errors import StateError
 from features import kernel
 from features.kernel import META_WORDS, PAIR_WORDS, Buffer
 from features.layout import MISSING, WORDS
-from features.plan import Plan, Table
+from features.plan import MAX_FAMILIES, MAX_SLOTS, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,7 +39,7 @@ class Engine:
         self._rows = plan.retained + 1 if rows is None else rows
         self._buffers: dict[Buffer, NDArray[Any]] = {
             Buffer.TABLES: plan.program.tables, Buffer.FLOATS: plan.program.floats,
-            Buffer.SCRATCH: _zeros(kernel.X_COPIES + kernel.MAX_SLOTS * self._header(Table.WIDEST)),
+            Buffer.SCRATCH: _zeros(kernel.X_COPIES + MAX_SLOTS * self._header(Table.WIDEST)),
             Buffer.VECTOR: np.empty(len(plan), np.float64),
         }  # fmt: skip
         self._read: object = None
@@ -124,7 +124,7 @@ class Engine:
             longer = _zeros(2 * len(pool) + room)
             longer[: len(pool)] = pool
             self._hold({Buffer.POOL: longer})
-        if 5 * (meta[kernel.M_PAIRS] + slots * kernel.MAX_FAMILIES) > 3 * meta[kernel.M_PAIRS_SIZE]:
+        if 5 * (meta[kernel.M_PAIRS] + slots * MAX_FAMILIES) > 3 * meta[kernel.M_PAIRS_SIZE]:
             self._hold({Buffer.PAIRS: _no_pairs(2 * len(pairs) // PAIR_WORDS)})
             kernel.reindex_pairs(self._handle, _address(pairs), len(pairs) // PAIR_WORDS)
         if 2 * (meta[kernel.M_LIVE] + slots) > len(directory):

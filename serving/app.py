@@ -18,7 +18,7 @@ from domain.errors import BundleError, BuranaError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.plan import Plan
-from serving import api, recovery, scoring
+from serving import api, recovery, scoring, spot_check
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.endpoint import Endpoint
 from serving.live_counts import LiveCounts
@@ -58,7 +58,9 @@ class Burana:
             )
             self._opened = opened.pop_all()
         self._refused_rules: str | None = None
-        self._watch = asyncio.create_task(self._keep_up())
+        self._tasks = [asyncio.create_task(self._keep_up())]
+        if settings.spot_check_s:
+            self._tasks.append(asyncio.create_task(self._spot_checks()))
         log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
 
     @property
@@ -69,9 +71,9 @@ class Burana:
 
     async def close(self) -> None:
         """Wait for what is on its way to the disk, snapshot the features, close."""
-        self._watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._watch
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         with self._opened:
             await self.assessor.drained()
             if self.assessor.broken is None and not self.assessor.stale:
@@ -86,6 +88,22 @@ class Burana:
                     await follow()
                 except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
                     log.exception("%s failed; what was loaded last stays in force", follow.__name__)
+
+    async def _spot_checks(self) -> None:
+        """Time and again: recompute a sample of the served vectors, and count what differs."""
+        metrics = self.assessor.metrics
+        while True:
+            await asyncio.sleep(self.settings.spot_check_s)
+            try:
+                found = await spot_check.beside(self.settings.home)
+            except (BuranaError, OSError, ValueError):
+                log.exception("a sample of the served vectors could not be verified")
+                continue
+            metrics.spot_checked.inc(found.vectors)
+            metrics.spot_differing.inc(found.differing)
+            metrics.spot_checked_at.set(now().timestamp())
+            if found.differing:
+                log.error("%d of %d served vectors differ: %s", found.differing, found.vectors, found.first_difference)
 
     async def _recover(self) -> None:
         if self.assessor.broken is not None or self.assessor.stale:

@@ -31,6 +31,16 @@ class Metrics:
         self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
 
+        self.spot_checked = Counter(
+            "burana_features_verified", "Served vectors recomputed by the batch path", registry=self._registry
+        )
+        self.spot_differing = Counter(
+            "burana_features_differing", "Of these, vectors that were not the same bits", registry=self._registry
+        )
+        self.spot_checked_at = Gauge(
+            "burana_features_verified_at_seconds", "When that was last done, seconds since 1970", registry=self._registry
+        )
+
         self._psi = Gauge(
             "burana_feature_psi", "PSI against training; NaN while nothing can be read", ["feature"], registry=self._registry
         )

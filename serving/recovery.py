@@ -32,7 +32,13 @@ def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
 def arrivals(ledger: Ledger, after: int = 0) -> Iterator[NDArray[np.int64]]:
     """The rows (n, WORDS) of everything recorded after a sequence number, in order, some at a time."""
     for chunk in ledger.rows(after):
-        yield np.frombuffer(b"".join(_row(ledger, *stored) for stored in chunk), "<i8").reshape(-1, WORDS).astype(np.int64)
+        yield rows_of(ledger, chunk)
+
+
+def rows_of(ledger: Ledger, stored: list[tuple[int, bytes, int]]) -> NDArray[np.int64]:
+    """The rows (n, WORDS) of what `Ledger.rows` gave, made again where another release stored them."""
+    blobs = b"".join(_row(ledger, *each) for each in stored)
+    return np.frombuffer(blobs, "<i8").reshape(-1, WORDS).astype(np.int64)
 
 
 def all_arrivals(home: Path) -> NDArray[np.int64]:

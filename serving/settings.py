@@ -20,7 +20,8 @@ class Settings:
     home: folder of the database, the card key and the state's snapshot; models: folder of the bundles and CHAMPION;
     max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
-    which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes.
+    which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
+    spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never.
     """
 
     home: Path = Path("data")
@@ -32,11 +33,12 @@ class Settings:
     clock_ahead_s: int = 300
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
+    spot_check_s: float = 3_600
     require_model: bool = field(default=True)
 
     def __post_init__(self) -> None:
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
-                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600)}  # fmt: skip
+                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7)}  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{name}: seen {getattr(self, name)}, allowed {low} to {high}")

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import importlib.metadata
 import json
+import os
 import resource
 import time
 from pathlib import Path
@@ -22,7 +23,10 @@ from features.history import History, between, cut
 from features.plan import Plan
 from features.profiles import PROFILE_FEATURES
 from serving.recovery import all_arrivals
+from serving.spot_check import spot_check
 from serving.verification import verify
+
+LOWEST_PRIORITY = 19
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--home", type=Path, default=Path("data"), help="verify, materialise without --history: folder of the database"
     )
+    parser.add_argument("--sample", type=int, help="verify: so many vectors drawn among the newest, instead of all")
+    parser.add_argument("--yield-cpu", action="store_true", help="let every other process go first")
     parser.add_argument("--json", type=Path, help="write every printed figure")
     for module in dict.fromkeys(others.values()):
         names = " and ".join(name for name, its in others.items() if its is module)
@@ -48,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """1 when verifying found a difference."""
     if arguments.action == "catalogue":
         return _catalogued(arguments.out)
+    if arguments.yield_cpu:
+        os.nice(LOWEST_PRIORITY)
     figures = _figures(arguments)
     figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     for name, value in figures.items():
@@ -81,7 +89,11 @@ def _others() -> dict[str, ModuleType]:
 
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
-    return verify(arguments.home, plan)
+    if arguments.sample is None:
+        return verify(arguments.home, plan)
+    if arguments.sample < 1:
+        raise SettingsError(f"--sample: seen {arguments.sample}, allowed 1 or more")
+    return spot_check(arguments.home, plan, arguments.sample)
 
 
 def _computed(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:

@@ -9,16 +9,51 @@ from domain.errors import StateError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.language import (
-    AGGREGATES, ANY, Changed, Count, Declaration, Deviation, Distance, Distinct, Entropy, Feature, Group, IsNew, Max, Mean,
-    Min, OverMax, OverMean, Pace, Ratio, SameCount, SameShare, Share, SinceFirst, SinceLast, SinceNth, SinceSame, Speed,
-    Steps, Sum, Where, ZScore, days, fact, hours, marked, minutes,
+    ANY,
+    Changed,
+    Count,
+    Declaration,
+    Deviation,
+    Distance,
+    Distinct,
+    Entropy,
+    Feature,
+    Group,
+    IsNew,
+    Max,
+    Mean,
+    Min,
+    OverMax,
+    OverMean,
+    Pace,
+    Ratio,
+    SameCount,
+    SameShare,
+    Share,
+    SinceFirst,
+    SinceLast,
+    SinceNth,
+    SinceSame,
+    Speed,
+    Steps,
+    Sum,
+    Where,
+    ZScore,
+    days,
+    fact,
+    marked,
+    minutes,
 )  # fmt: skip
-from features.layout import MISSING, SMALL_COLUMNS, WORDS, Column, Fact, Slot, Word
+from features.layout import MISSING, WORDS, Column, Fact, Slot, Word
 from features.plan import Plan
 from tests.oracle import Oracle
 
 SENT, RECEIVED = Where("sent", Fact.OPERATION | Fact.SENDING), Where("received", Fact.OPERATION | Fact.RECEIVING)
-GENUINE, FAILED, FOREIGN = fact("genuine", Fact.GENUINE_KNOWN), fact("failed", Fact.LOGIN_FAILED), fact("foreign", Fact.FOREIGN)
+GENUINE, FAILED, FOREIGN = (
+    fact("genuine", Fact.GENUINE_KNOWN),
+    fact("failed", Fact.LOGIN_FAILED),
+    fact("foreign", Fact.FOREIGN),
+)
 NEW_DEVICE = marked("new_device", Feature(Slot.CUSTOMER, IsNew(Column.DEVICE), SENT), 0.5)
 LARGE = marked("large", Feature(Slot.RECIPIENT, OverMean(), RECEIVED, days(7)), 1.5)
 ALIKE = Group("alike", (Column.CUSTOMER, Column.BAND))
@@ -27,14 +62,33 @@ ALIKE = Group("alike", (Column.CUSTOMER, Column.BAND))
 def _every_aggregate() -> list[Declaration]:
     """Every aggregate, over accounts, customers and a group, in a short, a long and the longest window, with marks."""
     made: list[Declaration] = []
-    for by, where in ((Slot.SENDER, SENT), (Slot.RECIPIENT, RECEIVED), (Slot.CUSTOMER, SENT & NEW_DEVICE), (ALIKE, SENT & ~FOREIGN)):
+    for by, where in (
+        (Slot.SENDER, SENT),
+        (Slot.RECIPIENT, RECEIVED),
+        (Slot.CUSTOMER, SENT & NEW_DEVICE),
+        (ALIKE, SENT & ~FOREIGN),
+    ):
         for over in (minutes(1), days(7)):
             made += [
                 Feature(by, how, where, over)
-                for how in (Count(), Sum(), Mean(), Max(), Min(), Deviation(), ZScore(), OverMean(), OverMax(), Share(LARGE),
-                            Share(~FOREIGN if where.excludes == Fact(0) else LARGE & FOREIGN) if by is not ALIKE else Pace(days(9)),
-                            Pace(days(30)), Distinct(Column.DEVICE), Distinct(Column.HOUR), SameShare(Column.HOUR),
-                            Entropy(Column.KIND))
+                for how in (
+                    Count(),
+                    Sum(),
+                    Mean(),
+                    Max(),
+                    Min(),
+                    Deviation(),
+                    ZScore(),
+                    OverMean(),
+                    OverMax(),
+                    Share(LARGE),
+                    Share(~FOREIGN if where.excludes == Fact(0) else LARGE & FOREIGN) if by is not ALIKE else Pace(days(9)),
+                    Pace(days(30)),
+                    Distinct(Column.DEVICE),
+                    Distinct(Column.HOUR),
+                    SameShare(Column.HOUR),
+                    Entropy(Column.KIND),
+                )
             ]
         made += [Feature(by, how, where) for how in (Max(), Min(), Sum(), Distinct(Column.RECIPIENT), Entropy(Column.HOUR))]
         made += [
@@ -53,7 +107,9 @@ SHORT = Plan(DEFINITIONS, 16)
 WIDE = Plan(EVERY, 1024)
 WIDE_SHORT = Plan(EVERY, 8)
 PLANS = pytest.mark.parametrize(
-    "plan", [PLAN, SHORT, WIDE, WIDE_SHORT], ids=["declared", "declared, 16 retained", "every aggregate", "every aggregate, 8 retained"]
+    "plan",
+    [PLAN, SHORT, WIDE, WIDE_SHORT],
+    ids=["declared", "declared, 16 retained", "every aggregate", "every aggregate, 8 retained"],
 )
 ROUNDED = ("entropy", "distance", "speed")
 START = 1_750_000_000_000
@@ -78,7 +134,9 @@ def arrivals(draw: st.DrawFn) -> list[list[int]]:
             row[Word.FACTS] = row[Word.FACTS] & ~int(Fact.OPERATION) | int(known)
         else:
             row = [draw(key(3)) for _ in range(WORDS)]
-            facts = draw(st.sampled_from(list(Fact))) | draw(st.sampled_from((Fact.LOCATED, Fact.LOCATED | Fact.FOREIGN, Fact.LOCATED | Fact.LOGIN_FAILED)))
+            facts = draw(st.sampled_from(list(Fact))) | draw(
+                st.sampled_from((Fact.LOCATED, Fact.LOCATED | Fact.FOREIGN, Fact.LOCATED | Fact.LOGIN_FAILED))
+            )
             role = Fact.OPERATION if draw(st.integers(0, 3)) else Fact(0)
             row[Word.FACTS] = int((facts & ~(Fact.SENDING | Fact.RECEIVING | Fact.NIGHT)) | role)
             row[Word.LATITUDE] = draw(st.sampled_from((MISSING, -90_000_000, 0, 42_870_000, 42_870_001, 90_000_000)))
