@@ -221,6 +221,16 @@ class ProfileFeature:
         return f"{self._words[2]}, over {PROFILE_DAYS} days of the {self.whose.name.lower()}'s operations"
 
     @property
+    def window(self) -> str:
+        """For the catalogue."""
+        return f"{PROFILE_DAYS} local days"
+
+    @property
+    def absence(self) -> str:
+        """For the catalogue: when it is missing."""
+        return f"NaN: {self.whose.name.lower()} not given or without a profile of the day; the operation has no such value"
+
+    @property
     def _words(self) -> tuple[str, str, str]:
         match self.how:
             case Habit(ActiveDays()):

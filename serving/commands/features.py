@@ -1,4 +1,4 @@
-"""Compute the point-in-time matrix of a history, or verify the vectors of a ledger against it."""
+"""Compute the point-in-time matrix of a history, verify the vectors of a ledger against it, or say what each feature means."""
 
 import argparse
 import importlib
@@ -17,9 +17,11 @@ from domain.errors import HistoryError, SettingsError
 from domain.instants import parse_day_or_instant
 from features import history as histories
 from features.batch import matrix_of, write_matrix
+from features.catalogue import catalogue
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut
 from features.plan import Plan
+from features.profiles import PROFILE_FEATURES
 from serving.recovery import all_arrivals
 from serving.spot_check import spot_check
 from serving.verification import verify
@@ -30,9 +32,11 @@ LOWEST_PRIORITY = 19
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments, and those of the actions that are found by entry point."""
     others = _others()
-    parser.add_argument("action", nargs="?", choices=("compute", "verify", *others), default="compute")
+    parser.add_argument("action", nargs="?", choices=("compute", "verify", "catalogue", *others), default="compute")
     parser.add_argument("--history", type=Path, help="compute, materialise: folder of a canonical history")
-    parser.add_argument("--out", type=Path, help="compute: Parquet file for the matrix; without it only figures are printed")
+    parser.add_argument(
+        "--out", type=Path, help="compute: Parquet file for the matrix; catalogue: Markdown file, else it is printed"
+    )
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
     parser.add_argument(
@@ -50,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """1 when verifying found a difference."""
     if arguments.yield_cpu:
         os.nice(LOWEST_PRIORITY)
+    if arguments.action == "catalogue":
+        return _catalogued(arguments.out)
     figures = _figures(arguments)
     figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     for name, value in figures.items():
@@ -57,6 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
     return 1 if figures.get("vectors_differ") or figures.get("vectors") == 0 else 0
+
+
+def _catalogued(out: Path | None) -> int:
+    text = catalogue(Plan(DEFINITIONS, RETAINED_ARRIVALS), PROFILE_FEATURES)
+    if out is None:
+        print(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+    return 0
 
 
 def _figures(arguments: argparse.Namespace) -> dict[str, Any]:
