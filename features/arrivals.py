@@ -168,7 +168,9 @@ def rows_of_operations(table: pa.Table) -> Rows:
     foreign = pc.fill_null(pc.not_equal(country, HOME_COUNTRY), False).to_numpy()
     vpn = pc.fill_null(table["device_vpn"], False).to_numpy()
     elsewhere = pc.fill_null(pc.not_equal(table["sender_institution"], table["recipient_institution"]), False).to_numpy()
-    rows[:, Word.FACTS] |= facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN) | elsewhere * int(Fact.OTHER_INSTITUTION)
+    rows[:, Word.FACTS] |= (
+        facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN) | elsewhere * int(Fact.OTHER_INSTITUTION)
+    )
     rows[:, Word.AMOUNT] = _reference_tyiyn(table)
     rows[:, Word.KIND] = kinds
     rows[:, Word.RECIPIENT] = _hashed(_account_keys(table, "recipient"))

@@ -14,7 +14,7 @@ from features.arrivals import rows_of_history
 from features.engine import Engine, Vector
 from features.history import History
 from features.plan import Plan
-from features.slices import Slice
+from features.slices import Slice, numbered
 
 CHUNK = 1 << 17
 ROW_GROUP = 1 << 15
@@ -30,7 +30,7 @@ def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start:
     rows, _ = rows_of_history(history)
     engine = engine or Engine(plan)
     asked = Slice(rows, history.operations).asked(start)
-    wanted = np.where(asked, np.cumsum(asked) - 1, -1)
+    wanted = numbered(asked)
     matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
     with tqdm(total=len(rows), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
         for first in range(0, len(rows), CHUNK):
@@ -49,7 +49,7 @@ def write_in_slices(slices: Iterable[Slice], file: "MatrixFile", plan: Plan, sta
     for piece in slices:
         asked = piece.asked(start)
         matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
-        engine.replay(piece.rows, matrix, np.where(asked, np.cumsum(asked) - 1, -1))
+        engine.replay(piece.rows, matrix, numbered(asked))
         file.write(piece.operations_of(asked), matrix)
     return engine.applied
 

@@ -12,11 +12,13 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.criteria import FraudCriterion
 from domain.instants import DAY, HOUR
 from features import language as say
 from features.engine import Engine, Vector
 from features.layout import FIRST_MARK, MISSING, SLOTS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import Plan, Table
+from features.slices import numbered
 
 Integers = NDArray[np.int64]
 Entity = Slot | say.Group
@@ -85,7 +87,7 @@ def marking(plan: Plan) -> tuple[Plan, tuple[Limit, ...]] | None:
     if not plan.marks:
         return None
     # a mark whose feature is missing is not set, whatever a matrix would show there
-    features = [replace(mark.feature, missing=nan, serves=say.FraudCriterion.POLICY) for mark in plan.marks]
+    features = [replace(mark.feature, missing=nan, serves=FraudCriterion.POLICY) for mark in plan.marks]
     different = list(dict.fromkeys(features))
     limits = (Limit(different.index(f), mark.above) for f, mark in zip(features, plan.marks, strict=True))
     return Plan(different, plan.retained), tuple(limits)
@@ -204,7 +206,7 @@ def vectors(plan: Plan, part: Part) -> Iterator[tuple[Integers, Vector]]:
     for first in range(0, len(part.rows), CHUNK):
         chunk = slice(first, first + CHUNK)
         asked = part.wanted[chunk] >= 0
-        engine.replay(part.rows[chunk], matrix, np.where(asked, np.cumsum(asked) - 1, -1), part.stream[chunk])
+        engine.replay(part.rows[chunk], matrix, numbered(asked), part.stream[chunk])
         yield first + np.flatnonzero(asked), matrix[: int(asked.sum())]
 
 

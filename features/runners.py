@@ -1,5 +1,6 @@
 """Where tasks run: in this process, in several processes, or on a Ray cluster."""
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -55,11 +56,13 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[Runner]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
     try:
-        import ray
+        import ray  # noqa: PLC0415 - optional, and seconds to import
     except ImportError as error:
         raise SettingsError("--ray: Ray is not installed here; install burana[distributed]") from error
-    started: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {"address": address}
-    ray.init(log_to_driver=False, logging_level="warning", **started)
+    # tasks hand over files, so the store of objects may be the smallest
+    own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 80 << 20}
+    started: dict[str, Any] = own if address == LOCAL else {"address": address}
+    ray.init(log_to_driver=False, logging_level=logging.WARNING, **started)
     remote = ray.remote(_run)
 
     def run(tasks: Sequence[Task], name: str) -> None:

@@ -47,6 +47,11 @@ class Slice:
         return self.operations.filter(pa.array(asked[self.rows[:, Word.FACTS] & int(Fact.OPERATION) != 0]))
 
 
+def numbered(asked: NDArray[np.bool_]) -> Integers:
+    """(n,) for each row that is asked for its place among those that are, -1 for the others."""
+    return np.where(asked, np.cumsum(asked) - 1, -1)
+
+
 def slices_of(folder: Path, size: int, end: datetime | None = None) -> Iterator[Slice]:
     """The slices of a history on disk, each of `size` to three times `size` arrivals, up to the first at or after `end`.
 
@@ -79,7 +84,9 @@ def _tables(folder: Path, size: int) -> Iterator[History]:
     while True:
         until = min(file.known_until() for file in files)
         history = History(*(file.take(until) for file in files))
-        firsts = [table["sequence"][0].as_py() for table in (history.operations, history.events, history.outcomes) if len(table)]
+        firsts = [
+            table["sequence"][0].as_py() for table in (history.operations, history.events, history.outcomes) if len(table)
+        ]
         if not firsts and until == LAST:
             return
         if firsts and min(firsts) <= last:

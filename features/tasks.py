@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from features.batch import ROW_GROUP, MatrixFile
 from features.engine import Engine, Vector
@@ -20,7 +21,7 @@ from features.partition_files import Arrivals, PartitionFiles, read_part, writte
 from features.parts import Limit, Share, clock_of, given_marks, keys_of, marking, marks_of, own_of, shares_of, vectors
 from features.plan import Plan
 from features.runners import Runner
-from features.slices import Slice
+from features.slices import Slice, numbered
 
 Integers = NDArray[np.int64]
 
@@ -66,7 +67,9 @@ class VectorTask:
     @property
     def slots(self) -> dict[int, list[int]]:
         """For each slot that has features, their columns in the share's own plan."""
-        columns = {slot: [c for c, s in enumerate(self.share.plan.slots) if s == slot] for slot in keys_of(self.share.entity)}
+        columns = {
+            slot: [c for c, s in enumerate(self.share.plan.slots) if s == slot] for slot in keys_of(self.share.entity)
+        }
         return {slot: found for slot, found in columns.items() if found}
 
     def slot_files(self, slot: int) -> tuple[Path, Path]:
@@ -94,11 +97,18 @@ class _SlotFiles:
 
 
 def compute(
-    slices: Iterable[Slice], plan: Plan, file: MatrixFile, work: Path, parts: int, runner: Runner, start: datetime | None = None
+    slices: Iterable[Slice],
+    plan: Plan,
+    file: MatrixFile,
+    work: Path,
+    parts: int,
+    runner: Runner,
+    start: datetime | None = None,
 ) -> int:
     """Write the matrix of a history by its parts: the very bytes that `batch.write_in_slices` writes; how many arrivals.
 
-    work: an empty folder for what passes between tasks, some 200 bytes for each arrival and kind of entity before compression.
+    work: an empty folder for what passes between tasks: each arrival once or twice for each kind of entity, and the vectors as
+    float64, so a little more than the matrix in memory would be.
     """
     marks = marking(plan)
     shares, marking_shares = shares_of(plan), shares_of(marks[0]) if marks else []
@@ -115,9 +125,7 @@ def compute(
         runner(tasks, "marks")
         found = _gathered(tasks, arrivals, work / "marks.npy")
     vector_tasks = [
-        VectorTask(share, path, found, path)
-        for share in shares
-        for _, path in written_parts(work, share.name, parts)
+        VectorTask(share, path, found, path) for share in shares for _, path in written_parts(work, share.name, parts)
     ]
     runner(vector_tasks, "parts")
     _join(vector_tasks, plan, work / "own.arrow", file)
@@ -139,11 +147,11 @@ def _spread(slices: Iterable[Slice], plan: Plan, files: PartitionFiles, own_path
             asked = piece.asked(start)
             ran = clock_of(piece.rows, clock)
             numbers = np.arange(number, number + len(piece.rows))
-            places = np.where(asked, wanted + np.cumsum(asked) - 1, -1)
+            places = np.where(asked, wanted + numbered(asked), -1)
             files.write(Arrivals(piece.rows, numbers, ran, places))
             matrix = np.full((int(asked.sum()), len(own)), np.nan)
             nobody = np.stack([numbers, ran, np.zeros(len(ran), np.int64)], axis=1)
-            engine.replay(piece.rows, matrix, np.where(asked, places - wanted, -1), nobody)
+            engine.replay(piece.rows, matrix, numbered(asked), nobody)
             operations.write(piece.operations_of(asked), matrix)
             number, wanted, clock = number + len(ran), wanted + len(matrix), int(ran[-1])
     return number
@@ -184,36 +192,41 @@ def _gathered(tasks: list[MarkTask], arrivals: int, path: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What one task found for one slot: rows (n,) of the matrix, values (n, k), and the k places in a vector."""
+    """What one task found for one slot: files of rows (n,) of the matrix and values (n, k); their places (k,) in a vector."""
 
-    rows: Integers
-    values: Vector
-    places: list[int]
+    rows: Path
+    values: Path
+    places: Integers
+
+    def lay(self, matrix: Vector, first: int) -> None:
+        """Put the values into rows of the matrix from `first` on; files are mapped anew each time, so pages do not pile up."""
+        rows, values = (np.load(path, mmap_mode="r") for path in (self.rows, self.values))
+        begin, end = np.searchsorted(rows, (first, first + len(matrix)))
+        matrix[np.ix_(rows[begin:end] - first, self.places)] = values[begin:end]
 
 
 def _join(tasks: list[VectorTask], plan: Plan, own_path: Path, file: MatrixFile) -> None:
-    pieces = [piece for task in tasks for piece in _pieces(task)]
+    pieces = [
+        _Piece(*task.slot_files(slot), np.array(task.share.places)[columns])
+        for task in tasks
+        for slot, columns in task.slots.items()
+    ]
     missing = plan.program.floats[: len(plan)]
+    own_places = own_of(plan)[1]
     first = 0
-    for operations, own in _own_features(own_path, plan):
-        matrix = np.repeat(missing[np.newaxis], len(operations), axis=0)
-        matrix[:, own_of(plan)[1]] = own
-        for piece in pieces:
-            begin, end = np.searchsorted(piece.rows, (first, first + len(matrix)))
-            matrix[np.ix_(piece.rows[begin:end] - first, piece.places)] = piece.values[begin:end]
-        file.write(operations, matrix)
-        first += len(matrix)
+    with tqdm(desc="matrix", unit="operation", unit_scale=True, delay=2, mininterval=1) as progress:
+        for operations, own in _own_features(own_path, len(own_places)):
+            matrix = np.repeat(missing[np.newaxis], len(operations), axis=0)
+            matrix[:, own_places] = own
+            for piece in pieces:
+                piece.lay(matrix, first)
+            file.write(operations, matrix)
+            first += len(matrix)
+            progress.update(len(matrix))
 
 
-def _pieces(task: VectorTask) -> Iterator[_Piece]:
-    for slot, columns in task.slots.items():
-        rows, values = (np.load(path, mmap_mode="r") for path in task.slot_files(slot))
-        yield _Piece(rows, values, [task.share.places[column] for column in columns])
-
-
-def _own_features(path: Path, plan: Plan) -> Iterator[tuple[pa.Table, Vector]]:
-    """The operations in pieces, with the features (n, own) that are theirs alone."""
-    count = len(own_of(plan)[1])
+def _own_features(path: Path, count: int) -> Iterator[tuple[pa.Table, Vector]]:
+    """The operations in pieces, with the `count` features (n, count) that are theirs alone."""
     with pa.memory_map(str(path)) as source:
         for batch in pa.ipc.open_stream(source):
             own = np.empty((len(batch), count))

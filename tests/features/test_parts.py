@@ -1,5 +1,6 @@
 """A history computed in slices or in parts, here or elsewhere, is the same file to the byte as one computed at once."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,10 +16,10 @@ from hypothesis import strategies as st
 from domain.errors import SettingsError
 from features.batch import MatrixFile, write_in_slices
 from features.engine import Engine
-from features.language import Count, Feature, Own, Sum, Where, days, marked
+from features.language import Count, Feature, Group, Own, Sum, Where, days, marked
 from features.layout import MISSING, WORDS, Fact, Slot, Word
-from features.parts import marking, split
 from features.partition_files import MOST_PARTS, PartitionFiles
+from features.parts import marking, split
 from features.plan import Plan
 from features.runners import LOCAL, Runner, processes, ray_cluster, run_here
 from features.slices import Slice
@@ -25,7 +27,9 @@ from features.tasks import compute
 from tests.features.test_engine import ALIKE, PLAN, SENT, SHORT, WIDE, WIDE_SHORT, arrivals
 
 PLANS = pytest.mark.parametrize(
-    "plan", [PLAN, SHORT, WIDE, WIDE_SHORT], ids=["declared", "declared, 16 retained", "every aggregate", "every aggregate, 8 retained"]
+    "plan",
+    [PLAN, SHORT, WIDE, WIDE_SHORT],
+    ids=["declared", "declared, 16 retained", "every aggregate", "every aggregate, 8 retained"],
 )
 
 
@@ -63,7 +67,8 @@ def crowded(count: int) -> np.ndarray:
     rows[:, Word.TIME] = 1_750_000_000_000 + np.cumsum(random.integers(-(10**6), 10**7, count) // 10**5 * 10**5)
     rows[:, Word.AMOUNT], rows[:, Word.ZONE_OFFSET] = random.integers(0, 10**6, count), 6 * 3_600_000
     rows[:, Word.FACTS] = random.choice(
-        [Fact.OPERATION | Fact.TOP_UP, Fact.OPERATION, Fact.OPERATION | Fact.FOREIGN, Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN], count
+        [Fact.OPERATION | Fact.TOP_UP, Fact.OPERATION, Fact.OPERATION | Fact.FOREIGN, Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN],
+        count,
     )
     located = (rows[:, [Word.LATITUDE, Word.LONGITUDE]] != MISSING).all(axis=1)
     rows[:, Word.FACTS] |= located * int(Fact.LOCATED)
@@ -92,19 +97,27 @@ def test_slices_give_the_matrix_of_one_engine_bit_for_bit(tmp_path: Path) -> Non
     Engine(SHORT).replay(rows, matrix, np.where(asked, np.cumsum(asked) - 1, -1))
     with MatrixFile(tmp_path / "matrix.parquet", SHORT) as file:
         write_in_slices(slices_of_rows(rows, 300), file, SHORT)
-    written = pa.parquet.read_table(tmp_path / "matrix.parquet")
+    written = pq.read_table(tmp_path / "matrix.parquet")
     assert [written[name].to_numpy().tobytes() for name in SHORT.names] == [column.tobytes() for column in matrix.T]
 
 
-def test_marks_that_another_entity_gives_are_seen_in_every_part() -> None:
-    """The device is new to the customer; the recipient, whose part knows neither, counts such operations."""
-    rows = crowded(400)
-    many = marked("many", Feature(Slot.DEVICE, Count(), SENT, days(7)), 1)
-    received = Where("received", Fact.OPERATION | Fact.RECEIVING)
-    plan = Plan([Feature(Slot.RECIPIENT, Sum(), received & many, days(30)), Own("window_truncated")], 64)
+@pytest.mark.parametrize("by", [Slot.DEVICE, ALIKE], ids=["a device", "a group"])
+def test_marks_that_another_entity_gives_are_seen_in_every_part(by: Slot | Group) -> None:
+    """The recipient counts operations of a busy device, or of a busy group: its part knows neither."""
+    rows, received = crowded(400), Where("received", Fact.OPERATION | Fact.RECEIVING)
+    busy = marked("busy", Feature(by, Count(), SENT, days(7)), 1)
+    plan, unmarked = (
+        Plan([Feature(Slot.RECIPIENT, Sum(), where, days(30)), Own("window_truncated")], 64)
+        for where in (received & busy, received)
+    )
     seen = in_parts(rows, plan, 90, 5)
     assert seen == in_order_of_arrival(rows, plan, 400)
-    assert seen != in_order_of_arrival(rows, Plan([Feature(Slot.RECIPIENT, Sum(), received, days(30)), *plan.declarations[1:]], 64), 400)
+    assert values(seen, plan)[0].tobytes() != values(in_order_of_arrival(rows, unmarked, 400), unmarked)[0].tobytes()
+
+
+def values(matrix: bytes, plan: Plan) -> list[np.ndarray]:
+    table = pq.read_table(pa.BufferReader(matrix))
+    return [table[name].to_numpy() for name in plan.names]
 
 
 def test_a_mark_without_a_value_is_not_set_whatever_its_feature_shows_there() -> None:
@@ -137,10 +150,17 @@ def test_more_parts_than_files_may_be_open_are_refused(tmp_path: Path) -> None:
         PartitionFiles(tmp_path, {}, 65)
 
 
-@pytest.mark.parametrize("run_elsewhere", [lambda: processes(2), lambda: ray_cluster(LOCAL, 2)], ids=["two processes", "two of Ray"])
-# Ray 2.60 leaves sockets and pipes of its own processes to the garbage collector
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_tasks_run_elsewhere_give_the_same_bytes(run_elsewhere: Callable) -> None:
+@pytest.mark.parametrize(
+    "run_elsewhere", [lambda: processes(2), lambda: ray_cluster(LOCAL, 2)], ids=["two processes", "two of Ray"]
+)
+def test_tasks_run_elsewhere_give_the_same_bytes(run_elsewhere: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)  # or Ray writes one into the home folder
     rows = crowded(1_000)
     with run_elsewhere() as runner:
         assert in_parts(rows, SHORT, 400, 2, runner) == in_order_of_arrival(rows, SHORT, 1_000)
+
+
+def test_without_ray_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
+    with pytest.raises(SettingsError, match=r"install burana\[distributed\]"), ray_cluster(LOCAL):
+        pass
