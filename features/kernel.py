@@ -555,7 +555,8 @@ def _prepare(s: State, active: int) -> None:
         scratch[X_ENTITY + slot] = MISSING
         row = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-        if (active >> slot) & 1 == 0 or tables[space + 1] == tables[space + 2]:
+        is_kept = tables[space + 1] < tables[space + 2] or tables[space + 3] < tables[space + 4]
+        if (active >> slot) & 1 == 0 or not is_kept:
             continue  # not asked for, or nothing is kept of this slot
         key = scratch[X_COLUMNS + tables[tables[row + 2]]]
         for place in range(tables[row + 2] + 1, tables[row + 3]):

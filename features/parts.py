@@ -34,14 +34,13 @@ CHUNK = 1 << 14
 class Share:
     """What a plan asks of one kind of entity.
 
-    plan: of these features alone; slots: of each feature, in that plan; places: where each stands in the whole plan's vector;
-    marks: for each mark of `plan`, its number among the marks of the whole.
+    plan: of these features alone, to rows that bear the whole plan's marks; places: where each feature stands in the whole
+    plan's vector.
     """
 
     entity: Entity
     plan: Plan
     places: tuple[int, ...]
-    marks: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -70,8 +69,7 @@ def _entity(plan: Plan, slot: int) -> Entity | None:
 
 
 def _share(plan: Plan, entity: Entity, places: tuple[int, ...]) -> Share:
-    narrow = Plan([plan.declarations[place] for place in places], plan.retained)
-    return Share(entity, narrow, places, tuple(plan.marks.index(mark) for mark in narrow.marks))
+    return Share(entity, Plan([plan.declarations[place] for place in places], plan.retained, given=plan.marks), places)
 
 
 @dataclass(frozen=True)
@@ -189,11 +187,9 @@ class Part:
     wanted: Integers
 
 
-def given_marks(share: Share, part: Part, marks: NDArray[np.uint16]) -> None:
+def give_marks(part: Part, marks: NDArray[np.uint16]) -> None:
     """Set in a part's rows the marks that were computed before; marks: of each arrival of the whole, a bit a mark."""
-    given = marks[part.stream[:, 0]].astype(np.int64)
-    for here, there in enumerate(share.marks):
-        part.rows[:, Word.FACTS] |= ((given >> there) & 1) << (FIRST_MARK + here)
+    part.rows[:, Word.FACTS] |= marks[part.stream[:, 0]].astype(np.int64) << FIRST_MARK
 
 
 def vectors(plan: Plan, part: Part) -> Iterator[tuple[Integers, Vector]]:

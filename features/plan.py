@@ -268,6 +268,9 @@ class _Compiler:
         made = self.marks if given is None else []
         features += [mark.feature for mark in made]
         self.groups = list(dict.fromkeys(f.by for f in features if isinstance(f.by, say.Group)))
+        twice = {group.name for group in self.groups if sum(other.name == group.name for other in self.groups) > 1}
+        if twice:
+            raise DeclarationError(f"two different groups are called {', '.join(sorted(twice))}")
         if SLOTS + len(self.groups) > MAX_SLOTS:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]

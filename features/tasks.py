@@ -18,7 +18,7 @@ from features.batch import ROW_GROUP, MatrixFile
 from features.engine import Engine, Vector
 from features.layout import MISSING
 from features.partition_files import Arrivals, PartitionFiles, read_part, written_parts
-from features.parts import Limit, Share, clock_of, given_marks, keys_of, marking, marks_of, own_of, shares_of, vectors
+from features.parts import Limit, Share, clock_of, give_marks, keys_of, marking, marks_of, own_of, shares_of, vectors
 from features.plan import Plan
 from features.runners import Runner
 from features.slices import Slice, numbered
@@ -56,7 +56,7 @@ class VectorTask:
         """Replay the part with the marks that were found before."""
         part = read_part(self.part)
         if self.marks is not None:
-            given_marks(self.share, part, np.load(self.marks, mmap_mode="r"))
+            give_marks(part, np.load(self.marks, mmap_mode="r"))
         outs = {slot: _SlotFiles(self, slot, part.wanted[(part.stream[:, 2] >> slot) & 1 == 1]) for slot in self.slots}
         for index, values in vectors(self.share.plan, part):
             for slot, out in outs.items():

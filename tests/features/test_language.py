@@ -499,3 +499,9 @@ def test_a_new_feature_is_not_a_new_compilation() -> None:
 
 def test_a_declaration_can_be_told_in_one_line() -> None:
     assert language.window_word(days(7)) == "7d" and language.window_word(minutes(120)) == "2h"
+
+
+def test_two_groups_of_one_name_are_refused() -> None:
+    two = [Group("alike", (Column.SENDER, other)) for other in (Column.KIND, Column.BAND)]
+    with pytest.raises(DeclarationError, match="two different groups are called alike"):
+        Plan([Feature(two[0], Count(), SENT, hours(1)), Feature(two[1], Sum(), SENT, hours(1))], 8)
