@@ -724,7 +724,11 @@ def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
 def _foresee_eviction(s: State) -> None:
     """Prefetch the records and pairs that the oldest arrival stands in, for when it is evicted."""
     meta, tables, log = s.meta, s.tables, s.log
-    row = meta[M_OLDEST] * tables[_T_LOG_WORDS]
+    width = tables[_T_LOG_WORDS]
+    row = meta[M_OLDEST] * width
+    following = row + width if meta[M_OLDEST] + 1 < meta[M_ROWS] else 0
+    for word in range(following, following + width, 8):
+        prefetch(log, word)
     mask = meta[M_PAIRS_SIZE] - 1
     facts = log[row + L_FACTS]
     for slot in range(tables[_T_SLOTS]):
@@ -1103,8 +1107,6 @@ def _arrive(s: State, number: int, now: int) -> None:
     facts = scratch[X_ROW + _W_FACTS]
     if facts & _OPERATION != 0:
         facts |= _marks(s, number, now)
-    if meta[M_KEPT] >= tables[_T_RETAINED]:
-        _foresee_eviction(s)
     place = meta[M_NEXT]
     _write_row(s, place, facts, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
@@ -1127,6 +1129,8 @@ def _arrive(s: State, number: int, now: int) -> None:
     meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
     meta[M_KEPT] += 1
     _evict_before(s, number + 1 - tables[_T_RETAINED])
+    if meta[M_KEPT] >= tables[_T_RETAINED]:
+        _foresee_eviction(s)  # of the next arrival: what it takes is on its way until then
 
 
 # ---- what is called --------------------------------------------------------------------------------------------------
