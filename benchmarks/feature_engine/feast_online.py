@@ -15,13 +15,13 @@ from features.plan import Plan
 from features.profile_days import Habits
 
 ONLINE_ROWS = 250_000
-"""Operations whose profiles are brought online, at most: 61,000 profiles; a rate needs no more."""
+"""Operations whose profiles are brought online, at most: 58,000 profiles; a rate needs no more."""
 
 
 def online(operations: int, folder: Path) -> dict[str, Any]:
     """For SQLite and for a Valkey on this machine: seconds to materialise the profiles of the newest day, and to read them back.
 
-    The time counted for Valkey's CPU is this process's alone.
+    CPU seconds are this process's: those of the Valkey server are not among them.
     """
     habits = Habits.of(folded(min(operations, ONLINE_ROWS)))
     profiles = materialise.compute_days(habits, folder, first=habits.settled_day)["profiles"]
