@@ -4,6 +4,7 @@ import contextlib
 import json
 import mmap
 import os
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +17,16 @@ from domain.errors import StateError
 from features import kernel
 from features.kernel import META_WORDS, PAIR_WORDS, Buffer
 from features.layout import MISSING, WORDS
-from features.plan import MAX_FAMILIES, MAX_SLOTS, Plan, Table
+from features.plan import MAX_FAMILIES, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
 SNAPSHOT_FORMAT = 2
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
-FIRST_ENTITIES = 1 << 10
-IN_LARGE_PAGES = 1 << 20
-"""Words from which a buffer is worth pages of 2 MiB."""
+FIRST_SLOTS = 1 << 11
+"""Of a hash table of a new state."""
+MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
+"""Address space alone, not counted as memory until it is touched."""
 WHOLE = 0
 """Address of no stream: the rows are the whole of what arrives."""
 
@@ -43,7 +45,7 @@ class Engine:
         self._rows = plan.retained + 1 if rows is None else rows
         self._buffers: dict[Buffer, NDArray[Any]] = {
             Buffer.TABLES: plan.program.tables, Buffer.FLOATS: plan.program.floats,
-            Buffer.SCRATCH: _zeros(kernel.X_COPIES + MAX_SLOTS * self._header(Table.WIDEST)),
+            Buffer.SCRATCH: _zeros(kernel.X_COPIES + self._header(Table.RECORDS)),
             Buffer.VECTOR: np.empty(len(plan), np.float64),
         }  # fmt: skip
         self._read: object = None
@@ -51,7 +53,7 @@ class Engine:
         self._vector = self._buffers[Buffer.VECTOR]
         self._addresses = np.zeros(len(Buffer), np.int64)
         self._handle = _address(self._addresses)
-        self._hold(_empty(self._rows, self._header(Table.LOG_WORDS), self._header(Table.WIDEST)))
+        self._hold(_empty(self._rows, self._header(Table.LOG_WORDS), self._header(Table.RECORDS)))
 
     def _header(self, name: Table) -> int:
         return int(self.plan.program.tables[name])
@@ -61,7 +63,6 @@ class Engine:
         self._buffers.update(buffers)
         self._meta = meta = self._buffers[Buffer.META]
         meta[kernel.M_ROWS] = self._rows
-        meta[kernel.M_POOL_SIZE] = len(self._buffers[Buffer.POOL])
         meta[kernel.M_DIRECTORY_SIZE] = len(self._buffers[Buffer.DIRECTORY])
         meta[kernel.M_PAIRS_SIZE] = len(self._buffers[Buffer.PAIRS]) // PAIR_WORDS
         for name, buffer in self._buffers.items():
@@ -79,9 +80,14 @@ class Engine:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in use by the state: of the log, the rows that were ever written."""
-        written = min(self.applied, self._rows) * self._header(Table.LOG_WORDS) * 8
-        return written + sum(self._buffers[name].nbytes for name in SAVED if name is not Buffer.LOG)
+        """Bytes in use by the state: of the log and the pool, what was ever written."""
+        used = self._used()
+        return sum(8 * used.get(name, len(self._buffers[name])) for name in SAVED)
+
+    def _used(self) -> dict[Buffer, int]:
+        """Words in use of the buffers that are longer than what is in them."""
+        rows = min(self.applied, self._rows)
+        return {Buffer.LOG: rows * self._header(Table.LOG_WORDS), Buffer.POOL: int(self._meta[kernel.M_POOL])}
 
     def read(self, row: Sequence[int] | Integers) -> Vector:
         """The vector (features,) float64 of an operation that has not arrived yet; changes nothing."""
@@ -120,14 +126,9 @@ class Engine:
             self._grow()
 
     def _grow(self) -> None:
-        """More room wherever little is left; a hash table that grew is filled anew."""
+        """A longer hash table where little room is left, filled anew."""
         meta, slots = self._meta, self._header(Table.SLOTS)
-        pool, directory, pairs = (self._buffers[name] for name in (Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS))
-        room = slots * self._header(Table.WIDEST)
-        if meta[kernel.M_POOL] + room > len(pool):
-            longer = _zeros(2 * len(pool) + room)
-            longer[: len(pool)] = pool
-            self._hold({Buffer.POOL: longer})
+        directory, pairs = self._buffers[Buffer.DIRECTORY], self._buffers[Buffer.PAIRS]
         if 5 * (meta[kernel.M_PAIRS] + slots * MAX_FAMILIES) > 3 * meta[kernel.M_PAIRS_SIZE]:
             self._hold({Buffer.PAIRS: _no_pairs(2 * len(pairs) // PAIR_WORDS)})
             kernel.reindex_pairs(self._handle, _address(pairs), len(pairs) // PAIR_WORDS)
@@ -138,10 +139,7 @@ class Engine:
     def snapshot(self, path: Path, **notes: Any) -> None:
         """Write the state whole or not at all; notes (such as the ledger's sequence) come back from `restore`."""
         header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "notes": notes}
-        used = {
-            Buffer.LOG: min(self.applied, self._rows) * self._header(Table.LOG_WORDS),
-            Buffer.POOL: int(self._meta[kernel.M_POOL]),
-        }
+        used = self._used()
         draft = path.with_name(path.name + ".draft")
         with draft.open("wb") as file:
             arrays: dict[str, Any] = {
@@ -177,19 +175,26 @@ def _address(array: NDArray[Any]) -> int:
 
 
 def _zeros(words: int) -> Integers:
-    """Zeros that begin on a cache line: a record or a pair then touches no line too many.
+    """Zeros that begin on a cache line: a record or a pair then touches no line too many."""
+    whole = np.zeros(words + 8, np.int64)
+    skip = -whole.ctypes.data % 64 // 8
+    return whole[skip : skip + words]
 
-    Long ones come in pages of 2 MiB where the system has them: entities lie anywhere, and finding a page costs as much as
-    reading a line of it (409 ns against 259 for a dependent read of one in a gigabyte). A page is taken when it is touched.
+
+def _reserved(words: int) -> Integers:
+    """Zeros of which memory is taken page by page when they are first touched: so the log and the pool never move or grow.
+
+    In pages of 2 MiB where the system has them: entities lie anywhere, and finding a page costs as much as reading a line of
+    it (409 ns against 259 for a dependent read of one in a gigabyte). StateError where so much cannot be addressed.
     """
-    if words < IN_LARGE_PAGES:
-        whole = np.zeros(words + 8, np.int64)
-        skip = -whole.ctypes.data % 64 // 8
-        return whole[skip : skip + words]
-    memory = mmap.mmap(-1, words * 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a kernel without them
-            memory.madvise(mmap.MADV_HUGEPAGE)
+    try:
+        memory = mmap.mmap(-1, max(words, 1) * 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+    except OSError as error:
+        raise StateError(
+            f"{words * 8 >> 20} MiB of addresses cannot be reserved ({error}); raise the process's limit of virtual memory"
+        ) from error
+    with contextlib.suppress(OSError, AttributeError):  # systems without large pages
+        memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, np.int64)
 
 
@@ -199,18 +204,19 @@ def _no_pairs(slots: int) -> Integers:
     return pairs
 
 
-def _empty(rows: int, log_words: int, widest: int) -> dict[Buffer, Integers]:
+def _empty(rows: int, log_words: int, records: int) -> dict[Buffer, Integers]:
+    """The buffers of a state without history; records: words of a record of each slot, as many as an arrival can bring."""
     meta = _zeros(META_WORDS)
     meta[kernel.M_CLOCK] = meta[kernel.M_EVICTED_TIME] = MISSING
     meta[kernel.M_FREE :] = -1
     return {
-        Buffer.META: meta, Buffer.LOG: _zeros(rows * log_words), Buffer.POOL: _zeros(FIRST_ENTITIES * widest),
-        Buffer.DIRECTORY: _zeros(4 * FIRST_ENTITIES), Buffer.PAIRS: _no_pairs(2 * FIRST_ENTITIES),
+        Buffer.META: meta, Buffer.LOG: _reserved(rows * log_words), Buffer.POOL: _reserved(rows * records),
+        Buffer.DIRECTORY: _zeros(FIRST_SLOTS), Buffer.PAIRS: _no_pairs(FIRST_SLOTS),
     }  # fmt: skip
 
 
 def _filled(name: Buffer, saved: Integers, empty: Integers) -> Integers:
     """A saved buffer with the room at its end that was not saved."""
-    filled = empty if name in {Buffer.LOG, Buffer.POOL} and len(empty) >= len(saved) else _zeros(len(saved))
+    filled = empty if name in {Buffer.LOG, Buffer.POOL} else _zeros(len(saved))
     filled[: len(saved)] = saved
     return filled

@@ -71,8 +71,8 @@ L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
 R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
 # and oldest row of the ring, rows kept, and sizes; from M_FREE on, one list of free records per space
-(M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS, M_POOL_SIZE,
- M_DIRECTORY_SIZE, M_PAIRS_SIZE) = range(13)  # fmt: skip
+(M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS,
+ M_DIRECTORY_SIZE, M_PAIRS_SIZE) = range(12)  # fmt: skip
 M_FREE = 16
 META_WORDS = M_FREE + MAX_SLOTS
 PAIR_WORDS = 4
@@ -94,7 +94,7 @@ _SENDING, _RECEIVING, _OPERATION, _NIGHT = int(Fact.SENDING), int(Fact.RECEIVING
 (_E_VALUE, _E_RATIO, _E_PACE, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_EXTREME, _E_OVER_MAX, _E_SINCE_LAST, _E_SINCE_FIRST,
  _E_SINCE_NTH, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
  _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
-(_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_WIDEST, _T_FEATURES, _T_SLOT, _T_KEYS, _T_SPACE,
+(_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_KEYS, _T_SPACE,
  _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO) = map(int, Table)  # fmt: skip
 _W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
     int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND, Word.LATITUDE, Word.LONGITUDE)
@@ -208,7 +208,7 @@ def _index_entity(s: State, entity: int) -> None:
 
 @jit
 def _new_entity(s: State, key: int, space: int) -> int:
-    """A record for a key, from the space's free list or from the end of the pool; room is ensured by the caller."""
+    """A record for a key, from the space's free list or from the end of the pool, which has room for every node of the log."""
     meta, pool, tables = s.meta, s.pool, s.tables
     row = tables[_T_SPACE] + space * SPACE_WORDS
     stride = tables[row]
@@ -732,9 +732,12 @@ def _foresee_eviction(s: State) -> None:
     mask = meta[M_PAIRS_SIZE] - 1
     facts = log[row + L_FACTS]
     for slot in range(tables[_T_SLOTS]):
-        entity = (log[row + tables[_T_LINKS_AT] + slot] >> 32) - 1
+        link = log[row + tables[_T_LINKS_AT] + slot]
+        entity, next_node = (link >> 32) - 1, (link & 0xFFFFFFFF) - 1
         if entity < 0:
             continue
+        if next_node >= 0:  # the entity's history begins with it then
+            prefetch(log, (next_node >> 4) * width)
         at = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[at] * SPACE_WORDS
         for word in range(entity, entity + tables[space], 8):
@@ -1147,8 +1150,7 @@ def _has_room(s: State) -> bool:
     """Whether one more arrival is sure to fit without growing."""
     meta, slots = s.meta, s.tables[_T_SLOTS]
     return (
-        meta[M_POOL] + slots * s.tables[_T_WIDEST] <= meta[M_POOL_SIZE]
-        and 2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
+        2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
         and 5 * (meta[M_PAIRS] + slots * MAX_FAMILIES) <= 3 * meta[M_PAIRS_SIZE]
     )
 

@@ -90,7 +90,7 @@ class Table(IntEnum):
     LOG_WORDS = 3
     LINKS_AT = 4
     STORED_AT = 5
-    WIDEST = 6
+    RECORDS = 6  # words of a record of each slot together
     FEATURES = 7
     SLOT = 8
     KEYS = 9
@@ -389,7 +389,7 @@ class _Compiler:
         header = {
             Table.RETAINED: self.retained, Table.LONGEST: self.longest, Table.SLOTS: len(slots),
             Table.LOG_WORDS: log_words, Table.LINKS_AT: self._links_at, Table.STORED_AT: self._stored_at,
-            Table.WIDEST: max(space.stride for space in self.spaces), Table.FEATURES: len(self.recipes),
+            Table.RECORDS: sum(self.spaces[space_of(slot)].stride for slot in slots), Table.FEATURES: len(self.recipes),
             Table.SLOT: tables.add([
                 (
                     space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],

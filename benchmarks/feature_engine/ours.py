@@ -127,7 +127,7 @@ def _one_by_one(engine: Engine, rows: Integers) -> tuple[Vector, Vector]:
     asked = is_operation(rows)
     times = np.empty((int(asked.sum()), 3), np.int64)
     place = 0
-    for row, is_read in zip(rows.tolist(), asked.tolist(), strict=True):
+    for row, is_read in zip(rows, asked.tolist(), strict=True):
         if not is_read:
             engine.apply(row)
             continue
