@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,8 @@ class PackedProfiles:
 
     def find(self, keys: Integers, days: Integers) -> Integers:
         """(n,) keys and local days -> (n,) places, -1 where there is none."""
-        return np.array(
-            [kernel.place_of(key, day, self.keys, self.days) for key, day in zip(keys, days, strict=True)], np.int64
-        )
+        places: Integers = kernel.places_of(keys, days, self.keys, self.days)
+        return places
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,16 @@ class Profiles:
         """
         out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
         index = np.empty((len(rows), len(Whose)), np.int64)
-        kernel.locate(ROW_WORDS, PROFILE_LAG_MS, rows, self._arrays("keys"), self._arrays("days"), index)
-        kernel.compare(STEPS, ROW_WORDS, rows, index, self._arrays("rows"), out)
+        keys, days, packed = self._arrays
+        kernel.locate(ROW_WORDS, PROFILE_LAG_MS, rows, keys, days, index)
+        kernel.compare(STEPS, ROW_WORDS, rows, index, packed, out)
         return out
 
-    def _arrays(self, name: str) -> Packed:
-        customer, recipient, device = (getattr(part, name) for part in self.each)
-        return customer, recipient, device
+    @cached_property
+    def _arrays(self) -> tuple[Packed, Packed, Packed]:
+        """Keys, days and rows of the three, as compiled code takes them."""
+        a, b, c = self.each
+        return (a.keys, b.keys, c.keys), (a.days, b.days, c.days), (a.rows, b.rows, c.rows)
 
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all; HistoryError if it exists."""

@@ -94,12 +94,16 @@ class Habits:
 
     def of_days(self, whose: Whose, days: Sequence[int]) -> PackedProfiles:
         """The profiles of every entity with an operation in the window, of each of the given local days."""
-        active = self.frame.lazy().filter(
+        return self.of_pairs(whose, self.active(whose, days))
+
+    def active(self, whose: Whose, days: Sequence[int]) -> pl.DataFrame:
+        """Pairs (`key`, `day`), ascending: every entity with an operation in the window of any of the days, on each of them."""
+        seen = self.frame.lazy().filter(
             pl.col(whose.name) != MISSING, pl.col("from_day") <= max(days), pl.col("day") > min(days) - PROFILE_DAYS
         )
-        keys = active.select(key=pl.col(whose.name)).unique().sort("key")
-        asked = keys.join(pl.LazyFrame({"day": sorted(days)}, {"day": pl.Int64}), how="cross", maintain_order="left_right")
-        return self.of_pairs(whose, asked.collect())
+        keys = seen.select(key=pl.col(whose.name)).unique().sort("key")
+        on_days = pl.LazyFrame({"day": sorted(days)}, {"day": pl.Int64})
+        return keys.join(on_days, how="cross", maintain_order="left_right").collect()
 
     def of_pairs(self, whose: Whose, asked: pl.DataFrame) -> PackedProfiles:
         """The profiles of asked pairs (`key`, `day`), different and ascending; none for a pair without operations."""

@@ -108,3 +108,12 @@ def place_of(key: int, day: int, keys: Integers, days: Integers) -> int:
             high = middle
     found = low < len(keys) and keys[low] == key and days[low] == day and key != MISSING
     return low if found else -1
+
+
+@jit
+def places_of(asked_keys: Integers, asked_days: Integers, keys: Integers, days: Integers) -> Integers:
+    """`place_of` for each of many."""
+    places = np.empty(len(asked_keys), np.int64)
+    for i in range(len(asked_keys)):
+        places[i] = place_of(asked_keys[i], asked_days[i], keys, days)
+    return places

@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
+from domain.money import MAX_REFERENCE_TYIYN
 from features.layout import MISSING
 from features.profile_kernel import Integers
 
@@ -16,6 +17,7 @@ jit = njit(cache=True, nogil=True)
 DAY, KIND, AMOUNT, HOUR, WEEKDAY, FIRST_VALUE = range(6)
 """Columns of an operation: its local day, kind, amount, hour, weekday, then the words whose usual values are kept."""
 _AMOUNT_BITS = 41
+assert MAX_REFERENCE_TYIYN < 1 << _AMOUNT_BITS, "kind and amount are sorted as one integer"
 _RING = 128  # more days than a profile covers
 
 

@@ -2,7 +2,8 @@
 
 A profile of local day D covers the operations of the PROFILE_DAYS local days up to and including D, as far as they had arrived
 SETTLED_MS after the end of D, and counts from PROFILE_LAG_MS after the end of D for one day, until that of D + 1: an instant has
-one profile, whoever reads it when. Batch and online read them by `packed_profiles.Profiles`, so they give the same bits.
+one profile, whoever reads it when. Batch and online read them by `packed_profiles.Profiles`, so they give the same bits. Days are
+taken as 24 hours long: Bishkek has not shifted its clock since 2005.
 """
 
 import hashlib

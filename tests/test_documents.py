@@ -12,6 +12,7 @@ import pytest
 from domain.identifiers import Identifiers
 from domain.operation import normal_operation
 from features.definitions import DEFINITIONS
+from features.profiles import PROFILE_NAMES
 from serving import cli
 from serving.contracts import OPERATION, decoded
 
@@ -48,6 +49,7 @@ def test_the_example_of_the_readme_is_an_operation() -> None:
 def test_the_changelog_counts_the_features_that_there_are() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"{len(DEFINITIONS)} behavioural features" in text
+    assert f"{len(PROFILE_NAMES)} features of daily habit profiles" in text
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:

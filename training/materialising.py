@@ -18,6 +18,7 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feast_repo import materialise as steps
 from features.feast_repo.sources import write_operations
 from features.feast_repo.store import open_store, register
+from features.feast_repo.views import service_name
 from features.feature_set import FeatureSet
 from features.history import cut
 from features.layout import Fact, Word
@@ -65,6 +66,7 @@ def _through_feast(arguments: argparse.Namespace, figures: Figures, *, fill: boo
     store = open_store(folder, arguments.online)
     if fill:
         features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
+        figures["service"] = service_name(features)
         _timed(figures, "register", lambda: register(store, folder, features))
         figures |= _timed(figures, "online", lambda: steps.to_online(store, folder, day))
     written = _timed(figures, "snapshot", lambda: steps.snapshot(store, folder, out, day))

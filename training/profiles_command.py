@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.errors import SettingsError
+
 
 def add_arguments(parser: argparse._ArgumentGroup) -> None:
     """The arguments of both actions, beside --history, --from, --to and --json."""
@@ -22,6 +24,9 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
 
 def run(arguments: argparse.Namespace, ledger_rows: Callable[[], NDArray[np.int64]]) -> dict[str, Any]:
     """Figures of the run, and the snapshot that was written; ledger_rows: reads the rows of the ledger in --home."""
-    actions = importlib.import_module("training.materialising")  # not before: it brings Feast and Polars along
+    try:
+        actions = importlib.import_module("training.materialising")  # not before: it brings Feast and Polars along
+    except ImportError as error:
+        raise SettingsError(f"{error.name} is not installed here; install burana[training]") from error
     figures: dict[str, Any] = getattr(actions, arguments.action)(arguments, ledger_rows)
     return figures

@@ -56,9 +56,8 @@ def compute_days(habits: Habits, folder: Path, first: int | None = None) -> dict
     with tqdm(total=sum(map(len, missing.values())), desc="profiles", unit="day", delay=2, mininterval=1) as progress:
         for whose, days in missing.items():
             for some in _runs(days):
-                profiles = habits.of_days(whose, some)
-                sources.write_profiles(folder, profiles, some)
-                written += len(profiles)
+                asked = habits.active(whose, some)
+                written += sources.write_profiles(folder, whose, some, habits.blocks(whose, asked))
                 progress.update(len(some))
     return {"days": len(set().union(*missing.values())), "profiles": written}
 

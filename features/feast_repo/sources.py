@@ -1,8 +1,8 @@
 """The Parquet files that Feast's offline store reads: profiles, one file per kind of entity and day, and operations in one file."""
 
+import contextlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from features.feast_repo.views import (
 )
 from features.layout import WORDS, Word
 from features.packed_profiles import PackedProfiles
+from features.profile_days import Block
 from features.profile_kernel import Integers
 from features.profile_language import Whose
 from features.profiles import LAYOUTS, date_of, day_of, known_from
@@ -31,13 +32,21 @@ _INSTANT = pa.timestamp("ms", tz="UTC")
 _COMPRESSION = {"compression": "zstd", "compression_level": 1}
 
 
-def write_profiles(folder: Path, profiles: PackedProfiles, days: list[int]) -> None:
-    """Write the files of the given local days from profiles that hold them all; each appears whole or not at all."""
-    for day in days:
-        mine = profiles.days == day
-        table = _profiles_table(profiles.whose, profiles.keys[mine], day, profiles.rows[mine])
-        with _whole_file(profiles_file(folder, profiles.whose, day)) as draft:
-            pq.write_table(table, draft, **_COMPRESSION)
+def write_profiles(folder: Path, whose: Whose, days: list[int], blocks: Iterable[Block]) -> int:
+    """Write the files of the given local days from blocks of their profiles, block by block; how many profiles were written.
+
+    The files appear at the end, each whole, or not at all.
+    """
+    written = 0
+    with contextlib.ExitStack() as stack:
+        writers = {day: stack.enter_context(_day_writer(profiles_file(folder, whose, day), whose)) for day in days}
+        for block in blocks:
+            for day, writer in writers.items():
+                mine = (block.days == day) & ~block.is_empty
+                if mine.any():
+                    writer.write_table(_profiles_table(whose, block.keys[mine], day, block.rows[mine]))
+                    written += int(mine.sum())
+    return written
 
 
 def read_profiles(folder: Path, whose: Whose, day: int) -> PackedProfiles:
@@ -101,7 +110,14 @@ def _binary(rows: Integers, words: int) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(8 * words), len(rows), [None, data]).cast(pa.large_binary())
 
 
-@contextmanager
+@contextlib.contextmanager
+def _day_writer(path: Path, whose: Whose) -> Iterator[pq.ParquetWriter]:
+    schema = _profiles_table(whose, np.zeros(0, np.int64), 0, np.zeros((0, LAYOUTS[whose].width), np.int64)).schema
+    with _whole_file(path) as draft, pq.ParquetWriter(draft, schema, **_COMPRESSION) as writer:
+        yield writer
+
+
+@contextlib.contextmanager
 def _whole_file(path: Path) -> Iterator[Path]:
     """A draft that becomes `path` in one rename when the block ends well; hidden, so that no reader of the folder takes it."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,8 @@ from features.feast_repo.views import objects
 from features.feature_set import FeatureSet
 
 CONFIGURATION = "feature_store.yaml"
+FORGET_AFTER_SECONDS = 7 * 86_400
+"""A Redis drops profiles that no day has written again: those who have been silent for the window (a snapshot takes one day's)."""
 
 
 def open_store(folder: Path, online: str | None = None) -> FeatureStore:
@@ -69,7 +71,7 @@ def _redis(url: str) -> dict[str, object]:
     options += [f"username={parts.username}"] if parts.username else []
     options += [f"password={parts.password}"] if parts.password else []
     options += ["ssl=true"] if parts.scheme.endswith("ss") or parts.scheme == "valkeys" else []
-    return {"type": "redis", "connection_string": ",".join(options)}
+    return {"type": "redis", "connection_string": ",".join(options), "key_ttl_seconds": FORGET_AFTER_SECONDS}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 """Profiles are declared once, compared by one function, and missing is never zero."""
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from features.profiles import (
     known_from,
 )
 
+REPOSITORY = Path(__file__).parents[2]
 OFFSET = 6 * instants.HOUR
 DAY = day_of(date(2026, 11, 20))
 CUSTOMER, RECIPIENT, DEVICE = 11, 22, 33
@@ -190,6 +193,12 @@ def test_a_wrong_declaration_is_told_its_place_and_what_is_allowed(feature: Prof
     with pytest.raises(DeclarationError, match=message) as error:
         steps([feature], LAYOUTS)
     assert feature.name in str(error.value)
+
+
+def test_reading_profiles_imports_neither_polars_nor_feast() -> None:
+    program = "import sys, features.packed_profiles, features.feature_set; print([m for m in ('polars', 'feast', 'pandas') if m in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
 
 
 def test_a_feature_declared_twice_is_refused() -> None:
