@@ -20,6 +20,7 @@ from features.batch import matrix_of, write_matrix
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut
 from features.plan import Plan
+from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.recovery import all_arrivals
 from serving.spot_check import spot_check
 from serving.verification import verify
@@ -75,7 +76,8 @@ def _others() -> dict[str, ModuleType]:
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if arguments.sample is None:
-        return verify(arguments.home, plan)
+        snapshots = getattr(arguments, "snapshots", None)
+        return verify(arguments.home, plan, by_batch if snapshots is None else from_snapshots(snapshots))
     if arguments.sample < 1:
         raise SettingsError(f"--sample: seen {arguments.sample}, allowed 1 or more")
     return spot_check(arguments.home, plan, arguments.sample)
