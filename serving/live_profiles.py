@@ -5,6 +5,7 @@ loaded takes effect by one assignment, so an operation sees the days of before o
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,10 +102,9 @@ class LiveProfiles:
 
     async def turn(self, seconds: float) -> None:
         """Return when it is time to look at the folder: after so many seconds, or when a new day was asked for."""
-        try:
-            await asyncio.wait_for(self._new_day.wait(), seconds)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may lose a cancellation
+                await self._new_day.wait()
         self._new_day.clear()
 
     def refresh(self) -> None:
