@@ -1,6 +1,6 @@
 """Where the time of one operation goes, stage by stage, beside the bare ONNX call; one process, one thread.
 
-    python benchmarks/operation.py --folder demo [--json FILE]
+    python -m benchmarks.operation --folder demo [--json FILE]
 
 Reads what `make demo` left; writes nothing there. Figures are medians over operations, microseconds of wall time.
 """

@@ -10,15 +10,18 @@ from features.layout import WORDS
 from features.packed_profiles import Profiles
 from features.profile_kernel import HELD_WORDS, Held, Integers
 from features.profile_language import Whose
-from features.profiles import PROFILE_NAMES, ROW_WORDS, STEPS
+from features.profiles import PROFILE_NAMES, ROW_WORDS, STEPS, end_of
 
 
 class DayReader:
     """Reads the profiles of a day; not safe for several threads."""
 
     def __init__(self, profiles: Profiles, day: int) -> None:
-        """day: a local day, as a number since 1970-01-01; where there are no profiles of it, every value is missing."""
-        self.profiles, self.day = profiles, day
+        """day: a local day, as a number since 1970-01-01; where there are no profiles of it, every value is missing.
+
+        `ended_at`: the instant in ms at which it ended.
+        """
+        self.profiles, self.day, self.ended_at = profiles, day, end_of(day)
         self._row = np.zeros(WORDS, np.int64)
         self._values = np.empty(len(PROFILE_NAMES), np.float64)
         self._held = np.zeros(HELD_WORDS, np.int64)

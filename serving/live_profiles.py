@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,11 +30,11 @@ from serving.metrics import Metrics
 log = logging.getLogger("burana")
 ASKED = 3
 """Of the days that operations read, how many of the latest are kept at hand beside the newest snapshot."""
+_TIME, _ZONE_OFFSET = int(Word.TIME), int(Word.ZONE_OFFSET)
 NOTHING = np.full(len(PROFILE_NAMES), np.nan)
 
 
-@dataclass(frozen=True)
-class Used:
+class Used(msgspec.Struct, frozen=True):
     """What one operation was compared with. due, day: local days as numbers since 1970-01-01, day None for nothing.
 
     age_ms: from the end of that day to the operation; degraded: why there was nothing.
@@ -48,7 +49,7 @@ class Used:
     def evidence(self) -> dict[str, Any]:
         """As it is kept with the decision."""
         return {
-            "due": date_of(self.due).isoformat(), "day": None if self.day is None else date_of(self.day).isoformat(),
+            "due": _iso(self.due), "day": None if self.day is None else _iso(self.day),
             "snapshot": self.snapshot, "age_s": None if self.age_ms is None else self.age_ms // 1000,
         }  # fmt: skip
 
@@ -80,13 +81,15 @@ class LiveProfiles:
 
     def use(self, row: Integers) -> tuple[Used, DayReader | None]:
         """The newest profiles of the day that is due at the operation's own time, or of up to `days_behind` days before it."""
-        time = int(row[Word.TIME])
-        due = due_day(time, int(row[Word.ZONE_OFFSET]))
-        self.ask(due)
-        days = self._days
-        for day in range(due, due - self._days_behind - 1, -1):
+        time, days = row.item(_TIME), self._days
+        due = due_day(time, row.item(_ZONE_OFFSET))
+        if due not in self._asked:
+            self.ask(due)
+        if (reader := days.get(due)) is not None:
+            return Used(due, due, reader.profiles.id, time - reader.ended_at), reader
+        for day in range(due - 1, due - self._days_behind - 1, -1):
             if (reader := days.get(day)) is not None:
-                return Used(due, day, reader.profiles.id, time - end_of(day)), reader
+                return Used(due, day, reader.profiles.id, time - reader.ended_at), reader
         is_stale = any(day < due for day in days)
         return Used(due, degraded=Degraded.STALE_PROFILES if is_stale else Degraded.NO_PROFILES), None
 
@@ -163,6 +166,11 @@ class LiveProfiles:
             return None
         log.info("profiles of %s are loaded: %d, snapshot %s", folder.name, len(profiles), profiles.id)
         return profiles
+
+
+@lru_cache(maxsize=64)
+def _iso(day: int) -> str:
+    return date_of(day).isoformat()
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -157,7 +157,9 @@ def test_verifying_finds_a_planted_difference_in_the_part_of_the_profiles(replay
     column = len(PLAN) + PROFILE_NAMES.index(name)
     with closing(sqlite3.connect(tmp_path / "home" / "burana.db")) as connection:
         connection.execute("DROP TRIGGER entries_are_not_updated")
-        for sequence, vector in connection.execute("SELECT sequence, vector FROM entries WHERE vector IS NOT NULL").fetchall():
+        for sequence, vector in connection.execute(
+            "SELECT sequence, vector FROM entries WHERE vector IS NOT NULL"
+        ).fetchall():
             values = np.frombuffer(vector).copy()
             if not np.isnan(values[column]):
                 values[column] = np.nextafter(values[column], np.inf)
@@ -242,9 +244,7 @@ def test_a_snapshot_that_is_refused_leaves_the_old_one_and_is_said_once(
 # ---- degrading -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_said_and_never_makes_a_level_lower(
-    settings: Settings, world: World, tmp_path: Path
-) -> None:
+def test_what_is_missing_is_said_and_never_makes_a_level_lower(settings: Settings, world: World, tmp_path: Path) -> None:
     operations = [encode(record) for _, record in records_of(world.after.operations.slice(0, 150), Operation)]
     decisions: dict[str, list[Any]] = {}
     days = {"at hand": world.day, "none": None, "only later ones": world.day + 2, "stale": world.day - 3}
@@ -282,7 +282,9 @@ def test_a_model_of_behaviour_alone_asks_for_no_profiles(models: Path, tmp_path:
 # ---- seen from outside -----------------------------------------------------------------------------------------------------
 
 
-def test_the_evidence_the_metrics_and_readyz_show_the_profiles(settings: Settings, world: World, bodies: Iterator[bytes]) -> None:
+def test_the_evidence_the_metrics_and_readyz_show_the_profiles(
+    settings: Settings, world: World, bodies: Iterator[bytes]
+) -> None:
     world.snapshot(settings.profiles, world.day)
     key = key_of(settings.home)
     with Server(settings.home, settings.models, "--profiles", str(settings.profiles), key=key) as server:
