@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from casework import database
-from casework.ledger import Entry, Ledger
+from casework.ledger import Ledger
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.arrivals import rows_of_history
@@ -26,7 +26,8 @@ from serving.settings import DATABASE_FILE
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {"operation": Operation, "event": Event, "outcome": Outcome}
 CHUNK = 50_000
-Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+NOTHING: Vector = np.empty(0)
 
 
 class _Profiles(msgspec.Struct):
@@ -70,17 +71,16 @@ def verify(home: Path, plan: Plan, profiles: Recompute = by_batch) -> dict[str, 
     matrix, by_hash = matrix_of(history, plan), {of.hash: of for of in (FeatureSet(plan, False), FeatureSet(plan))}
     served = [(row, one) for row, one in enumerate(stored) if one.vector and one.evidence.declarations in by_hash]
     figures: dict[str, Any] = {"entries": len(history), "vectors": len(served), "vectors_differ": 0}
-    with_profiles = [(row, one) for row, one in served if one.evidence.profiles is not None]
-    right, made = _profile_parts(history, with_profiles, profiles, figures)
+    right = _profile_parts(history, [(row, one) for row, one in served if one.evidence.profiles], profiles, figures)
     for row, one in served:
-        whole = np.concatenate([matrix[row], right[row]]) if row in right else matrix[row]
+        again = np.concatenate([matrix[row], right.get(row, NOTHING)])
         seen = np.frombuffer(one.vector or b"", "<f8")
-        seen = seen if row not in right or made[row] else seen[: len(plan)]
-        whole = whole[: len(seen)]
-        if whole.tobytes() != seen.tobytes():
+        if right.get(row) is NOTHING:  # that part cannot be made again
+            seen = seen[: len(plan)]
+        if again.tobytes() != seen.tobytes():
             figures["vectors_differ"] += 1
             names = by_hash[one.evidence.declarations].names
-            figures.setdefault("first_difference", f"operation {one.id}: {_differences(names, seen, whole)}")
+            figures.setdefault("first_difference", f"operation {one.id}: {_differences(names, seen, again)}")
     others = sum(one.vector is not None for one in stored) - len(served)
     if others:
         figures["vectors_of_other_features"] = others
@@ -89,30 +89,28 @@ def verify(home: Path, plan: Plan, profiles: Recompute = by_batch) -> dict[str, 
 
 def _profile_parts(
     history: History, decided: list[tuple[int, Stored]], recompute: Recompute, figures: dict[str, Any]
-) -> tuple[dict[int, Matrix], dict[int, bool]]:
-    """By operation: the values of the profile part, and whether they could be made. Says in `figures` how many there are."""
+) -> dict[int, Vector]:
+    """Operation -> its values of profiles made again, NOTHING where they cannot be. Says in `figures` how many there are."""
     if not decided:
-        return {}, {}
+        return {}
     rows, _ = rows_of_history(history)
-    places = np.flatnonzero(rows[:, Word.FACTS] & int(Fact.OPERATION))
-    behind = np.full(len(rows), NOT_COMPARED, np.int64)
-    snapshots = np.full(len(rows), "", dtype="U64")
-    for row, one in decided:
+    operations = np.flatnonzero(rows[:, Word.FACTS] & int(Fact.OPERATION))
+    places = operations[[row for row, _ in decided]]
+    asked = Asked(rows, np.full(len(rows), NOT_COMPARED, np.int64), np.full(len(rows), "", dtype="U64"))
+    for place, (_, one) in zip(places.tolist(), decided, strict=True):
         used = one.evidence.profiles
         if used is not None and used.day is not None:
-            behind[places[row]] = (used.due - used.day).days
-            snapshots[places[row]] = used.snapshot or ""
-    values, made = recompute(Asked(rows, behind, snapshots))
-    of_decided = places[[row for row, _ in decided]]
-    figures["vectors_with_profiles"] = int((behind >= 0).sum())
-    figures["vectors_without_profiles"] = int((behind[of_decided] < 0).sum())
+            asked.days_behind[place], asked.snapshots[place] = (used.due - used.day).days, used.snapshot or ""
+    values, made = recompute(asked)
+    compared = asked.days_behind[places] != NOT_COMPARED
+    figures["vectors_with_profiles"], figures["vectors_without_profiles"] = int(compared.sum()), int((~compared).sum())
     figures["profiles_made_again"] = "by the batch path" if recompute is by_batch else "from the snapshots that were served"
-    if not made[of_decided].all():
-        figures["profiles_not_at_hand"] = int((~made[of_decided]).sum())
-    return {row: values[places[row]] for row, _ in decided}, {row: bool(made[places[row]]) for row, _ in decided}
+    if not made[places].all():
+        figures["profiles_not_at_hand"] = int((~made[places]).sum())
+    return {row: values[place] if made[place] else NOTHING for place, (row, _) in zip(places.tolist(), decided, strict=True)}
 
 
-def _differences(names: tuple[str, ...], served: Matrix, batch: Matrix) -> str:
+def _differences(names: tuple[str, ...], served: Vector, batch: Vector) -> str:
     return "; ".join(
         f"{name} served {a!r}, batch {b!r}"
         for name, a, b in zip(names, served.tolist(), batch.tolist(), strict=False)
