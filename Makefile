@@ -36,6 +36,8 @@ lock: $(STAMP)     ## resolve the dependencies again and write requirements/*.tx
 	    --extra $$group pyproject.toml -o requirements/$$group.txt || exit 1; done
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    -c requirements/development.txt pyproject.toml -o requirements/serving.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    -c requirements/development.txt --extra distributed pyproject.toml -o requirements/distributed.txt
 
 clean:           ## remove what `make demo` made
 	rm -rf demo

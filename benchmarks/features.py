@@ -4,7 +4,8 @@
 
 CPU seconds count, of all threads: ours runs on one. Each part runs in a process of its own. Every value that a peer gives is
 compared with ours. What is counted for a peer: windows, sums and values of each declared feature that it can express, in the
-order of operations, as the matrix has them; what is not: loading, and the columns derived from kind, amount and time.
+order of operations, as the matrix has them; what is not: loading, and the columns derived from kind, amount and time. Feast's
+join of daily profiles stands beside Polars' of the same files, with the rates of its online stores.
 """
 
 import runpy

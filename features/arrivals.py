@@ -145,16 +145,22 @@ def rows_of_history(history: History) -> tuple[Rows, Rows]:
 
     HistoryError names an outcome whose operation is not in the history, or arrives later than it.
     """
-    operations = _rows_of_operations(history.operations)
-    events = _rows_of_events(history.events)
-    outcomes = _rows_of_outcomes(history, operations)
+    operations = rows_of_operations(history.operations)
+    events = rows_of_events(history.events)
+    outcomes = rows_of_outcomes(history.outcomes, operations[_places_of_operations(history)])
+    return in_order(history, operations, events, outcomes)
+
+
+def in_order(history: History, operations: Rows, events: Rows, outcomes: Rows) -> tuple[Rows, Rows]:
+    """The rows of a history's three tables in the order of arrival, and their sequence numbers."""
     tables = (history.operations, history.events, history.outcomes)
     sequence = np.concatenate([table["sequence"].to_numpy() for table in tables]).astype(np.int64)
     order = np.argsort(sequence, kind="stable")
     return np.ascontiguousarray(np.concatenate([operations, events, outcomes])[order]), sequence[order]
 
 
-def _rows_of_operations(table: pa.Table) -> Rows:
+def rows_of_operations(table: pa.Table) -> Rows:
+    """The rows (n, WORDS) of a table of operations."""
     rows = _rows_of_records(table, "sender", "occurred_at")
     kinds = _mapped(table["kind"], KIND_CODES)
     facts = _mapped(table["kind"], KIND_FACTS) | int(Fact.OPERATION)
@@ -177,27 +183,39 @@ def _rows_of_operations(table: pa.Table) -> Rows:
     return rows
 
 
-def _rows_of_events(table: pa.Table) -> Rows:
+def rows_of_events(table: pa.Table) -> Rows:
+    """The rows (n, WORDS) of a table of events."""
     rows = _rows_of_records(table, "customer", "occurred_at")
     rows[:, Word.FACTS] |= _mapped(table["type"], EVENT_FACTS)
     return rows
 
 
-def _rows_of_outcomes(history: History, operations: Rows) -> Rows:
+def rows_of_outcomes(table: pa.Table, operations: Rows) -> Rows:
+    """The rows (n, WORDS) of a table of outcomes; operations (n, WORDS): the row of each one's operation, written over."""
+    _set_time(operations, table["known_at"])
+    operations[:, Word.FACTS] = operations[:, Word.FACTS] & ~int(Fact.OPERATION) | _mapped(table["verdict"], VERDICT_FACTS)
+    return operations
+
+
+def _places_of_operations(history: History) -> Rows:
+    """Where the operation of each outcome stands among the operations."""
     outcomes = history.outcomes
     index = pc.index_in(outcomes["operation_id"], history.operations["operation_id"])
-    if index.null_count:
-        missing = outcomes["operation_id"].filter(pc.is_null(index))[0].as_py()
-        raise HistoryError(f"outcomes: operation {missing!r} is not in operations ({index.null_count} such outcomes)")
-    place = index.to_numpy().astype(np.int64)
-    early = outcomes["sequence"].to_numpy() < history.operations["sequence"].to_numpy()[place]
+    place = pc.fill_null(index, -1).to_numpy().astype(np.int64)
+    earlier = np.searchsorted(history.operations["sequence"].to_numpy(), outcomes["sequence"].to_numpy())
+    check_places(outcomes, place, earlier)
+    return place
+
+
+def check_places(outcomes: pa.Table, place: Rows, earlier: Rows) -> None:
+    """HistoryError for an outcome whose operation is nowhere (place -1), or not among those that arrived earlier."""
+    if (place < 0).any():
+        first = outcomes["operation_id"][int(np.flatnonzero(place < 0)[0])].as_py()
+        raise HistoryError(f"outcomes: operation {first!r} is not in operations ({(place < 0).sum()} such outcomes)")
+    early = place >= earlier
     if early.any():
         first = outcomes["outcome_id"][int(np.flatnonzero(early)[0])].as_py()
         raise HistoryError(f"outcomes: {first!r} arrives before its operation ({early.sum()} such outcomes)")
-    rows = operations[place]
-    _set_time(rows, outcomes["known_at"])
-    rows[:, Word.FACTS] = rows[:, Word.FACTS] & ~int(Fact.OPERATION) | _mapped(outcomes["verdict"], VERDICT_FACTS)
-    return rows
 
 
 def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:

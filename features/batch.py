@@ -1,8 +1,8 @@
-"""History -> matrix, by the step that runs online."""
+"""History -> matrix, by the step that runs online: whole in memory, or slice by slice into a file."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from domain import instants
 from features.arrivals import rows_of_history
 from features.engine import Engine, Vector
 from features.history import History
-from features.layout import Fact, Word
 from features.plan import Plan
+from features.slices import Slice, numbered
 
 CHUNK = 1 << 17
+ROW_GROUP = 1 << 15
+"""Rows of a matrix that are written together."""
 
 
 def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start: datetime | None = None) -> Vector:
@@ -28,8 +29,9 @@ def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start:
     """
     rows, _ = rows_of_history(history)
     engine = engine or Engine(plan)
-    wanted, count = _wanted(rows, start)
-    matrix = np.empty((count, len(plan)), np.float64)
+    asked = Slice(rows, history.operations).asked(start)
+    wanted = numbered(asked)
+    matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
     with tqdm(total=len(rows), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
         for first in range(0, len(rows), CHUNK):
             part = slice(first, first + CHUNK)
@@ -38,17 +40,76 @@ def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start:
     return matrix
 
 
-def _wanted(rows: NDArray[np.int64], start: datetime | None) -> tuple[NDArray[np.int64], int]:
-    asked = rows[:, Word.FACTS] & int(Fact.OPERATION) != 0
-    if start is not None:
-        asked &= rows[:, Word.TIME] >= instants.to_ms(start)
-    return np.where(asked, np.cumsum(asked) - 1, -1), int(asked.sum())
+def write_in_slices(slices: Iterable[Slice], file: "MatrixFile", plan: Plan, start: datetime | None = None) -> int:
+    """The matrix of a history that need not fit in memory: the same bits as `matrix_of`; how many arrivals there were.
+
+    Memory is bounded by the engine's state, one slice and its vectors.
+    """
+    engine = Engine(plan)
+    for piece in slices:
+        asked = piece.asked(start)
+        matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
+        engine.replay(piece.rows, matrix, numbered(asked))
+        file.write(piece.operations_of(asked), matrix)
+    return engine.applied
 
 
 def write_matrix(path: Path, history: History, matrix: Vector, plan: Plan) -> None:
-    """A Parquet file: sequence, operation_id, then one float64 column a feature; the declarations' hash in its metadata."""
-    columns: list[Any] = [history.operations["sequence"], history.operations["operation_id"]]
-    columns += [pa.array(matrix[:, i]) for i in range(len(plan))]
-    names = ["sequence", "operation_id", *plan.names]
-    table = pa.table(columns, names=names).replace_schema_metadata({"declarations": plan.hash})
-    pq.write_table(table, path, compression="zstd", compression_level=1)
+    """A matrix that is in memory as a file, see `MatrixFile`."""
+    with MatrixFile(path, plan) as file:
+        file.write(history.operations, matrix)
+
+
+class MatrixFile:
+    """A Parquet file: sequence, operation_id, then one float64 column a feature; the declarations' hash in its metadata.
+
+    Written piece by piece; the same rows give the same bytes, however they were cut in pieces. It has its name when it is whole.
+    """
+
+    def __init__(self, path: Path, plan: Plan) -> None:
+        self._path, self._draft = path, path.with_name(path.name + ".draft")
+        features = [pa.field(name, pa.float64()) for name in plan.names]
+        self._schema = pa.schema(
+            [pa.field("sequence", pa.int64()), pa.field("operation_id", pa.string()), *features],
+            metadata={"declarations": plan.hash},
+        )
+        self._operations: list[pa.Table] = []
+        self._group = np.empty((ROW_GROUP, len(plan)), np.float64)
+        self._filled = 0
+        self.rows = self.missing = 0
+        """Rows, and values that are NaN, so far."""
+
+    def __enter__(self) -> "MatrixFile":
+        self._writer = pq.ParquetWriter(self._draft, self._schema, compression="zstd", compression_level=1)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+        if kind is None:
+            self._draft.replace(self._path)
+        else:
+            self._draft.unlink()
+
+    def write(self, operations: pa.Table, matrix: Vector) -> None:
+        """Append vectors (n, features), with `sequence` and `operation_id` of their operations."""
+        self.rows += len(matrix)
+        self.missing += int(np.isnan(matrix).sum())
+        done = 0
+        while done < len(matrix):
+            count = min(len(matrix) - done, ROW_GROUP - self._filled)
+            self._operations.append(operations.select(["sequence", "operation_id"]).slice(done, count))
+            self._group[self._filled : self._filled + count] = matrix[done : done + count]
+            self._filled, done = self._filled + count, done + count
+            if self._filled == ROW_GROUP:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self._filled:
+            return
+        operations = pa.concat_tables(self._operations).combine_chunks()
+        columns: NDArray[np.float64] = np.ascontiguousarray(self._group[: self._filled].T)
+        arrays = [*operations.columns, *map(pa.array, columns)]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._operations, self._filled = [], 0

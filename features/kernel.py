@@ -15,21 +15,36 @@ lines will touch is prefetched for all slots together: in a state larger than th
 another was two thirds of the time. Integers throughout; the only floating-point operations are + - x / sqrt, in a fixed order.
 """
 
+import inspect
 import zlib
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
+from features import pointers
 from features.layout import FIRST_MARK, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import (
-    CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
-    SLOT_WORDS, SMALL_SHIFT, SPACE_WORDS, TALLIED, Cell, Emit, Table,
+    CELL_WORDS,
+    CURSOR,
+    EMIT_WORDS,
+    FAMILY_WORDS,
+    GROUP_WORDS,
+    HEADER,
+    LOG_HEADER,
+    MAX_FAMILIES,
+    MAX_SLOTS,
+    RUN_WORDS,
+    SLOT_WORDS,
+    SMALL_SHIFT,
+    SPACE_WORDS,
+    TALLIED,
+    Cell,
+    Emit,
+    Table,
 )  # fmt: skip
+from features.pointers import as_floats, as_integers, bit_length, lowest_bit, prefetch
 
 jit = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)
@@ -64,18 +79,8 @@ PAIR_WORDS = 4
 P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
 # words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
 # entity and record; per family previous time, per slot and family the place of a pair. Behind the frames: copies of records
-X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE, X_PREVIOUS, X_PLACE = (
-    0,
-    29,
-    30,
-    31,
-    32,
-    64,
-    80,
-    96,
-    112,
-    144,
-)
+X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31, 32, 64, 80, 96
+X_PREVIOUS, X_PLACE = 112, 144
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 3
 """An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
@@ -107,9 +112,10 @@ LAYOUT = zlib.crc32(
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
         CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
         SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
+        inspect.getsource(pointers),
     ]).encode()
 )  # fmt: skip
-"""Stands for every constant that the compiled code has taken from layout and plan."""
+"""Stands for every constant that the compiled code has taken from layout and plan, and for the functions of pointers."""
 
 
 @jit
@@ -119,63 +125,6 @@ def compiled_layout() -> int:
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------
-
-
-@intrinsic
-def _integers(typing_context: Any, address: Any) -> Any:
-    """An address as a pointer to int64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-
-    return types.CPointer(types.int64)(types.int64), generate
-
-
-@intrinsic
-def _floats(typing_context: Any, address: Any) -> Any:
-    """An address as a pointer to float64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
-
-    return types.CPointer(types.float64)(types.int64), generate
-
-
-@intrinsic
-def _prefetch(typing_context: Any, words: Any, index: Any) -> Any:
-    """Ask for a word's cache line, to be written to soon."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)]
-        )
-        return context.get_dummy_value()
-
-    return types.void(types.CPointer(types.int64), types.int64), generate
-
-
-@intrinsic
-def _bit_length(typing_context: Any, amount: Any) -> Any:
-    """Bits of a number that is not negative, as int.bit_length."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        zeros = builder.ctlz(arguments[0], ir.IntType(1)(0))
-        return builder.sub(ir.IntType(64)(64), zeros)
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def _lowest_bit(typing_context: Any, mask: Any) -> Any:
-    """The number of the lowest bit that is set; 64 for none."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.IntType(1)(0))
-
-    return types.int64(types.int64), generate
 
 
 class State(NamedTuple):
@@ -194,10 +143,10 @@ class State(NamedTuple):
 @jit
 def _state(handle: int, frame: int) -> State:
     """The buffers of a handle, with one of the frames of its scratch."""
-    buffers = _integers(handle)
+    buffers = as_integers(handle)
     return State(
-        _integers(buffers[0]), _integers(buffers[1]), _integers(buffers[2]), _integers(buffers[3]), _integers(buffers[4]),
-        _integers(buffers[5]), _floats(buffers[6]), _integers(buffers[7] + 8 * FRAME * frame),
+        as_integers(buffers[0]), as_integers(buffers[1]), as_integers(buffers[2]), as_integers(buffers[3]), as_integers(buffers[4]),
+        as_integers(buffers[5]), as_floats(buffers[6]), as_integers(buffers[7] + 8 * FRAME * frame),
     )  # fmt: skip
 
 
@@ -438,8 +387,8 @@ def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
         cursor = base + tables[group + 1]
         if records[cursor + 1] <= now - tables[group]:
             place = (records[cursor] >> 4) * tables[_T_LOG_WORDS]
-            _prefetch(s.log, place)
-            _prefetch(s.log, place + tables[_T_LINKS_AT] + (records[cursor] & 15))
+            prefetch(s.log, place)
+            prefetch(s.log, place + tables[_T_LINKS_AT] + (records[cursor] & 15))
 
 
 @inlined
@@ -462,8 +411,8 @@ def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int)
     while time <= edge:
         following = _next_of(s, node)
         if following >= 0:  # its row is on the way while the one before leaves
-            _prefetch(s.log, (following >> 4) * width)
-            _prefetch(s.log, (following >> 4) * width + s.tables[_T_LINKS_AT] + (following & 15))
+            prefetch(s.log, (following >> 4) * width)
+            prefetch(s.log, (following >> 4) * width + s.tables[_T_LINKS_AT] + (following & 15))
         _leave(s, records, base, group, node)
         node = following
         time = NEVER if node < 0 else s.log[(node >> 4) * width + L_TIME]
@@ -472,9 +421,9 @@ def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int)
 
 
 @inlined
-def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, number: int) -> None:
+def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, number: int) -> None:  # noqa: PLR0912 a kind each
     """Add a new node to every window's accumulators."""
-    tables, pool, scratch, log = s.tables, s.pool, s.scratch, s.log
+    tables, pool, scratch = s.tables, s.pool, s.scratch
     amount = scratch[X_ROW + _W_AMOUNT]
     row = tables[_T_SPACE] + space * SPACE_WORDS
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
@@ -595,18 +544,19 @@ def _prepare(s: State, active: int) -> None:
     hour = (local // _HOUR_MS) % 24
     scratch[X_COLUMNS + _HOUR] = hour
     scratch[X_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
-    scratch[X_COLUMNS + _BAND] = _bit_length(amount)
-    scratch[X_COLUMNS + _SHIFTED] = _bit_length((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
+    scratch[X_COLUMNS + _BAND] = bit_length(amount)
+    scratch[X_COLUMNS + _SHIFTED] = bit_length((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
     mask = s.meta[M_DIRECTORY_SIZE] - 1
-    scratch[X_FROM] = min(_lowest_bit(active), tables[_T_SLOTS])
-    scratch[X_TO] = min(_bit_length(active), tables[_T_SLOTS])
+    scratch[X_FROM] = min(lowest_bit(active), tables[_T_SLOTS])
+    scratch[X_TO] = min(bit_length(active), tables[_T_SLOTS])
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         scratch[X_ENTITY + slot] = MISSING
         row = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-        if (active >> slot) & 1 == 0 or tables[space + 1] == tables[space + 2]:
+        is_kept = tables[space + 1] < tables[space + 2] or tables[space + 3] < tables[space + 4]
+        if (active >> slot) & 1 == 0 or not is_kept:
             continue  # not asked for, or nothing is kept of this slot
         key = scratch[X_COLUMNS + tables[tables[row + 2]]]
         for place in range(tables[row + 2] + 1, tables[row + 3]):
@@ -617,7 +567,7 @@ def _prepare(s: State, active: int) -> None:
         scratch[X_KEY + slot] = key
         hashed = _entity_hash(key, tables[row])
         scratch[X_ENTITY + slot] = hashed if hashed != MISSING else 0
-        _prefetch(s.directory, hashed & mask)
+        prefetch(s.directory, hashed & mask)
 
 
 @jit
@@ -642,7 +592,7 @@ def _foresee_records(s: State, is_read: bool) -> None:
             scratch[X_BASE + slot] = entity
             stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
             for word in range(entity, entity + stride, 8):
-                _prefetch(s.pool, word)
+                prefetch(s.pool, word)
             _foresee_pairs(s, slot, entity)
 
 
@@ -678,7 +628,7 @@ def _foresee_pairs(s: State, slot: int, entity: int) -> None:
         if value != MISSING and (asked or _passes(seen, tables[family + 1], tables[family + 2])):
             home = _pair_home(tag, value, mask)
             scratch[place] = home
-            _prefetch(s.pairs, home * PAIR_WORDS)
+            prefetch(s.pairs, home * PAIR_WORDS)
         place += 1
         tag += 1
 
@@ -701,7 +651,7 @@ def _look_up_pairs(s: State) -> None:
                 place = _find_pair(pairs, mask, scratch[at], tag, scratch[X_COLUMNS + tables[family]])
                 scratch[at] = place
                 if tables[family + 3] >= 0 and pairs[place * PAIR_WORDS] >= 0:
-                    _prefetch(s.log, (pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * width + L_MARKS)
+                    prefetch(s.log, (pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * width + L_MARKS)
             at += 1
             tag += 1
 
@@ -774,7 +724,11 @@ def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
 def _foresee_eviction(s: State) -> None:
     """Prefetch the records and pairs that the oldest arrival stands in, for when it is evicted."""
     meta, tables, log = s.meta, s.tables, s.log
-    row = meta[M_OLDEST] * tables[_T_LOG_WORDS]
+    width = tables[_T_LOG_WORDS]
+    row = meta[M_OLDEST] * width
+    following = row + width if meta[M_OLDEST] + 1 < meta[M_ROWS] else 0
+    for word in range(following, following + width, 8):
+        prefetch(log, word)
     mask = meta[M_PAIRS_SIZE] - 1
     facts = log[row + L_FACTS]
     for slot in range(tables[_T_SLOTS]):
@@ -784,12 +738,12 @@ def _foresee_eviction(s: State) -> None:
         at = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[at] * SPACE_WORDS
         for word in range(entity, entity + tables[space], 8):
-            _prefetch(s.pool, word)
+            prefetch(s.pool, word)
         tag = _tag(entity, 0) - 1
         for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
             tag += 1
             if _passes(facts | tables[at + 1], tables[family + 1], tables[family + 2]):
-                _prefetch(s.pairs, _pair_home(tag, _stored(s, row, family), mask) * PAIR_WORDS)
+                prefetch(s.pairs, _pair_home(tag, _stored(s, row, family), mask) * PAIR_WORDS)
 
 
 @jit
@@ -973,7 +927,7 @@ def _emit_pair(s: State, slot: int, emit: int, family: int, records: Any, count:
 
 
 @jit
-def _emit_steps(s: State, records: Any, word: int, steps: int, edge: int, kept: int) -> float:
+def _emit_steps(records: Any, word: int, steps: int, edge: int, kept: int) -> float:
     gone = steps
     while gone > 0 and not (records[word + 2 * gone - 2] >= kept and records[word + 2 * gone - 1] > edge):
         gone -= 1
@@ -981,7 +935,9 @@ def _emit_steps(s: State, records: Any, word: int, steps: int, edge: int, kept: 
 
 
 @inlined
-def _emit_one(s: State, records: Any, base: int, slot: int, e: int, number: int, now: int, missing: float) -> float:
+def _emit_one(  # noqa: PLR0912 a kind each
+    s: State, records: Any, base: int, slot: int, e: int, number: int, now: int, missing: float
+) -> float:
     """The value of one emit over the record of its slot's entity."""
     tables, scratch = s.tables, s.scratch
     emit, a, b, c, d = tables[e], tables[e + 2], tables[e + 3], tables[e + 4], tables[e + 5]
@@ -1021,7 +977,7 @@ def _emit_one(s: State, records: Any, base: int, slot: int, e: int, number: int,
             return missing
         return 0.0 if own == records[base + b + 1] else 1.0
     if emit == _E_STEPS:
-        return _emit_steps(s, records, base + a, b, now - c, max(kept, 0))
+        return _emit_steps(records, base + a, b, now - c, max(kept, 0))
     return _emit_travel(s, records, emit, base + a, now, missing) if records[base + a] >= max(kept, 0) else missing
 
 
@@ -1077,7 +1033,7 @@ def _marks(s: State, number: int, now: int) -> int:
                 marks |= bit
         at += 1
         bit <<= np.int64(1)
-    return marks
+    return int(marks)
 
 
 # ---- the step --------------------------------------------------------------------------------------------------------
@@ -1151,8 +1107,6 @@ def _arrive(s: State, number: int, now: int) -> None:
     facts = scratch[X_ROW + _W_FACTS]
     if facts & _OPERATION != 0:
         facts |= _marks(s, number, now)
-    if meta[M_KEPT] >= tables[_T_RETAINED]:
-        _foresee_eviction(s)
     place = meta[M_NEXT]
     _write_row(s, place, facts, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
@@ -1175,6 +1129,8 @@ def _arrive(s: State, number: int, now: int) -> None:
     meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
     meta[M_KEPT] += 1
     _evict_before(s, number + 1 - tables[_T_RETAINED])
+    if meta[M_KEPT] >= tables[_T_RETAINED]:
+        _foresee_eviction(s)  # of the next arrival: what it takes is on its way until then
 
 
 # ---- what is called --------------------------------------------------------------------------------------------------
@@ -1218,7 +1174,7 @@ def read(handle: int) -> None:
     _foresee_all(s, scratch, now)
     _look_up_pairs(s)
     _advance_all(s, scratch, now)
-    _emit(s, scratch, EVERY_SLOT, number, now, _floats(_integers(handle)[8]))
+    _emit(s, scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
 
 
 @jit
@@ -1274,7 +1230,7 @@ def replay(
     longer history, or 0 when the rows are the whole of what arrives.
     """
     s, following, later = _state(handle, 0), _state(handle, 1), _state(handle, 2)
-    row, wants, parts, has_parts = _integers(rows), _integers(wanted), _integers(stream), stream != 0
+    row, wants, parts, has_parts = as_integers(rows), as_integers(wanted), as_integers(stream), stream != 0
     if start < count:
         _take(s, row, start, words, parts, has_parts)
         _foresee_records(s, wants[start] >= 0)
@@ -1293,7 +1249,7 @@ def replay(
             _evict_before(s, number - s.tables[_T_RETAINED])
         _settle(s, now)
         if wants[i] >= 0:
-            _emit(s, s.pool, active, number, now, _floats(matrix + 8 * width * wants[i]))
+            _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
         _arrive(s, number, now)
         s, following, later = following, later, s
     return count
@@ -1314,7 +1270,7 @@ def reindex_entities(handle: int) -> None:
 def reindex_pairs(handle: int, old: int, size: int) -> None:
     """Fill an empty, longer table with every pair of the old one: its address, and its number of hash slots."""
     s = _state(handle, 0)
-    pairs = _integers(old)
+    pairs = as_integers(old)
     mask = s.meta[M_PAIRS_SIZE] - 1
     for word in range(0, size * PAIR_WORDS, PAIR_WORDS):
         if pairs[word] >= 0:

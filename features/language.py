@@ -8,6 +8,7 @@ or nothing is there to divide by. A count of an entity that has history is 0 whe
 is missing, never zero.
 """
 
+import re
 from dataclasses import dataclass
 from functools import reduce
 from math import nan
@@ -24,6 +25,7 @@ RETAINED = 2**62
 LONGEST_WINDOW = 30 * DAY
 MAX_STEPS = 6
 MAX_NTH = 32
+_NAME = re.compile("[a-z][a-z0-9_]*")
 _KINDS = reduce(Fact.__or__, (fact for fact in Fact if Fact.BANK_ACCOUNT <= fact <= Fact.OTHER))
 
 
@@ -57,7 +59,9 @@ class Mark:
     above: float
 
     def __post_init__(self) -> None:
-        if self.feature.where.marks or self.feature.where.unmarked:
+        if not isinstance(self.feature, Feature):
+            raise DeclarationError(f"mark {self.name}: {self.feature!r}; allowed: a Feature")
+        if any(where.marks or where.unmarked for where in (self.feature.where, *_inner_filters(self.feature))):
             raise DeclarationError(
                 f"mark {self.name}: its feature {self.feature.name} is made of marks; allowed: facts only"
             )
@@ -127,6 +131,10 @@ class Group:
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
+        if self.name.upper() in Slot.__members__:
+            raise DeclarationError(
+                f"group {self.name}: an entity has this name; allowed any but {', '.join(map(entity_name, Slot))}"
+            )
         if len(set(self.columns)) != len(self.columns) or not 2 <= len(self.columns) <= 4:
             raise DeclarationError(f"group {self.name}: {len(self.columns)} columns; allowed 2 to 4 different ones")
 
@@ -136,11 +144,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What a feature makes of the arrivals that count. `meaning` is a sentence for the catalogue."""
+    """What a feature makes of the arrivals that count.
+
+    meaning: a sentence for the catalogue, filled in by `features.wording`; nothing: what leaves it missing although the entity
+    has history.
+    """
 
     suffix: ClassVar[str]
     unit: ClassVar[str]
     meaning: ClassVar[str]
+    nothing: ClassVar[str] = ""
     takes_window: ClassVar[bool] = True
     looks_at_any: ClassVar[bool] = False
 
@@ -174,6 +187,7 @@ class Mean(Aggregate):
     """Mean amount in the window, tyiyn."""
 
     suffix, unit, meaning = "amount_mean", "tyiyn", "mean amount of {what}"
+    nothing = "none in the window"
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,7 @@ class Max(Aggregate):
     """Largest amount in the window, tyiyn."""
 
     suffix, unit, meaning = "amount_max", "tyiyn", "largest amount of {what}"
+    nothing = "none in the window"
 
 
 @dataclass(frozen=True)
@@ -188,6 +203,7 @@ class Min(Aggregate):
     """Smallest amount in the window, tyiyn."""
 
     suffix, unit, meaning = "amount_min", "tyiyn", "smallest amount of {what}"
+    nothing = "none in the window"
 
 
 @dataclass(frozen=True)
@@ -195,6 +211,7 @@ class Deviation(Aggregate):
     """Population standard deviation of the amounts in the window, tyiyn."""
 
     suffix, unit, meaning = "amount_deviation", "tyiyn", "standard deviation of the amounts of {what}"
+    nothing = "none in the window"
 
 
 @dataclass(frozen=True)
@@ -203,6 +220,7 @@ class ZScore(Aggregate):
 
     suffix, unit = "amount_zscore", "standard deviations"
     meaning = "how far the operation's amount lies above the mean amount of {what}"
+    nothing = "no two different amounts in the window"
 
 
 @dataclass(frozen=True)
@@ -210,6 +228,7 @@ class OverMean(Aggregate):
     """The operation's own amount divided by the window's mean."""
 
     suffix, unit, meaning = "amount_over_mean", "ratio", "the operation's amount divided by the mean amount of {what}"
+    nothing = "none in the window, or all amounts 0"
 
 
 @dataclass(frozen=True)
@@ -217,6 +236,7 @@ class OverMax(Aggregate):
     """The operation's own amount divided by the window's largest."""
 
     suffix, unit, meaning = "amount_over_max", "ratio", "the operation's amount divided by the largest amount of {what}"
+    nothing = "none in the window, or all amounts 0"
 
 
 @dataclass(frozen=True)
@@ -224,7 +244,8 @@ class Share(Aggregate):
     """Share of the arrivals that also pass a narrower filter."""
 
     of: Where
-    unit, meaning = "share", "share that is {of} of {what}"
+    unit, meaning = "share", "of the {what}: the share that is {of}"
+    nothing = "none in the window"
     suffix = "share"
 
     @property
@@ -238,7 +259,9 @@ class Pace(Aggregate):
     """Arrivals a day in the window divided by arrivals a day in a longer one: 1 is the entity's own habit."""
 
     habit: int
-    suffix, unit, meaning = "pace", "ratio", "number a day, against that of the last {habit}, of {what}"
+    suffix, unit = "pace", "ratio"
+    meaning = "number a day of {what}, divided by the number a day of the last {habit}: 1 is the habit"
+    nothing = "none within the habit"
 
     @property
     def word(self) -> str:
@@ -255,7 +278,7 @@ class Distinct(Aggregate):
     """Number of different values of a column in the window."""
 
     column: Column
-    suffix, unit, meaning = "distinct", "values", "number of different values of {column} among {what}"
+    suffix, unit, meaning = "distinct", "values", "number of different {columns} among {what}"
 
 
 @dataclass(frozen=True)
@@ -263,12 +286,17 @@ class SameShare(Aggregate):
     """Share of the arrivals that have the operation's own value of the column; windows for small columns alone."""
 
     column: Column
-    suffix, unit, meaning = "same_share", "share", "share with the operation's own {column} among {what}"
+    suffix, unit, meaning = "same_share", "share", "of the {what}: the share with the operation's own {column}"
 
     @property
     def takes_window(self) -> bool:  # type: ignore[override]
         """Whether the column's values are counted within windows."""
         return self.column in SMALL_COLUMNS
+
+    @property
+    def nothing(self) -> str:  # type: ignore[override]
+        """A small column always has a value."""
+        return "none in the window" if self.takes_window else "the operation has no {column}, or there are none"
 
 
 @dataclass(frozen=True)
@@ -277,7 +305,8 @@ class SameCount(Aggregate):
 
     column: Column
     takes_window = False
-    suffix, unit, meaning = "same_count", "arrivals", "number with the operation's own {column} among {what}"
+    suffix, unit, meaning = "same_count", "arrivals", "number of {what}, with the operation's own {column}"
+    nothing = "the operation has no {column}"
 
 
 @dataclass(frozen=True)
@@ -285,7 +314,8 @@ class Entropy(Aggregate):
     """Entropy of a small column's values in the window: 0 for one habit, log2 of the number of values for none."""
 
     column: Column
-    suffix, unit, meaning = "entropy", "bits", "entropy of {column} among {what}"
+    suffix, unit, meaning = "entropy", "bits", "entropy of the {column} among {what}: 0 when it is always the same"
+    nothing = "none in the window"
 
     def flaw(self) -> str:
         """Only small columns are tallied."""
@@ -298,7 +328,8 @@ class SinceLast(Aggregate):
     """Seconds since the last arrival that counts, as far as it is retained."""
 
     takes_window = False
-    suffix, unit, meaning = "seconds_since_last", "s", "seconds since the last of {what}"
+    suffix, unit, meaning = "seconds_since_last", "s", "seconds since the last of the {what}"
+    nothing = "none is retained"
 
 
 @dataclass(frozen=True)
@@ -306,7 +337,7 @@ class SinceFirst(Aggregate):
     """Seconds since the first retained arrival of the entity, of any kind: how long it is known."""
 
     takes_window, looks_at_any = False, True
-    suffix, unit, meaning = "seconds_since_first", "s", "seconds since the first of {what}"
+    suffix, unit, meaning = "seconds_since_first", "s", "seconds since the first of the {what}"
 
 
 @dataclass(frozen=True)
@@ -315,13 +346,19 @@ class SinceNth(Aggregate):
 
     n: int
     takes_window = False
-    suffix, unit, meaning = "seconds_since_nth", "s", "seconds since the {n}. last of {what}"
+    suffix, unit, meaning = "seconds_since_nth", "s", "seconds since the {n} last of the {what}"
+    nothing = "fewer are retained"
 
     @property
     def word(self) -> str:
         """`seconds_since_5th`."""
+        return f"seconds_since_{self.nth}_last"
+
+    @property
+    def nth(self) -> str:
+        """`5th`."""
         ending = {1: "st", 2: "nd", 3: "rd"}.get(self.n if self.n < 20 else self.n % 10, "th")
-        return f"seconds_since_{self.n}{ending}_last"
+        return f"{self.n}{ending}"
 
     def flaw(self) -> str:
         """A few times are kept, not all."""
@@ -334,7 +371,8 @@ class IsNew(Aggregate):
 
     column: Column
     takes_window = False
-    suffix, unit, meaning = "is_new", "0 or 1", "1 when the operation's {column} was never seen among {what}"
+    suffix, unit, meaning = "is_new", "0 or 1", "1 when the operation's {column} was never seen among the {what}, else 0"
+    nothing = "the operation has no {column}"
 
 
 @dataclass(frozen=True)
@@ -344,7 +382,8 @@ class SinceSame(Aggregate):
     column: Column
     takes_window = False
     suffix, unit = "seconds_since_same", "s"
-    meaning = "seconds since the operation's own {column} was last seen among {what}"
+    meaning = "seconds since the operation's own {column} was last seen among the {what}"
+    nothing = "the operation has no {column}, or it was never seen"
 
 
 @dataclass(frozen=True)
@@ -353,7 +392,9 @@ class Changed(Aggregate):
 
     column: Column
     takes_window = False
-    suffix, unit, meaning = "changed", "0 or 1", "1 when the operation's {column} is not that of the last of {what}"
+    suffix, unit = "changed", "0 or 1"
+    meaning = "1 when the operation's {column} is not that of the last of the {what} that had one, else 0"
+    nothing = "the operation has no {column}, or none before had one"
 
 
 @dataclass(frozen=True)
@@ -361,7 +402,8 @@ class Distance(Aggregate):
     """Kilometres from where the entity's last located arrival that counts was, along the sphere's chord."""
 
     takes_window = False
-    suffix, unit, meaning = "distance", "km", "distance from the place of the last of {what}"
+    suffix, unit, meaning = "distance", "km", "distance from the place of the last of the {what} with a known place"
+    nothing = "the place of either is not known"
 
 
 @dataclass(frozen=True)
@@ -369,7 +411,9 @@ class Speed(Aggregate):
     """That distance divided by the time since: what nobody can travel is not one person. Less than a minute counts as one."""
 
     takes_window = False
-    suffix, unit, meaning = "speed", "km/h", "speed needed from the place of the last of {what}"
+    suffix, unit = "speed", "km/h"
+    meaning = "speed needed from the place of the last of the {what} with a known place"
+    nothing = "the place of either is not known"
 
 
 @dataclass(frozen=True)
@@ -379,7 +423,8 @@ class Steps(Aggregate):
     scheme: str
     steps: tuple[Where, ...]
     looks_at_any = True
-    suffix, unit, meaning = "steps", "steps", "steps of {scheme} gone through in order: {steps}; among {what}"
+    suffix, unit = "steps", "steps"
+    meaning = "how many steps of the scheme *{scheme}* were gone through in order: {steps}; the first of them {window}"
 
     @property
     def word(self) -> str:
@@ -424,15 +469,21 @@ class Feature:
             raise DeclarationError(f"{self.name}: {what} takes no window; leave `over` out")
         if self.over != RETAINED and not MINUTE <= self.over <= LONGEST_WINDOW:
             raise DeclarationError(f"{self.name}: window of {self.over} ms; allowed 1 minute to 30 days, or RETAINED")
+        if isinstance(self.how, Pace) and self.over >= self.how.habit:
+            raise DeclarationError(
+                f"{self.name}: a window of {self.over} ms; allowed a shorter one than the habit it is held against"
+            )
         if self.how.looks_at_any != (self.where == ANY):
             looking = ", ".join(each.__name__ for each in AGGREGATES if each.looks_at_any)
             raise DeclarationError(
                 f"{self.name}: where=ANY is for {looking}, which look at every arrival, and for them alone"
             )
-        filters = (self.where, *_inner_filters(self.how))
+        filters = (self.where, *_inner_filters(self))
         for where in filters:
             if where != ANY and (flaw := where.flaw(self.by)):
                 raise DeclarationError(f"{self.name}: where={where.name} can never hold: {flaw}")
+        if not _NAME.fullmatch(self.name):
+            raise DeclarationError(f"{self.name!r}: a name is made of a-z, 0-9 and _; rename the filter, group or scheme")
 
     @property
     def name(self) -> str:
@@ -448,9 +499,14 @@ class Feature:
         return self.how.unit
 
 
-def _inner_filters(how: Aggregate) -> tuple[Where, ...]:
-    """Filters that an aggregate has of its own; a share's is narrower than the feature's and needs nothing more."""
-    return how.steps if isinstance(how, Steps) else ()
+def _inner_filters(feature: Feature) -> tuple[Where, ...]:
+    """Filters that an aggregate has of its own; a share's narrows the feature's."""
+    match feature.how:
+        case Share(of):
+            return (feature.where & of,)
+        case Steps(_, steps):
+            return steps
+    return ()
 
 
 @dataclass(frozen=True)

@@ -109,10 +109,8 @@ class Profiles:
         profile of so many days before the due one.
         """
         out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
-        index = np.empty((len(rows), len(Whose)), np.int64)
         keys, days, packed = self._arrays
-        kernel.locate(ROW_WORDS, PROFILE_LAG_MS + days_behind * instants.DAY, rows, keys, days, index)
-        kernel.compare(STEPS, ROW_WORDS, rows, index, packed, out)
+        kernel.read(STEPS, ROW_WORDS, PROFILE_LAG_MS + days_behind * instants.DAY, rows, keys, days, packed, out)
         return out
 
     @cached_property

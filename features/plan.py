@@ -106,8 +106,8 @@ class Table(IntEnum):
 TABLES = len(Table)
 # words of a row of each table
 SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 5, 7
-# words of a log row before its links: time, amount, facts, number, small columns, marks (16 bits a slot)
-LOG_HEADER = 5 + MAX_SLOTS // 4
+# words of a log row before its marks, 16 bits a slot, and its links: time, amount, facts, number, small columns
+LOG_HEADER = 5
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
 TALLIED = 4096
 """Counts below it have their own entry in the table of n log2 n; larger ones are scaled down, to eleven bits exact."""
@@ -187,7 +187,7 @@ class _SpaceBuilder:
         """Give every cursor and cell its word."""
         word = HEADER + CURSOR * len(self.groups)
         for group in self.groups.values():
-            group.cells = {key: 0 for key in sorted(group.cells, key=lambda key: (key[1], key[0], key[2]))}
+            group.cells = dict.fromkeys(sorted(group.cells, key=lambda key: (key[1], key[0], key[2])), 0)
             for key in group.cells:
                 group.cells[key] = word
                 word += _width(key)
@@ -268,6 +268,9 @@ class _Compiler:
         made = self.marks if given is None else []
         features += [mark.feature for mark in made]
         self.groups = list(dict.fromkeys(f.by for f in features if isinstance(f.by, say.Group)))
+        twice = {group.name for group in self.groups if sum(other.name == group.name for other in self.groups) > 1}
+        if twice:
+            raise DeclarationError(f"two different groups are called {', '.join(sorted(twice))}")
         if SLOTS + len(self.groups) > MAX_SLOTS:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
@@ -299,7 +302,7 @@ class _Compiler:
             return Emit.RATIO, above[1], [*above[2], *below[2]]
         return self._behaviour(declaration)
 
-    def _behaviour(self, feature: say.Feature) -> _Recipe:
+    def _behaviour(self, feature: say.Feature) -> _Recipe:  # noqa: PLR0912 a kind each
         how, slot = feature.how, self._slot(feature.by)
         number = space_of(slot)
         space, where = self.spaces[number], self._filter(feature.where)
@@ -385,7 +388,7 @@ class _Compiler:
         keys = [self._keys(tables, slot) for slot in slots]
         header = {
             Table.RETAINED: self.retained, Table.LONGEST: self.longest, Table.SLOTS: len(slots),
-            Table.LOG_WORDS: log_words, Table.LINKS_AT: LOG_HEADER, Table.STORED_AT: LOG_HEADER + len(slots),
+            Table.LOG_WORDS: log_words, Table.LINKS_AT: self._links_at, Table.STORED_AT: self._stored_at,
             Table.WIDEST: max(space.stride for space in self.spaces), Table.FEATURES: len(self.recipes),
             Table.SLOT: tables.add([
                 (
@@ -408,11 +411,19 @@ class _Compiler:
 
     def _log_words(self, stored: int) -> tuple[list[int], int]:
         """Where each space's deques stand in a log row (a word for each of its slots), and the row's length."""
-        word, places = LOG_HEADER + SLOTS + len(self.groups) + stored, []
+        word, places = self._stored_at + stored, []
         for space in range(len(self.spaces)):
             places.append(word)
             word += len(self.spaces[space].deques) * (2 if space == space_of(Slot.SENDER) else 1)
         return places, -(-word // 8) * 8
+
+    @property
+    def _links_at(self) -> int:
+        return LOG_HEADER - (-(SLOTS + len(self.groups)) // 4)
+
+    @property
+    def _stored_at(self) -> int:
+        return self._links_at + SLOTS + len(self.groups)
 
     def _keys(self, tables: "_Tables", slot: int) -> tuple[int, int]:
         columns = (Column(slot),) if slot < SLOTS else self.groups[slot - SLOTS].columns
@@ -432,7 +443,7 @@ class _Compiler:
                 runs.append((*where, *tables.add(cells)))
             groups.append((group.window, HEADER + CURSOR * number, *tables.add(runs)))
         families = [
-            (column, *where, space.bits.get(family, -1), LOG_HEADER + SLOTS + len(self.groups) + stored.index(column))
+            (column, *where, space.bits.get(family, -1), self._stored_at + stored.index(column))
             for (column, where), family in space.families.items()
         ]
         return space.stride, *tables.add(groups), *tables.add(families)

@@ -113,6 +113,23 @@ def place_of(key: int, day: int, keys: Integers, days: Integers) -> int:
 
 
 @jit
+def read(
+    table: Integers,
+    words: Integers,
+    lag: int,
+    rows: Integers,
+    keys: Packed,
+    days: Packed,
+    packed: Packed,
+    out: NDArray[np.float64],
+) -> None:
+    """`locate`, then `compare`, in one call: handing the arrays over costs more than the work on one row."""
+    index = np.empty((len(rows), 3), np.int64)
+    locate(words, lag, rows, keys, days, index)
+    compare(table, words, rows, index, packed, out)
+
+
+@jit
 def places_of(asked_keys: Integers, asked_days: Integers, keys: Integers, days: Integers) -> Integers:
     """`place_of` for each of many."""
     places = np.empty(len(asked_keys), np.int64)

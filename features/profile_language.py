@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from domain.criteria import FraudCriterion
 from domain.errors import DeclarationError
 from features.arrivals import KIND_CODES
-from features.layout import Word
+from features.layout import Column, Word
 from features.profile_kernel import STEP_WORDS, Step
+from features.wording import COLUMNS
 
 PROFILE_DAYS = 90
 """Local days that a profile covers, its own included."""
@@ -221,28 +222,46 @@ class ProfileFeature:
         return f"{self._words[2]}, over {PROFILE_DAYS} days of the {self.whose.name.lower()}'s operations"
 
     @property
+    def window(self) -> str:
+        """For the catalogue."""
+        return f"{PROFILE_DAYS} local days"
+
+    @property
+    def absence(self) -> str:
+        """For the catalogue: when it is missing."""
+        return f"NaN: {self.whose.name.lower()} not given or without a profile of the day; the operation has no such value"
+
+    @property
     def _words(self) -> tuple[str, str, str]:
         match self.how:
             case Habit(ActiveDays()):
-                return "active_days", "days", "days with an operation"
+                return "active_days", "days", "number of days with an operation"
             case Habit():
-                return "operations", "operations", "operations"
+                return "operations", "operations", "number of operations"
             case PerActiveDay():
-                return "operations_per_active_day", "operations a day", "operations per day with an operation"
+                return "operations_per_active_day", "operations a day", "operations per day that had one"
             case Different(of):
-                return f"{of.name.lower()}_distinct", "values", f"different values of {of.name.lower()}"
+                return f"{of.name.lower()}_distinct", "values", f"number of different {COLUMNS[Column[of.name]][1]}"
             case Share(by, around):
                 bin_, near = by.name.lower(), f"_around_{around}" if around else ""
                 return (
                     f"{bin_}{near}_share",
                     "share",
-                    f"share of the operation's own {bin_}" + f" and {around} aside" * bool(around),
+                    f"share in the operation's own {bin_}" + f", or at most {around} aside" * bool(around),
                 )
             case OverQuantile(percent, of_kind):
                 kind = ("_of_kind", " of the operation's kind") if of_kind else ("", "")
-                return f"amount_over_p{percent}{kind[0]}", "ratio", f"amount over the {percent}% quantile{kind[1]}"
+                return (
+                    f"amount_over_p{percent}{kind[0]}",
+                    "ratio",
+                    f"the amount divided by that which {percent}% of the operations{kind[1]} do not exceed",
+                )
             case UsualShare(of):
-                return f"{of.name.lower()}_share", "share", f"share of the operation's own {of.name.lower()} among the usual"
+                return (
+                    f"{of.name.lower()}_share",
+                    "share",
+                    f"share with the operation's own {COLUMNS[Column[of.name]][0]}, 0 for none of the usual",
+                )
 
 
 # ---- declarations -> the table that the compiled comparison reads ----------------------------------------------------

@@ -1,7 +1,7 @@
 """A sample of the served vectors recomputed by the batch path: the standing proof that training sees what was served.
 
-A vector depends on the arrivals that were retained when it was served, so only those are replayed: the cost is bounded by the
-engine's memory, not by the ledger's length. The sampled operations' own rows are made again from their records.
+A vector depends on the arrivals that were retained when it was served, and their marks on those retained when they came: so twice
+what the engine remembers is replayed, however long the ledger is. The sampled operations' own rows are made again from their records.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ def _recomputed(ledger: Ledger, plan: Plan, drawn: dict[int, Entry]) -> tuple[di
     """The vectors of drawn operations by their sequence numbers, and how many arrivals were replayed for them."""
     if not drawn:
         return {}, 0
-    start = max(0, min(drawn) - plan.retained - 2)  # one more than is retained, so that what was evicted last is known
+    start = max(0, min(drawn) - 2 * plan.retained - 2)  # and one more, so that the time of what was evicted last is known
     engine, clock = Engine(plan), _clock_before(ledger, start)
     vectors: dict[int, NDArray[np.float64]] = {}
     replayed = 0

@@ -68,7 +68,7 @@ class Arrival:
     time: int
     row: Row
     marks: frozenset[str]
-    role: Fact = Fact(0)
+    role: Fact = say.NOTHING
 
     def passes(self, where: say.Where) -> bool:
         facts = facts_of(self.row) | self.role

@@ -54,7 +54,7 @@ def test_the_changelog_counts_the_features_that_there_are() -> None:
 
 def test_every_file_that_the_architecture_names_exists() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:domain|features|casework|training|serving|tests)/[a-z_/]+(?:\.py)?)`", text))
+    named = set(re.findall(r"`((?:domain|features|casework|training|serving|tests)/[A-Za-z_/]+(?:\.py|\.md)?)`", text))
     missing = [name for name in named if not (ROOT / name).exists()]
     assert named
     assert not missing

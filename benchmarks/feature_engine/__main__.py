@@ -30,8 +30,8 @@ def main() -> None:
 def measure(
     sizes: Sizes, skip: list[str], run: Callable[[str, Sizes, Path], dict[str, Any]], folder: Path | None = None
 ) -> dict[str, Any]:
-    """The figures of every part but those that are skipped, a peer with its comparison; `run` runs one part."""
-    names = [name for name in PARTS if name.removesuffix("_values") not in skip]
+    """The figures of every part but those that are skipped, `duckdb` with `duckdb_values`; `run` runs one part."""
+    names = [name for name in PARTS if name.partition("_")[0] not in skip]
     with tempfile.TemporaryDirectory(prefix="features_benchmark_", dir=folder) as kept:
         parts = {name: run(name, sizes, Path(kept)) for name in names}
     return report.figures_of(parts, sizes.rows, sizes.large_rows) | {"machine": _machine()}
@@ -39,7 +39,7 @@ def measure(
 
 def _machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    packages = ("numpy", "numba", "pyarrow", "duckdb", "polars")
+    packages = ("numpy", "numba", "pyarrow", "duckdb", "polars", "feast")
     return {
         "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
         "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30,
@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=Sizes.rows, help="generated operations")
     parser.add_argument("--large-rows", type=int, default=Sizes.large_rows, help="of the part that shows how cost grows")
     parser.add_argument("--singles", type=int, default=Sizes.singles, help="operations one at a time")
-    parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help="parts left out, such as large,duckdb")
+    parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help="parts left out, such as large,feast")
     parser.add_argument("--folder", type=Path, help="where peers' columns are kept meanwhile (about 9 GB at 5M)")
     parser.add_argument("--json", type=Path, help="file for every figure")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)

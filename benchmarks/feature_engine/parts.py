@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.feature_engine import comparison, ours, peers
+from benchmarks.feature_engine import comparison, feast_join, feast_online, ours, peers
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ PARTS: dict[str, Part] = {
     "polars_values": lambda sizes, folder: comparison.compare("polars", sizes.rows, folder),
     "duckdb": lambda sizes, folder: peers.measure("duckdb", sizes.rows, folder),
     "duckdb_values": lambda sizes, folder: comparison.compare("duckdb", sizes.rows, folder),
+    "feast": lambda sizes, folder: feast_join.join(sizes.rows, folder / "feast"),
+    "feast_service": lambda sizes, folder: feast_join.service(sizes.rows, folder / "feast_service"),
+    "feast_online": lambda sizes, folder: feast_online.online(sizes.rows, folder / "feast_online"),
 }
 """In the order in which they run; a comparison reads what its peer left in the folder."""
 

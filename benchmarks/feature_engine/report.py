@@ -25,9 +25,33 @@ def figures_of(parts: dict[str, Figures], rows: int, large_rows: int) -> Figures
         "online_apply_us": online and online["apply_us"],
         "values_differ": sum(each["values_differ"] for each in compared) if compared else None,
         "values_compared": sum(each["values_compared"] for each in compared),
+        "feast": _feast(parts),
         "peak_gib": {name: part["peak_gib"] for name, part in parts.items()},
         "parts": parts,
     }
+
+
+def _feast(parts: dict[str, Figures]) -> Figures | None:
+    """Feast beside plain Polars: seconds of wall time and of CPU; `join_over_polars` is of CPU; the snapshot is read from SQLite."""
+    if "feast" not in parts:
+        return None
+    joined, served, online = parts["feast"], parts["feast_service"], parts["feast_online"]
+    return {
+        "join_rows": joined["rows"], "join_s": joined["feast"]["s"], "join_cpu_s": joined["feast"]["cpu_s"],
+        "polars_join_s": joined["polars"]["s"], "polars_join_cpu_s": joined["polars"]["cpu_s"],
+        "join_over_polars": _quotient(joined["feast"]["cpu_s"], joined["polars"]["cpu_s"]),
+        "own_values_s": joined["own_values"]["s"], "own_values_cpu_s": joined["own_values"]["cpu_s"],
+        "values_differ": joined["values_differ"], "values_compared": joined["values_compared"],
+        "service": {
+            "rows": served["rows"], "features": served["features"], "s": served["feast"]["s"], "cpu_s": served["feast"]["cpu_s"],
+            "own_s": served["own_vectors"]["s"], "own_cpu_s": served["own_vectors"]["cpu_s"],
+            "values_differ": served["values_differ"], "values_compared": served["values_compared"],
+        },
+        "online_rows": online["profiles"],
+        "materialise_rows_per_s": {store: online[store]["materialise_rows_per_s"] for store in ("sqlite", "valkey")},
+        "snapshot_rows_per_s": online["sqlite"]["snapshot_rows_per_s"],
+        "snapshot_rows_per_s_from_valkey": online["valkey"]["snapshot_rows_per_s"],
+    }  # fmt: skip
 
 
 def _over(above: Figures | None, below: Figures | None, key: str) -> float | None:
@@ -40,6 +64,12 @@ def _quotient(above: float, below: float) -> float:
 
 def table(figures: Figures) -> str:
     """One line a measurement."""
+    blocks = [_engines(figures), _bars(figures), _feast_lines(figures["feast"])]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _engines(figures: Figures) -> list[str]:
+    """CPU seconds of whole feature sets, ours and the peers'."""
     lines = [f"{'generated operations':34} {'count':>12} {'features':>9} {'CPU s':>9} {'CPU s/feature':>14} {'peak GiB':>9}"]
     names = {
         "kernel": "our whole set, in order of arrival", "large": "our whole set, large", "duckdb": "DuckDB, RANGE frames",
@@ -54,7 +84,7 @@ def table(figures: Figures) -> str:
         lines.append(
             f"{name:34} {count:12,} {part['features']:9} {cpu:9.1f} {cpu / part['features']:14.3f} {part['peak_gib']:9.2f}"
         )
-    return "\n".join([*lines, "", *_bars(figures)])
+    return lines
 
 
 def _bars(figures: Figures) -> list[str]:
@@ -73,4 +103,31 @@ def _bars(figures: Figures) -> list[str]:
             lines.append(f"{name.replace('_', ' '):46} p50 {figures[name]['p50']:.2f}, p99 {figures[name]['p99']:.2f}")
     if figures["values_differ"] is not None:
         lines.append(f"{'values that differ':46} {figures['values_differ']:,} of {figures['values_compared']:,}")
+    return lines
+
+
+def _feast_lines(feast: Figures | None) -> list[str]:
+    """Feast's figures, a join or a store a line."""
+    if feast is None:
+        return []
+    whole = feast["service"]
+    lines = [f"{'profiles of operations':46} {'count':>12} {'wall s':>9} {'CPU s':>9}"]
+    for name, rows, wall, cpu in (
+        ("Feast's join of the three profile views", feast["join_rows"], feast["join_s"], feast["join_cpu_s"]),
+        ("Polars, join_asof of the same files", feast["join_rows"], feast["polars_join_s"], feast["polars_join_cpu_s"]),
+        ("ours: profiles made and compared, no files", feast["join_rows"], feast["own_values_s"], feast["own_values_cpu_s"]),
+        (f"Feast's served service, {whole['features']} features", whole["rows"], whole["s"], whole["cpu_s"]),
+        ("ours: the same vectors", whole["rows"], whole["own_s"], whole["own_cpu_s"]),
+    ):
+        lines.append(f"{name:46} {rows:12,} {wall:9.2f} {cpu:9.2f}")
+    rates = {
+        "materialised to SQLite, rows a second": feast["materialise_rows_per_s"]["sqlite"],
+        "materialised to Valkey, rows a second": feast["materialise_rows_per_s"]["valkey"],
+        "snapshot from SQLite, rows a second": feast["snapshot_rows_per_s"],
+        "snapshot from Valkey, rows a second": feast["snapshot_rows_per_s_from_valkey"],
+    }
+    lines += ["", f"{'CPU of the join, Feast over Polars':46} {feast['join_over_polars']:12.2f}"]
+    lines += [f"{name:46} {rate:12,.0f}" for name, rate in rates.items()]
+    for name, part in (("joined values that differ", feast), ("values of the service that differ", whole)):
+        lines.append(f"{name:46} {part['values_differ']:12,} of {part['values_compared']:,}")
     return lines

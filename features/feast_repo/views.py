@@ -19,6 +19,7 @@ from feast import Entity, FeatureService, FeatureView, Field, FileSource, OnDema
 from feast.data_format import ParquetFormat
 from feast.types import Bytes, Float64, Int64, String
 
+from features import wording
 from features.feast_repo.comparison import compare_with_profiles
 from features.feature_set import FeatureSet
 from features.profile_language import PROFILE_DAYS, Whose
@@ -88,8 +89,7 @@ def _entity(whose: Whose) -> Entity:
 def _behaviour(folder: Path, features: FeatureSet, operation: Entity) -> FeatureView:
     row = Field(name=OPERATION_ROW, dtype=Bytes, description="the row of 64-bit integers that the features read")
     behaviour = [
-        Field(name=d.name, dtype=Float64, description=f"{d.name.replace('_', ' ')}, {d.unit}", tags=_tags(d))
-        for d in features.plan.declarations
+        Field(name=d.name, dtype=Float64, description=wording.meaning(d), tags=_tags(d)) for d in features.plan.declarations
     ]
     return FeatureView(
         name="operation_behaviour", entities=[operation], ttl=timedelta(0), online=False,

@@ -1,11 +1,13 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 
 from benchmarks.feature_engine import generated, report
 from benchmarks.feature_engine.__main__ import measure
 from benchmarks.feature_engine.comparison import differing
+from benchmarks.feature_engine.feast_join import JOINED, folded, joins_differ, vectors_differ
 from benchmarks.feature_engine.parts import Sizes, run_here
 from features.definitions import SENT
 from features.language import Count, Feature, Mean, hours
@@ -17,7 +19,15 @@ MEAN = Feature(Slot.CUSTOMER, Mean(), SENT, hours(1))
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
-    return measure(Sizes(rows=20_000, large_rows=30_000, singles=500), [], run_here, tmp_path_factory.mktemp("benchmark"))
+    return measure(
+        Sizes(rows=20_000, large_rows=30_000, singles=500), ["feast"], run_here, tmp_path_factory.mktemp("benchmark")
+    )
+
+
+@pytest.fixture(scope="module")
+def of_feast(tmp_path_factory):
+    others = ["kernel", "large", "online", "polars", "duckdb"]
+    return measure(Sizes(rows=3_000), others, run_here, tmp_path_factory.mktemp("benchmark of Feast"))
 
 
 def test_every_value_that_a_peer_gives_is_ours(figures):
@@ -37,9 +47,44 @@ def test_every_figure_of_the_bar_is_there_and_goes_into_json(figures):
     assert "values that differ" in report.table(figures)
 
 
+def test_feast_joins_what_polars_joins_and_serves_what_our_own_paths_give(of_feast):
+    feast = of_feast["feast"]
+    assert (feast["values_differ"], feast["service"]["values_differ"]) == (0, 0)
+    assert feast["join_rows"] == feast["service"]["rows"] == 3_000
+    given = of_feast["parts"]["feast"]["with_profile"]
+    assert given["customer"] > given["recipient"] > 1_500, "most operations are to read a profile"
+
+
+def test_feast_s_seconds_and_rates_are_there_and_go_into_json(of_feast):
+    told = json.loads(json.dumps(of_feast))["feast"]
+    seconds = ("join_s", "join_cpu_s", "polars_join_s", "polars_join_cpu_s", "own_values_s", "own_values_cpu_s")
+    for name in (*seconds, "join_over_polars", "snapshot_rows_per_s"):
+        assert told[name] > 0
+    assert all(told["materialise_rows_per_s"][store] > 0 for store in ("sqlite", "valkey"))
+    assert "Feast's join" in report.table(of_feast)
+
+
+def test_a_joined_value_that_is_off_is_counted_and_the_order_of_rows_is_not():
+    ours = pl.DataFrame({"operation_id": ["op-0", "op-1", "op-2"]} | {name: [1, None, 3] for name in JOINED})
+    assert joins_differ(ours.reverse(), ours) == 0
+    assert joins_differ(ours.with_columns(pl.Series(JOINED[0], [None, None, 4])), ours) == 2
+    with pytest.raises(AssertionError, match="2 rows beside 3"):
+        joins_differ(ours.head(2), ours)
+    assert vectors_differ(np.array([1.0, np.nan, np.nan, 2.0]), np.array([1.0, np.nan, 0.0, 3.0])) == 2
+
+
+def test_folded_operations_are_the_generated_ones_within_five_days():
+    rows, generated_rows = folded(20_000), np.concatenate(list(generated.slices(20_000)))
+    operations = generated_rows[generated.is_operation(generated_rows)]
+    assert len(np.unique(rows[:, Word.TIME] // 86_400_000)) <= 6
+    assert (np.diff(rows[:, Word.TIME]) >= 0).all()
+    assert rows[:, Word.AMOUNT].sum() == operations[:, Word.AMOUNT].sum()
+
+
 def test_a_part_that_is_left_out_leaves_its_figures_empty():
     figures = report.figures_of({}, 1, 1)
     assert figures["values_differ"] is None
+    assert figures["feast"] is None
     assert figures["cpu_per_feature_ratio"] == {"duckdb": None, "polars": None}
     assert report.table(figures)
 

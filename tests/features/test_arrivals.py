@@ -22,6 +22,7 @@ from tests import records
 
 AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
 PAYMENT = Operation("op-1", AT, Kind.E_WALLET, Money(100_00, "KGS"), Party(wallet="w1"), Party(wallet="w2"))
+LOGIN = Event("e-1", AT, EventType.LOGIN_FAILED, Party(wallet="w1"))
 FRAUD = Outcome("o-1", "op-1", Verdict.FRAUD, datetime(2025, 6, 9, tzinfo=UTC), OutcomeSource.VERIFICATION)
 
 
@@ -77,7 +78,7 @@ def test_the_order_is_that_of_the_sequence_and_not_of_time_or_kind() -> None:
     early = replace(PAYMENT, operation_id="op-2", occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
     event = Event("e-1", AT, EventType.LOGIN_FAILED, Party(wallet="w1"))
     rows, _ = rows_of_history(history_of([event, PAYMENT, FRAUD, early]))
-    facts = [Fact(row) & ~Fact.DEVICE_GIVEN for row in rows[:, Word.FACTS].tolist()]
+    facts = [Fact(row) & ~Fact.E_WALLET for row in rows[:, Word.FACTS].tolist()]
     assert facts == [Fact.LOGIN_FAILED, Fact.OPERATION, Fact.FRAUD_KNOWN, Fact.OPERATION]
 
 
@@ -89,7 +90,7 @@ def test_an_outcome_is_its_operation_again_at_the_moment_it_became_known() -> No
     row = row_of_outcome(FRAUD, row_of_operation(payment))
     differing = {Word(i) for i, (a, b) in enumerate(zip(row, row_of_operation(payment), strict=True)) if a != b}
     assert differing == {Word.TIME, Word.FACTS}
-    assert Fact(row[Word.FACTS]) == Fact.FRAUD_KNOWN | Fact.VPN | Fact.DEVICE_GIVEN
+    assert Fact(row[Word.FACTS]) == Fact.FRAUD_KNOWN | Fact.E_WALLET | Fact.VPN | Fact.DEVICE_GIVEN
 
 
 def test_an_outcome_of_an_unknown_operation_is_refused_by_the_operation_s_name() -> None:
@@ -181,10 +182,64 @@ def test_an_operation_is_foreign_by_its_kind_or_its_recipient_s_country(change: 
         (Device(vpn=False, country="KG"), Fact(0)),
         (Device(id="d1"), Fact.DEVICE_GIVEN),
         (Device(ip="10.0.0.1", vpn=True), Fact.DEVICE_GIVEN | Fact.VPN),
+        (Device(latitude=0.0, longitude=0.0), Fact.LOCATED),
     ],
 )
 def test_a_device_is_given_by_its_id_or_its_address(device: Device | None, facts: Fact) -> None:
-    assert Fact(row_of_operation(replace(PAYMENT, device=device))[Word.FACTS]) == Fact.OPERATION | facts
+    assert Fact(row_of_operation(replace(PAYMENT, device=device))[Word.FACTS]) == Fact.OPERATION | Fact.E_WALLET | facts
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_operation_has_the_fact_of_its_kind_and_no_other(kind: Kind) -> None:
+    rows, _ = rows_of_history(history_of([replace(PAYMENT, kind=kind)]))
+    foreign = Fact.FOREIGN if kind is Kind.INTERNATIONAL_TRANSFER else Fact(0)
+    assert Fact(rows[0, Word.FACTS]) == Fact.OPERATION | Fact[kind.name] | foreign
+    assert rows[0, Word.KIND] == list(Kind).index(kind)
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_an_event_has_the_fact_of_its_type_and_no_kind(type_: EventType) -> None:
+    row = row_of_event(Event("e-1", AT, type_, Party(wallet="w1")))
+    assert Fact(row[Word.FACTS]) == Fact[type_.name] and row[Word.KIND] == row[Word.AMOUNT] == 0
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "elsewhere"),
+    [("bank one", "bank two", True), ("bank one", "bank one", False), (None, "bank two", False), ("bank one", None, False)],
+)
+def test_an_operation_goes_to_another_institution_when_both_are_named_and_differ(
+    sender: str | None, recipient: str | None, elsewhere: bool
+) -> None:
+    payment = replace(
+        PAYMENT, sender=Party(wallet="w1", institution=sender), recipient=Party(wallet="w2", institution=recipient)
+    )
+    rows, _ = rows_of_history(history_of([payment]))
+    assert bool(rows[0, Word.FACTS] & Fact.OTHER_INSTITUTION) is elsewhere
+    assert rows[0, Word.INSTITUTION] == key64(recipient or "")
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "words"),
+    [
+        (42.8746, 74.5698, [42_874_600, 74_569_800]),
+        (-90.0, 180.0, [-90_000_000, 180_000_000]),
+        (0.0000004, -0.0000006, [0, -1]),
+        (42.8746, None, [MISSING, MISSING]),
+        (None, 74.5698, [MISSING, MISSING]),
+    ],
+)
+def test_a_place_is_in_millionths_of_a_degree_and_needs_both(
+    latitude: float | None, longitude: float | None, words: list[int]
+) -> None:
+    device = Device(latitude=latitude, longitude=longitude)
+    for record, row_of in (
+        (replace(PAYMENT, device=device), row_of_operation),
+        (replace(LOGIN, device=device), row_of_event),
+    ):
+        row = row_of(record)
+        assert rows_of_history(history_of([record]))[0].tolist() == [row]
+        assert [row[Word.LATITUDE], row[Word.LONGITUDE]] == words
+        assert bool(row[Word.FACTS] & Fact.LOCATED) is (MISSING not in words)
 
 
 def test_what_is_not_given_is_missing_and_never_a_key() -> None:

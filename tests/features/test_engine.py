@@ -9,11 +9,43 @@ from domain.errors import StateError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.language import (
-    AGGREGATES, ANY, Changed, Count, Declaration, Deviation, Distance, Distinct, Entropy, Feature, Group, IsNew, Max, Mean,
-    Min, OverMax, OverMean, Pace, Ratio, SameCount, SameShare, Share, SinceFirst, SinceLast, SinceNth, SinceSame, Speed,
-    Steps, Sum, Where, ZScore, days, fact, hours, marked, minutes,
+    ANY,
+    Changed,
+    Count,
+    Declaration,
+    Deviation,
+    Distance,
+    Distinct,
+    Entropy,
+    Feature,
+    Group,
+    IsNew,
+    Max,
+    Mean,
+    Min,
+    OverMax,
+    OverMean,
+    Own,
+    Pace,
+    Ratio,
+    SameCount,
+    SameShare,
+    Share,
+    SinceFirst,
+    SinceLast,
+    SinceNth,
+    SinceSame,
+    Speed,
+    Steps,
+    Sum,
+    Where,
+    ZScore,
+    days,
+    fact,
+    marked,
+    minutes,
 )  # fmt: skip
-from features.layout import MISSING, SMALL_COLUMNS, WORDS, Column, Fact, Slot, Word
+from features.layout import MISSING, WORDS, Column, Fact, Slot, Word
 from features.plan import Plan
 from tests.oracle import Oracle
 
@@ -161,6 +193,21 @@ def test_batch_equals_online_bit_for_bit(plan: Plan, rows: list[list[int]]) -> N
     for row, expected in zip(rows, matrix, strict=True):
         assert online.read(row).tobytes() == expected.tobytes()
         online.apply(row)
+
+
+def test_a_feature_alone_has_the_bits_that_it_has_among_all() -> None:
+    for declared in (DEFINITIONS, EVERY):
+        random = np.random.default_rng(11)
+        rows = random.integers(0, 6, (300, WORDS))
+        rows[:, Word.TIME] = START + np.cumsum(random.integers(0, 7_200_000, 300))
+        rows[:, Word.FACTS] = random.choice([Fact.OPERATION] * 4 + [Fact.LOGIN_FAILED, Fact.FRAUD_KNOWN], 300)
+        whole = np.empty((300, len(declared)))
+        Engine(Plan(declared, 128)).replay(rows, whole, np.arange(300))
+        for place, declaration in enumerate(declared):
+            if not isinstance(declaration, Own):
+                alone = np.empty((300, 1))
+                Engine(Plan([declaration], 128)).replay(rows, alone, np.arange(300))
+                assert alone[:, 0].tobytes() == np.ascontiguousarray(whole[:, place]).tobytes(), declaration.name
 
 
 @settings(max_examples=40, deadline=None)

@@ -31,6 +31,7 @@ from features.plan import Plan
 from features.profile_days import Habits, values
 from features.profile_language import Whose
 from features.profiles import PROFILE_FEATURES, known_from
+from serving import cli
 from training.simulator import WorldSettings, simulate, write
 
 SERVED = FeatureSet(Plan(DEFINITIONS, 1 << 12))
@@ -199,7 +200,9 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes_it(tmp_path: 
     world = WorldSettings(seed=3, customers=300, days=30)
     write(simulate(world), tmp_path / "history")
     folder = tmp_path / "killed"
-    process = subprocess.Popen(command(tmp_path, folder), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.cli", *arguments(tmp_path, folder)], cwd=REPOSITORY, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while not list(folder.rglob("customer/*.parquet")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -208,8 +211,8 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes_it(tmp_path: 
     done = {path.name for path in folder.rglob("*.parquet")}
     assert newest(folder / "snapshots") is None, "the run was to be killed before it ended"
     assert done, "the run was to be killed after it began"
-    subprocess.run(command(tmp_path, folder), cwd=REPOSITORY, check=True, capture_output=True)
-    subprocess.run(command(tmp_path, tmp_path / "whole"), cwd=REPOSITORY, check=True, capture_output=True)
+    for store in (folder, tmp_path / "whole"):
+        assert cli.main(arguments(tmp_path, store)) == 0
     assert contents(folder) == contents(tmp_path / "whole")
     killed, whole = newest(folder / "snapshots"), newest(tmp_path / "whole" / "snapshots")
     assert killed is not None and whole is not None
@@ -217,15 +220,5 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_finishes_it(tmp_path: 
         assert (killed / file).read_bytes() == (whole / file).read_bytes()
 
 
-def command(tmp_path: Path, folder: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "serving.cli",
-        "features",
-        "materialise",
-        "--history",
-        str(tmp_path / "history"),
-        "--store",
-        str(folder),
-    ]
+def arguments(tmp_path: Path, folder: Path) -> list[str]:
+    return ["features", "materialise", "--history", str(tmp_path / "history"), "--store", str(folder)]

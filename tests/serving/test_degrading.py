@@ -154,7 +154,7 @@ def test_without_a_champion_every_operation_is_verified(settings, tmp_path):
 def break_features(burana: InProcess) -> None:
     """Damage the engine so that neither reading nor applying works."""
     engine = burana.burana.assessor.engine
-    engine._scratch = engine._scratch._replace(row=np.zeros(3, np.int64))
+    engine._row = np.zeros(3, np.int64)
     with pytest.raises(ValueError, match="broadcast"):
         engine.read([0] * 18)
 

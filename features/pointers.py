@@ -1,0 +1,70 @@
+"""What the kernel needs below Numba's arrays: pointers to memory by its address, prefetching, counting of bits.
+
+A pointer is one register; an array is seven, checks every index for its sign, and is counted when it is handed over.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_intrinsic: Any = intrinsic  # a function of one argument fewer than it is written with: the first is the compiler's
+
+
+@_intrinsic
+def as_integers(typing_context: Any, address: Any) -> Any:
+    """An address as a pointer to int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), generate
+
+
+@_intrinsic
+def as_floats(typing_context: Any, address: Any) -> Any:
+    """An address as a pointer to float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+
+    return types.CPointer(types.float64)(types.int64), generate
+
+
+@_intrinsic
+def prefetch(typing_context: Any, words: Any, index: Any) -> Any:
+    """Ask for a word's cache line, to be written to soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)]
+        )
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), types.int64), generate
+
+
+@_intrinsic
+def bit_length(typing_context: Any, amount: Any) -> Any:
+    """Bits of a number that is not negative, as int.bit_length."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        zeros = builder.ctlz(arguments[0], ir.IntType(1)(0))
+        return builder.sub(ir.IntType(64)(64), zeros)
+
+    return types.int64(types.int64), generate
+
+
+@_intrinsic
+def lowest_bit(typing_context: Any, mask: Any) -> Any:
+    """The number of the lowest bit that is set; 64 for none."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.int64(types.int64), generate
