@@ -1,6 +1,6 @@
 """Where the time of one operation goes, stage by stage, beside the bare ONNX call; one process, one thread.
 
-    python benchmarks/operation.py --folder demo [--json FILE]
+    python -m benchmarks.operation --folder demo [--json FILE]
 
 Reads what `make demo` left; writes nothing there. Figures are medians over operations, microseconds of wall time.
 """
@@ -22,6 +22,7 @@ from domain.operation import Operation, normal_operation
 from features import history as histories
 from features.arrivals import row_of_operation
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.history import records_of
 from features.layout import Word
 from features.plan import Plan
@@ -30,6 +31,7 @@ from serving.app import live_rules
 from serving.contracts import OPERATION, decoded, encode
 from serving.decide import Heard, decide
 from serving.live_counts import BATCH
+from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.settings import Settings
 
@@ -51,12 +53,14 @@ def main() -> None:
 
 def measure(folder: Path, count: int) -> dict[str, float]:
     """Median microseconds of each stage."""
-    settings = Settings(home=folder / "home", models=folder / "models")
+    settings = Settings(home=folder / "home", models=folder / "models", profiles=folder / "profiles" / "snapshots")
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
     connection = database.connect(settings.database)
-    identifiers, rules = settings.identifiers(), live_rules(connection, plan)
-    registry = Registry(connection, identifiers)
     model = scoring.load(scoring.champion(settings.models), plan)
+    features = FeatureSet(plan, model.asks_for_profiles)
+    identifiers, rules = settings.identifiers(), live_rules(connection, features)
+    registry = Registry(connection, identifiers)
+    profiles = LiveProfiles(settings.profiles, settings.profiles_days_behind, Metrics()) if features.with_profiles else None
     live = app.live_counts(model, Metrics())
     ledger = Ledger(settings.database)
     engine = recovery.rebuild(plan, ledger, settings.state)
@@ -79,11 +83,15 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         timed("canonical body", encode, operation)
         timed("seen before? (ledger look-up)", ledger.find, "operation", "an id that is new")
         hits = timed("registry", registry.hits, operation)
-        row = timed("row", row_of_operation, operation)
+        row = timed("row", lambda o: np.array(row_of_operation(o), np.int64), operation)
+        if profiles is not None and profiles.use(row)[0].degraded is not None:  # the server does so off its thread
+            profiles.refresh()
         vector = timed("features read", engine.read, row)
+        if profiles is not None:
+            vector, _ = timed("profiles read, found and joined", profiles.beside, vector, row)
         score = timed("score", model.score, vector)
-        outcome = timed("rules", rules.evaluate, operation, row[Word.AMOUNT], vector, score, hits)
-        checks = timed("basic checks", basic.verify, operation, row[Word.AMOUNT], settings.limit_tyiyn)
+        outcome = timed("rules", rules.evaluate, operation, int(row[Word.AMOUNT]), vector, score, hits)
+        checks = timed("basic checks", basic.verify, operation, int(row[Word.AMOUNT]), settings.limit_tyiyn)
         timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome))
         timed("features apply", engine.apply, row)
         if live is not None:

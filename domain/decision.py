@@ -25,6 +25,8 @@ class Degraded(StrEnum):
     NO_MODEL = "no_model"
     NO_FEATURES = "no_features"
     RULE_FAILED = "rule_failed"
+    NO_PROFILES = "no_profiles"
+    STALE_PROFILES = "stale_profiles"
 
 
 class Reason(Struct, frozen=True, omit_defaults=False):

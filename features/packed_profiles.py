@@ -1,5 +1,6 @@
 """Profiles as sorted arrays: what batch and endpoint search, and a folder of .npy files that is written whole or not at all."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from domain import instants
 from domain.errors import StateError
 from features import profile_kernel as kernel
 from features.history import whole_folder
@@ -67,13 +69,14 @@ class Profiles:
     """What operations are compared with: the profiles of customers, recipients and devices of one or more local days.
 
     last_day: the newest local day (number since 1970-01-01), or None when there are no profiles; created_at: when they were put
-    together. An operation whose due day is not among them has no profile: its values are NaN, which the caller states.
+    together; id: of the folder that they were loaded from, by its content. An operation whose due day is not among them has no profile: its values are NaN, which the caller states.
     """
 
     customer: PackedProfiles
     recipient: PackedProfiles
     device: PackedProfiles
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = ""
 
     @classmethod
     def none(cls) -> "Profiles":
@@ -94,14 +97,20 @@ class Profiles:
         """The newest local day of which there is a profile."""
         return max((int(part.days.max()) for part in self.each if len(part)), default=None)
 
-    def values(self, rows: Integers, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    @cached_property
+    def days(self) -> frozenset[int]:
+        """The local days of which there are profiles."""
+        return frozenset(np.unique(np.concatenate([np.unique(part.days) for part in self.each])).tolist())
+
+    def values(self, rows: Integers, out: NDArray[np.float64] | None = None, days_behind: int = 0) -> NDArray[np.float64]:
         """Operations (n, WORDS) -> (n, len(PROFILE_NAMES)) float64, by the profile due at each one's own time.
 
-        out: where to write instead, any array of that shape, such as the right part of a wider matrix.
+        out: where to write instead, any array of that shape, such as the right part of a wider matrix; days_behind: by the
+        profile of so many days before the due one.
         """
         out = np.empty((len(rows), len(PROFILE_NAMES)), np.float64) if out is None else out
         keys, days, packed = self._arrays
-        kernel.read(STEPS, ROW_WORDS, PROFILE_LAG_MS, rows, keys, days, packed, out)
+        kernel.read(STEPS, ROW_WORDS, PROFILE_LAG_MS + days_behind * instants.DAY, rows, keys, days, packed, out)
         return out
 
     @cached_property
@@ -117,25 +126,50 @@ class Profiles:
                 for name in ("keys", "days", "rows"):
                     np.save(draft / f"{part.whose.name.lower()}_{name}.npy", getattr(part, name))
             header = {"format": FORMAT, "declarations": PROFILES_HASH, "created_at": self.created_at.isoformat(),
-                      "last_day": self.last_day, "profiles": len(self)}  # fmt: skip
+                      "last_day": self.last_day, "profiles": len(self),
+                      "sha256": {file.name: _sha256(file) for file in sorted(draft.iterdir())}}  # fmt: skip
             (draft / "header.json").write_text(json.dumps(header, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "Profiles":
-        """The profiles of a folder, mapped, not read; StateError when they are damaged or were made by other declarations."""
+        """The profiles of a folder, mapped; StateError when they are damaged or were made by other declarations.
+
+        The files are read once, to compare them with what the header states: what is found there later is in memory by then.
+        """
         try:
-            header = json.loads((folder / "header.json").read_text())
+            stated = (folder / "header.json").read_bytes()
+            header = json.loads(stated)
             if header["format"] != FORMAT or header["declarations"] != PROFILES_HASH:
                 raise StateError(
                     f"{folder} was made by profiles {header['declarations'][:12]}, running are {PROFILES_HASH[:12]}; "
                     "run `burana features materialise` again"
                 )
+            _check(folder, header["sha256"])
             customer, recipient, device = (PackedProfiles(whose, *_loaded(folder, whose)) for whose in Whose)
-            return cls(customer, recipient, device, datetime.fromisoformat(header["created_at"]))
+            created_at = datetime.fromisoformat(header["created_at"])
+            return cls(customer, recipient, device, created_at, id_of(stated))
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise StateError(
-                f"{folder} is not readable as profiles ({error}); run `burana features snapshot` again"
+                f"{folder} is not readable as profiles ({error}); remove it and run `burana features snapshot` again"
             ) from error
+
+
+def id_of(header: bytes) -> str:
+    """The id of a folder of profiles by the content of its header.json, which states the hash of every other file."""
+    return hashlib.sha256(header).hexdigest()[:16]
+
+
+def _check(folder: Path, stated: dict[str, str]) -> None:
+    for name, sha256 in stated.items():
+        if _sha256(folder / name) != sha256:
+            raise StateError(
+                f"{folder / name} is not the file that its header states; remove {folder} and run `burana features snapshot` again"
+            )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _loaded(folder: Path, whose: Whose) -> list[Integers]:

@@ -5,7 +5,7 @@ profiles that operations themselves read (`values`, for training).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -152,17 +152,25 @@ class Habits:
         return known.sort("key", "day", maintain_order=True).collect()
 
 
-def values(rows: Integers, out: NDArray[np.float64] | None = None, wanted: Integers | None = None) -> NDArray[np.float64]:
+def values(
+    rows: Integers,
+    out: NDArray[np.float64] | None = None,
+    wanted: Integers | None = None,
+    days_behind: Integers | None = None,
+) -> NDArray[np.float64]:
     """Every arrival in order (n, WORDS) -> (operations, len(PROFILE_NAMES)) float64: each by the profiles due at its time.
 
     out, wanted (n,): as for `Engine.replay`, the values of row i go to out[wanted[i]], none where it is negative. The profiles are
-    made where they are read and not kept. Progress is shown on long histories.
+    made where they are read and not kept. days_behind (n,): by the profiles of so many days before the due ones. Progress is
+    shown on long histories.
     """
     is_operation = rows[:, Word.FACTS] & int(Fact.OPERATION) != 0
     wanted = np.where(is_operation, np.cumsum(is_operation) - 1, -1) if wanted is None else wanted
     if out is None:
         out = np.empty((int((wanted >= 0).sum()), len(PROFILE_NAMES)), np.float64)
     habits, rows, wanted = Habits.of(rows), rows[is_operation], wanted[is_operation]
+    if days_behind is not None:
+        habits = replace(habits, frame=habits.frame.with_columns(due=pl.col("due") - days_behind[is_operation]))
     out[wanted[wanted >= 0]] = np.nan
     reads = sum(int(((wanted >= 0) & (rows[:, whose.word] != MISSING)).sum()) for whose in Whose)
     with tqdm(total=reads, desc="profiles", unit="read", unit_scale=True, delay=2, mininterval=1) as progress:

@@ -5,9 +5,11 @@ as data, and the steps are said here: the compiler's cache notices a change in t
 """
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import carray, njit, types  # type: ignore[attr-defined]  # as its manual says
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from domain import instants
@@ -134,3 +136,65 @@ def places_of(asked_keys: Integers, asked_days: Integers, keys: Integers, days: 
     for i in range(len(asked_keys)):
         places[i] = place_of(asked_keys[i], asked_days[i], keys, days)
     return places
+
+
+# ---- one operation, by one handle ------------------------------------------------------------------------------------
+
+
+class Held(IntEnum):
+    """What the handle of `compare_one` holds, as int64: addresses of arrays and how long they are.
+
+    From KEYS on five words each for customers, recipients and devices: keys, days, rows, how many, width.
+    """
+
+    TABLE = 0
+    FEATURES = 1
+    WORDS = 2
+    ROW = 3
+    ROW_WIDTH = 4
+    INDEX = 5
+    OUT = 6
+    KEYS = 7
+
+
+HELD_WORDS = Held.KEYS + 15
+_TABLE, _FEATURES, _WORDS, _ROW, _ROW_WIDTH, _INDEX, _OUT, _KEYS = map(int, Held)
+
+
+def _pointer_of(typing_context: Any, address: Any) -> Any:  # noqa: ARG001 as numba calls it
+    """An address as a pointer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001 likewise
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate
+
+
+_pointer: Any = intrinsic(_pointer_of)
+
+
+@jit
+def compare_one(handle: int, day: int) -> None:
+    """`compare` one row with its profiles of a local day; handle: the address of the words of `Held`.
+
+    Handing the arrays over one by one costs 3 us a call.
+    """
+    held = carray(_pointer(handle), (HELD_WORDS,), np.int64)
+    words = carray(_pointer(held[_WORDS]), (7,), np.int64)
+    row = carray(_pointer(held[_ROW]), (1, held[_ROW_WIDTH]), np.int64)
+    index = carray(_pointer(held[_INDEX]), (1, 3), np.int64)
+    for whose in range(3):
+        at = _KEYS + 5 * whose
+        keys = carray(_pointer(held[at]), (held[at + 3],), np.int64)
+        days = carray(_pointer(held[at + 1]), (held[at + 3],), np.int64)
+        index[0, whose] = place_of(row[0, words[4 + whose]], day, keys, days)
+    table = carray(_pointer(held[_TABLE]), (held[_FEATURES], STEP_WORDS), np.int64)
+    packed = (_packed(held, 0), _packed(held, 1), _packed(held, 2))
+    compare(table, words, row, index, packed, carray(_pointer(held[_OUT]), (1, held[_FEATURES]), np.float64))
+
+
+@jit
+def _packed(held: Integers, whose: int) -> Integers:
+    at = _KEYS + 5 * whose
+    rows: Integers = carray(_pointer(held[at + 2]), (held[at + 3], held[at + 4]), np.int64)
+    return rows

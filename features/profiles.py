@@ -145,6 +145,11 @@ def known_from(day: int) -> int:
     return end_of(day) + PROFILE_LAG_MS
 
 
+def due_day(time: int, zone_offset: int) -> int:
+    """The local day whose profile an operation of a time (ms) reads."""
+    return (time + zone_offset - PROFILE_LAG_MS) // instants.DAY - 1
+
+
 def due_days(rows: Integers) -> Integers:
     """Rows (n, WORDS) -> (n,) the local day whose profile each operation reads."""
     local: Integers = rows[:, Word.TIME] + rows[:, Word.ZONE_OFFSET]

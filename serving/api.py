@@ -4,6 +4,7 @@ import html
 import json
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,11 +19,14 @@ from domain.decision import Decision
 from domain.errors import BuranaError
 from domain.events import Event, Outcome
 from domain.operation import Operation
+from features.feature_set import FeatureSet
 from features.plan import Plan
+from features.profiles import date_of
 from serving.assessor import Assessor
 from serving.auth import authenticated
 from serving.contracts import Problem, Recorded, Refusal, refusal_of
 from serving.endpoint import refusal_headers
+from serving.live_profiles import age_s
 
 VERSION = "1.0.0"
 RECORDS = {
@@ -68,7 +72,7 @@ def application(
     @app.get("/readyz")
     def readyz() -> Response:
         ready = assessor().broken is None
-        return JSONResponse({"status": "ready" if ready else "recovering"}, 200 if ready else 503)
+        return JSONResponse({"status": "ready" if ready else "recovering", **_profiles(assessor())}, 200 if ready else 503)
 
     @app.get("/metrics")
     def metrics(request: Request) -> Response:
@@ -76,6 +80,8 @@ def application(
         figures = assessor().metrics
         figures.waiting.set(assessor().waiting)
         figures.entities.set(assessor().engine.entities)
+        if (profiles := assessor().profiles) is not None and (day := profiles.newest_day) is not None:
+            figures.profile_age.set(age_s(day, datetime.now(UTC)))
         if (live := assessor().live) is not None:
             figures.drifted(*live.findings())
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
@@ -116,7 +122,16 @@ def _named(plan: Plan, entry: Entry) -> Any:
         return None
     values = [None if math.isnan(value) else value for value in np.frombuffer(entry.vector, "<f8").tolist()]
     made_by = msgspec.json.decode(entry.evidence or b"{}").get("declarations")
-    return dict(zip(plan.names, values, strict=True)) if made_by == plan.hash else values
+    names = {features.hash: features.names for features in (FeatureSet(plan, False), FeatureSet(plan))}
+    return dict(zip(names[made_by], values, strict=True)) if made_by in names else values
+
+
+def _profiles(assessor: Assessor) -> dict[str, str | None]:
+    """The newest local day of the profiles at hand, null for none; nothing where the model asks for none."""
+    if assessor.profiles is None:
+        return {}
+    day = assessor.profiles.newest_day
+    return {"profiles": None if day is None else date_of(day).isoformat()}
 
 
 def description() -> dict[str, Any]:

@@ -17,11 +17,15 @@ from casework.registry import Registry
 from domain.errors import BundleError, BuranaError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
+from features.feature_set import FeatureSet
+from features.layout import Word
 from features.plan import Plan
+from features.profiles import due_day
 from serving import api, recovery, scoring, spot_check
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.endpoint import Endpoint
 from serving.live_counts import LiveCounts
+from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.rules import Rules
 from serving.settings import Settings
@@ -46,21 +50,24 @@ class Burana:
             opened.enter_context(database.hold(settings.home))
             self.connection = opened.enter_context(contextlib.closing(database.connect(settings.database)))
             self.keys, identifiers = Keys(self.connection), settings.identifiers()
-            layers = Layers(
-                Registry(self.connection, identifiers), champion(settings, plan), live_rules(self.connection, plan)
-            )
+            model = champion(settings, plan)
+            self.features = FeatureSet(plan, model is not None and model.asks_for_profiles)
+            layers = Layers(Registry(self.connection, identifiers), model, live_rules(self.connection, self.features))
             recovery.warm_up(plan)
             self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
             metrics = Metrics()
+            profiles = await self._profiles(metrics) if self.features.with_profiles else None
             self.assessor = Assessor(
-                settings, identifiers, layers, engine, self.ledger, now, metrics, live_counts(layers.model, metrics)
+                settings, identifiers, layers, engine, self.ledger, now, metrics, live_counts(model, metrics), profiles
             )
             self._opened = opened.pop_all()
         self._refused_rules: str | None = None
         self._tasks = [asyncio.create_task(self._keep_up())]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
+        if profiles is not None:
+            self._tasks.append(asyncio.create_task(self._follow_profiles(profiles)))
         log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
 
     @property
@@ -105,6 +112,26 @@ class Burana:
             if found.differing:
                 log.error("%d of %d served vectors differ: %s", found.differing, found.vectors, found.first_difference)
 
+    async def _profiles(self, metrics: Metrics) -> LiveProfiles:
+        """The profiles for now and for the time at which the ledger ends, as far as they are there."""
+        profiles = LiveProfiles(self.settings.profiles, self.settings.profiles_days_behind, metrics)
+        if (last := self.ledger.at(self.ledger.last_sequence)) is not None:
+            row = recovery.row_of_entry(self.ledger, last)
+            profiles.ask(due_day(row[Word.TIME], row[Word.ZONE_OFFSET]))
+        await asyncio.to_thread(profiles.refresh)
+        if profiles.newest_day is None:
+            log.warning("no profiles in %s: every operation is verified until there are some", self.settings.profiles)
+        return profiles
+
+    async def _follow_profiles(self, profiles: LiveProfiles) -> None:
+        """Load newer profiles as they come, off the thread that answers."""
+        while True:
+            await profiles.turn(self.settings.profiles_refresh_s)
+            try:
+                await asyncio.to_thread(profiles.refresh)
+            except (BuranaError, OSError, *FEATURE_FAILURES):
+                log.exception("profiles could not be looked at; what was loaded last stays in force")
+
     async def _recover(self) -> None:
         if self.assessor.broken is not None or self.assessor.stale:
             await self.assessor.recover(self._rebuilt)
@@ -120,7 +147,7 @@ class Burana:
         if stored is None or stored.version in (self.assessor.layers.rules.version, self._refused_rules):
             return
         self._refused_rules = stored.version
-        self.assessor.layers.rules = Rules(stored.content, self.plan.names, stored.version)
+        self.assessor.layers.rules = Rules(stored.content, self.features.names, stored.version)
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
 
@@ -158,16 +185,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def live_rules(connection: sqlite3.Connection, plan: Plan) -> Rules:
+def live_rules(connection: sqlite3.Connection, features: FeatureSet) -> Rules:
     """The live set; the starter set is loaded, and recorded as such, where there is none."""
     stored = rule_sets.live(connection)
     if stored is None:
         content = resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
-        Rules(content, plan.names)
+        Rules(content, features.names)
         rule_sets.load(connection, content, "burana", "starter set of this release")
         stored = rule_sets.live(connection)
         assert stored is not None, "the set was loaded in the line above"
-    return Rules(stored.content, plan.names, stored.version)
+    return Rules(stored.content, features.names, stored.version)
 
 
 def application(settings: Settings) -> Endpoint:

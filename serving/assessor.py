@@ -26,11 +26,14 @@ from domain.levels import RiskLevel
 from domain.operation import Operation, normal_operation
 from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
+from features.feature_set import FeatureSet
 from features.layout import Word
+from features.profile_kernel import Integers
 from serving import basic
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
 from serving.decide import Assessment, Heard, decide
 from serving.live_counts import LiveCounts
+from serving.live_profiles import LiveProfiles, Used
 from serving.metrics import Metrics
 from serving.rules import Outcome as RuleOutcome
 from serving.rules import Rules
@@ -55,7 +58,7 @@ class _Pending:
     """A record that is on its way to the disk: what it was and who waits for it."""
 
     body: bytes
-    row: list[int]
+    row: Integers
     answer: "asyncio.Future[bytes]"
 
 
@@ -67,9 +70,14 @@ class Assessor:
     """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
-                 clock: Callable[[], datetime], metrics: Metrics, live: LiveCounts | None = None) -> None:  # fmt: skip
-        """live: counts the served vectors, to see drift; None where there is nothing to compare them with."""
-        self.layers, self.engine, self.metrics, self.live = layers, engine, metrics, live
+                 clock: Callable[[], datetime], metrics: Metrics, live: LiveCounts | None = None,
+                 profiles: LiveProfiles | None = None) -> None:  # fmt: skip
+        """live: counts the served vectors, to see drift; None where there is nothing to compare them with.
+
+        profiles: what the model reads beside behaviour; None for a model that reads behaviour alone.
+        """
+        self.layers, self.engine, self.metrics, self.live, self.profiles = layers, engine, metrics, live, profiles
+        self.features = FeatureSet(engine.plan, profiles is not None)
         self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[tuple[str, str], _Pending] = {}
@@ -92,7 +100,7 @@ class Assessor:
         canonical = encode(operation)
         if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
             return await repeated
-        row = row_of_operation(operation)
+        row = np.array(row_of_operation(operation), np.int64)
         vector, heard, evidence = self._ask(operation, row)
         decision = self._decision(operation, decide(heard), heard.score)
         blob = None if vector is None else vector.tobytes()
@@ -109,7 +117,7 @@ class Assessor:
         if (repeated := self._repeated("event", event.event_id, canonical)) is not None:
             return await repeated
         answer = encode(Recorded(event.event_id, self._next))
-        return await self._record("event", event.event_id, canonical, row_of_event(event), answer)
+        return await self._record("event", event.event_id, canonical, np.array(row_of_event(event)), answer)
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
@@ -117,41 +125,48 @@ class Assessor:
         canonical = encode(outcome)
         if (repeated := self._repeated("outcome", outcome.outcome_id, canonical)) is not None:
             return await repeated
-        row = row_of_outcome(outcome, self._row_of(outcome.operation_id))
+        row = np.array(row_of_outcome(outcome, self._row_of(outcome.operation_id)))
         answer = encode(Recorded(outcome.outcome_id, self._next))
         return await self._record("outcome", outcome.outcome_id, canonical, row, answer)
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _ask(self, operation: Operation, row: list[int]) -> tuple[NDArray[np.float64] | None, Heard, bytes]:
+    def _ask(self, operation: Operation, row: Integers) -> tuple[NDArray[np.float64] | None, Heard, bytes]:
         """Ask every layer; the vector, what was heard, and the evidence to keep. Changes nothing."""
-        layers, amount = self.layers, row[Word.AMOUNT]
+        layers, amount = self.layers, int(row[Word.AMOUNT])
         hits = layers.registry.hits(operation)
-        vector = self._vector(row)
+        vector, used = self._vector(row)
         score = None if vector is None else self._score(layers.model, vector)
-        degraded = (Degraded.NO_FEATURES,) if vector is None else (Degraded.NO_MODEL,) if score is None else ()
+        degraded = [Degraded.NO_FEATURES] if vector is None else [Degraded.NO_MODEL] if score is None else []
+        degraded += [used.degraded] if used is not None and used.degraded is not None else []
         rules = layers.rules.evaluate(operation, amount, vector, score, hits)
         checks = basic.verify(operation, amount, self._settings.limit_tyiyn)
         thresholds = None if layers.model is None else layers.model.thresholds
-        return vector, Heard(hits, checks, score, thresholds, rules, degraded), self._evidence(hits, rules)
+        return vector, Heard(hits, checks, score, thresholds, rules, tuple(degraded)), self._evidence(hits, rules, used)
 
-    def _evidence(self, hits: tuple[Hit, ...], rules: RuleOutcome) -> bytes:
-        """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has."""
+    def _evidence(self, hits: tuple[Hit, ...], rules: RuleOutcome, used: Used | None) -> bytes:
+        """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
+
+        `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with.
+        """
+        profiles = {} if used is None else {"behaviour": self.features.plan.hash, "profiles": used.evidence()}
         return encode({
-            "declarations": self.engine.plan.hash, "limit_tyiyn": self._settings.limit_tyiyn,
+            "declarations": self.features.hash, **profiles, "limit_tyiyn": self._settings.limit_tyiyn,
             "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in hits],
             "shadow": [rule.id for rule in rules.shadow],
             "failed": [{"rule": name, "error": error} for name, error in rules.failed],
         })  # fmt: skip
 
-    def _vector(self, row: list[int]) -> NDArray[np.float64] | None:
+    def _vector(self, row: Integers) -> tuple[NDArray[np.float64] | None, Used | None]:
+        """The vector, and what its profile part was compared with."""
         if self.stale:
-            return None
+            return None, None
         try:
-            return self.engine.read(row)
+            behaviour = self.engine.read(row)
+            return (behaviour, None) if self.profiles is None else self.profiles.beside(behaviour, row)
         except FEATURE_FAILURES:
             log.exception("features could not be read; the operation goes to verification")
-            return None
+            return None, None
 
     def _score(self, model: Model | None, vector: NDArray[np.float64]) -> float | None:
         if model is None:
@@ -190,13 +205,13 @@ class Assessor:
 
     def _row_of(self, operation_id: str) -> list[int]:
         if (pending := self._pending.get(("operation", operation_id))) is not None:
-            return pending.row
+            return pending.row.tolist()
         entry = self._ledger.find("operation", operation_id)
         if entry is None:
             raise UnknownOperationError(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
         return row_of_operation(OPERATION.decode(entry.body))
 
-    async def _record(self, type_: str, id_: str, body: bytes, row: list[int], answer: bytes, vector: bytes | None = None,
+    async def _record(self, type_: str, id_: str, body: bytes, row: Integers, answer: bytes, vector: bytes | None = None,
                       evidence: bytes | None = None) -> bytes:  # fmt: skip
         """Apply the record to the features, queue it for the disk, and answer once it is there."""
         if len(self._pending) >= self._settings.max_pending:
@@ -207,12 +222,13 @@ class Assessor:
         self._pending[type_, id_] = _Pending(body, row, future)
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
-        blob = np.array(row, "<i8").tobytes()
-        entry = Entry(sequence, type_, id_, database.timestamp(), body, blob, ENCODING, answer, vector, evidence)
+        entry = Entry(
+            sequence, type_, id_, database.timestamp(), body, row.astype("<i8").tobytes(), ENCODING, answer, vector, evidence
+        )
         self._ledger.append(entry, lambda error: self._done(type_, id_, answer, error))
         return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
 
-    def _apply(self, row: list[int]) -> None:
+    def _apply(self, row: Integers) -> None:
         """Let the features take a record. The record is kept also when they cannot: they are rebuilt from the ledger then."""
         try:
             if not self.stale:

@@ -83,6 +83,8 @@ def _rules(outcome: Outcome) -> Said:
 _FAILURES = {
     Degraded.NO_MODEL: "there is no model to ask; verify by hand",
     Degraded.NO_FEATURES: "the behaviour of the parties could not be read; verify by hand",
+    Degraded.NO_PROFILES: "no profiles of the parties' habits are at hand, the score was made without them; verify by hand",
+    Degraded.STALE_PROFILES: "the profiles of the parties' habits are too old, the score was made without them; verify by hand",
 }
 
 

@@ -53,6 +53,26 @@ class Metrics:
             "burana_feature_psi_dropped", "Vectors left out of PSI because too many waited", registry=self._registry
         )
 
+        self.profile_age = Gauge(
+            "burana_profile_age_seconds",
+            "Since the end of the newest local day whose profiles are loaded; NaN without",
+            registry=self._registry,
+        )
+        self._profiles_day = Gauge(
+            "burana_profiles_loaded_day",
+            "The newest local day whose profiles are loaded, in days since 1970-01-01; NaN without",
+            registry=self._registry,
+        )
+        self.profiles_refused = Counter(
+            "burana_profiles_refused", "Snapshots of profiles that could not be loaded", registry=self._registry
+        )
+        self.profile_age.set(math.nan)
+        self._profiles_day.set(math.nan)
+
+    def profiles_loaded(self, day: int) -> None:
+        """Set the newest local day whose profiles are loaded."""
+        self._profiles_day.set(day)
+
     def drifted(self, found: list[Finding], vectors: int) -> None:
         """Set what live vectors show; too few of them, or too short a time, read as NaN: nothing to be alarmed at."""
         for finding in found:

@@ -20,7 +20,9 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
 from domain.errors import BundleError, ThresholdError
 from features.bins import SCORE, Reference
+from features.feature_set import FeatureSet
 from features.plan import Plan
+from features.profiles import PROFILE_NAMES
 
 SCORE_TOLERANCE = 1e-12
 """Raw scores must be equal to the bit; the calibrated score passes one exponential, whose last bit depends on the processor."""
@@ -48,6 +50,7 @@ class Model:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.asks_for_profiles = not set(PROFILE_NAMES).isdisjoint(manifest.features)
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._input = np.empty((1, len(manifest.features)), np.float64)
         self._feed = {"features": self._input}
@@ -122,12 +125,13 @@ def _stated(file: Path, sha256: str) -> bytes:
 
 
 def _check_features(folder: Path, manifest: Manifest, plan: Plan) -> None:
-    if manifest.declarations == plan.hash and manifest.features == plan.names:
+    running = FeatureSet(plan, not set(PROFILE_NAMES).isdisjoint(manifest.features))
+    if manifest.declarations == running.hash and manifest.features == running.names:
         return
-    missing = [name for name in manifest.features if name not in plan.names]
-    new = [name for name in plan.names if name not in manifest.features]
+    missing = [name for name in manifest.features if name not in running.names]
+    new = [name for name in running.names if name not in manifest.features]
     raise BundleError(
-        f"{folder} was trained on other features (declarations {manifest.declarations[:12]}, running {plan.hash[:12]}): "
+        f"{folder} was trained on other features (declarations {manifest.declarations[:12]}, running {running.hash[:12]}): "
         f"only in the bundle {missing or 'none'}, only running {new or 'none'}"
         + ("" if missing or new else "; the names agree, so an order, a window, a filter or the retained arrivals differ")
         + ". Train again or serve the release that made it."

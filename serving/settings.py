@@ -10,6 +10,7 @@ from typing import Any
 from domain.errors import SettingsError
 from domain.identifiers import Identifiers
 
+PATHS = ("home", "models", "profiles")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 
 
@@ -17,7 +18,9 @@ CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 class Settings:
     """Where things are and what is allowed.
 
-    home: folder of the database, the card key and the state's snapshot; models: folder of the bundles and CHAMPION;
+    home: folder of the database, the card key and the state's snapshot; models: folder of the bundles and CHAMPION; profiles: folder
+    of the snapshots of profiles, read when the champion asks for profiles; profiles_refresh_s: how often it is looked at for newer
+    ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
     max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
@@ -26,6 +29,7 @@ class Settings:
 
     home: Path = Path("data")
     models: Path = Path("models")
+    profiles: Path = Path("profiles/snapshots")
     host: str = "127.0.0.1"
     port: int = 8000
     max_body: int = 65_536
@@ -34,11 +38,14 @@ class Settings:
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
     spot_check_s: float = 3_600
+    profiles_refresh_s: float = 5
+    profiles_days_behind: int = 2
     require_model: bool = field(default=True)
 
     def __post_init__(self) -> None:
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
-                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7)}  # fmt: skip
+                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
+                  "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30)}  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{name}: seen {getattr(self, name)}, allowed {low} to {high}")
@@ -71,11 +78,11 @@ def load(file: Path | None, **given: Any) -> Settings:
     if unknown:
         raise SettingsError(f"{file}: unknown {', '.join(unknown)}; allowed {', '.join(known)}")
     values |= {name: value for name, value in given.items() if value is not None}
-    for name in ("home", "models"):
+    for name in PATHS:
         if name in values:
             values[name] = Path(values[name])
     for name, value in values.items():
-        wanted = type(getattr(Settings(), name)) if name not in ("home", "models") else None
+        wanted = type(getattr(Settings(), name)) if name not in PATHS else None
         if wanted is not None and not (isinstance(value, wanted) or (wanted is float and isinstance(value, int))):
             raise SettingsError(f"{name}: seen {value!r}, allowed a value of type {wanted.__name__}")
     return replace(Settings(), **values)

@@ -12,6 +12,7 @@ def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3_000:]
     assert "recall (stopped: medium or high)" in done.stdout
     assert "vectors_differ                          0" in done.stdout
+    assert "vectors_without_profiles                0" in done.stdout
     assert "Where to look next" in done.stdout
     figures = json.loads((tmp_path / "demo" / "replay.json").read_text())
     assert figures["operations"] > 1_000

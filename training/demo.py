@@ -40,18 +40,21 @@ def run(arguments: argparse.Namespace) -> int:
     history, models, home, mlflow = folder / "history", folder / "models", folder / "home", f"sqlite:///{folder}/mlflow.db"
     world = ("--customers", str(arguments.customers), "--days", str(arguments.days), "--seed", str(arguments.seed))
     _step("1. A payment world of its own, with fraud as actors", "simulate", "--out", str(history), *world)
-    split = _day_before_end(history, arguments.replay_days)
+    split, profiles = _day_before_end(history, arguments.replay_days), folder / "profiles"
     _step(f"2. A model trained on what was known before {split}", "train", "--history", str(history), "--to", split,
-          "--models", str(models), "--mlflow", mlflow, "--champion")  # fmt: skip
+          "--models", str(models), "--mlflow", mlflow, "--profiles", "--champion")  # fmt: skip
+    first = _day_before_end(history, arguments.replay_days + 2)
+    _step("3. Profiles of the days to come, through Feast, as each day would have found them", "features", "materialise",
+          "--history", str(history), "--store", str(profiles), "--from", first, "--every-day")  # fmt: skip
     _step(
-        f"3. The ledger as it would be on {split}", "backfill", "--home", str(home), "--history", str(history), "--to", split
+        f"4. The ledger as it would be on {split}", "backfill", "--home", str(home), "--history", str(history), "--to", split
     )
     key = _run("keys", "make", "--home", str(home), "--caller", "demo", "--by", "demo", quiet=True).strip()
     figures = arguments.json or folder / "replay.json"
-    with _served(home, models) as url:
-        _step(f"4. The days from {split} over HTTP at {url}", "replay", "--history", str(history), "--from", split,
+    with _served(home, models, profiles / "snapshots") as url:
+        _step(f"5. The days from {split} over HTTP at {url}", "replay", "--history", str(history), "--from", split,
               "--url", url, "--json", str(figures), key=key)  # fmt: skip
-    _step("5. The served vectors against the batch path", "features", "verify", "--home", str(home))
+    _step("6. The served vectors against the batch path", "features", "verify", "--home", str(home))
     operations = json.loads(figures.read_text())["operations"]
     print(_where_next(folder, operations, time.perf_counter() - began))
     return 0
@@ -91,7 +94,7 @@ def _run(*arguments: str, key: str | None = None, quiet: bool = False) -> str:
 
 
 @contextlib.contextmanager
-def _served(home: Path, models: Path) -> Iterator[str]:
+def _served(home: Path, models: Path, profiles: Path) -> Iterator[str]:
     """A running endpoint on a free port; stopped in the end, after what is on its way to the disk is there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -106,6 +109,8 @@ def _served(home: Path, models: Path) -> Iterator[str]:
         str(home),
         "--models",
         str(models),
+        "--profiles",
+        str(profiles),
         "--port",
         str(port),
     ]
@@ -137,7 +142,7 @@ def _where_next(folder: Path, operations: int, seconds: float) -> str:
 The world is simulated: these figures say that the parts fit together, nothing about quality. The whole way took {seconds:.0f} s.
 
 Where to look next
-  the interface   .venv/bin/burana serve --home {folder}/home --models {folder}/models
+  the interface   .venv/bin/burana serve --home {folder}/home --models {folder}/models --profiles {folder}/profiles/snapshots
                   then http://127.0.0.1:8000/docs (any name, a key as password; .venv/bin/burana keys make --home {folder}/home --caller me --by me)
   training runs   .venv/bin/mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db
   the notebooks   .venv/bin/jupyter lab notebooks/recall_and_false_positives.ipynb notebooks/drift.ipynb

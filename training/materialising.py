@@ -70,6 +70,8 @@ def _through_feast(arguments: argparse.Namespace, figures: Figures, *, fill: boo
         _timed(figures, "register", lambda: register(store, folder, features))
         figures |= _timed(figures, "online", lambda: steps.to_online(store, folder, day))
     written = _timed(figures, "snapshot", lambda: steps.snapshot(store, folder, out, day))
+    if arguments.every_day:
+        figures["past_snapshots"] = _timed(figures, "past", lambda: steps.past_snapshots(folder, out, day))
     return figures | {"snapshot": str(written)}
 
 

@@ -19,7 +19,13 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--matrix", type=Path, help="materialise: what `burana features --out` wrote, for Feast's training matrix"
     )
-    parser.add_argument("--snapshots", type=Path, help="folder of the endpoint's snapshots; default: snapshots in --store")
+    parser.add_argument(
+        "--snapshots",
+        type=Path,
+        help="folder of the endpoint's snapshots; default: snapshots in --store. "
+        "verify: compare with these, not with the batch path",
+    )
+    parser.add_argument("--every-day", action="store_true", help="a snapshot of each day in the store, to replay past days")
 
 
 def run(arguments: argparse.Namespace, ledger_rows: Callable[[], NDArray[np.int64]]) -> dict[str, Any]:

@@ -102,6 +102,20 @@ def snapshot(store: FeatureStore, folder: Path, out: Path, day: int) -> Path:
     return folder_of_day
 
 
+def past_snapshots(folder: Path, out: Path, newest: int) -> int:
+    """Write the snapshot of every day before the newest that has none yet, as the offline store has it; how many were written.
+
+    For a replay of days that are gone: the online store holds the newest day alone.
+    """
+    done = set.intersection(*(sources.days_done(folder, whose) for whose in Whose))
+    missing = [day for day in sorted(done - {newest}) if not (snapshot_folder(out) / date_of(day).isoformat()).exists()]
+    for day in tqdm(missing, desc="past snapshots", unit="day", delay=2, mininterval=1):
+        parts = [_joined(sources.read_profiles(folder, whose, day), folder, day - 1) for whose in Whose]
+        customer, recipient, device = parts
+        Profiles(customer, recipient, device).save(snapshot_folder(out) / date_of(day).isoformat())
+    return len(missing)
+
+
 def _joined(newest: PackedProfiles, folder: Path, before: int) -> PackedProfiles:
     whose = newest.whose
     if before not in sources.days_done(folder, whose):

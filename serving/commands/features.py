@@ -28,6 +28,7 @@ from features.profiles import PROFILE_FEATURES
 from features.runners import LOCAL, Runner, processes, ray_cluster, run_here
 from features.slices import slices_of
 from features.tasks import compute
+from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.recovery import all_arrivals
 from serving.spot_check import spot_check
 from serving.verification import verify
@@ -107,7 +108,8 @@ def _others() -> dict[str, ModuleType]:
 
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if arguments.sample is None:
-        return verify(arguments.home, plan)
+        snapshots = getattr(arguments, "snapshots", None)
+        return verify(arguments.home, plan, by_batch if snapshots is None else from_snapshots(snapshots))
     if arguments.sample < 1:
         raise SettingsError(f"--sample: seen {arguments.sample}, allowed 1 or more")
     return spot_check(arguments.home, plan, arguments.sample)

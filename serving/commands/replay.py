@@ -14,7 +14,7 @@ from domain.instants import parse_day_or_instant
 from features import history as histories
 from features.history import cut
 from serving import replay
-from serving.settings import Settings
+from serving import settings as configuration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models", type=Path, default=Path("models"), help="in this process: folder of bundles and CHAMPION"
     )
+    parser.add_argument("--profiles", type=Path, help="in this process: folder of the snapshots of profiles")
     parser.add_argument(
         "--home", type=Path, help="in this process: a new folder that keeps the ledger; default: a temporary one"
     )
@@ -53,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         before = cut(history, None, arguments.start) if arguments.start else cut(history, arguments.end, arguments.end)
         with tempfile.TemporaryDirectory() as temporary:
-            settings = Settings(home=arguments.home or Path(temporary), models=arguments.models)
+            settings = configuration.load(
+                None, home=arguments.home or Path(temporary), models=arguments.models, profiles=arguments.profiles
+            )
             if settings.database.exists():
                 raise SettingsError(f"--home: {settings.database} exists; a replay in process needs a new folder")
             replayed = asyncio.run(replay.in_process(span, before, settings))

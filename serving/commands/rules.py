@@ -6,6 +6,7 @@ from pathlib import Path
 from casework import database, rule_sets
 from domain.errors import RuleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving.rules import Rules
 from serving.settings import DATABASE_FILE
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
-    names = Plan(DEFINITIONS, RETAINED_ARRIVALS).names
+    names = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS)).names
     if arguments.action == "check":
         print(f"{len(Rules(_content(arguments.file), names).rules)} rules are well typed")
         return 0

@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="settings in TOML; what follows overrides them")
     parser.add_argument("--home", type=Path, help="folder of database, card key and state (default: data)")
     parser.add_argument("--models", type=Path, help="folder of bundles and CHAMPION (default: models)")
+    parser.add_argument("--profiles", type=Path, help="folder of the snapshots of profiles (default: profiles/snapshots)")
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: 8000)")
     parser.add_argument("--without-model", action="store_true", help="start without a champion: every operation is verified")
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Open everything, then listen until SIGTERM; records on their way to the disk are finished first."""
     settings = configuration.load(
-        arguments.config, home=arguments.home, models=arguments.models, host=arguments.host, port=arguments.port,
+        arguments.config, home=arguments.home, models=arguments.models, profiles=arguments.profiles, host=arguments.host, port=arguments.port,
         require_model=False if arguments.without_model else None,
     )  # fmt: skip
     print(f"settings: {settings}", flush=True)

@@ -16,16 +16,26 @@ from tests.serving.running import REPOSITORY, InProcess, Server
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of bundles with its champion; nobody changes it."""
+    return _made(tmp_path_factory, "bundle") / "models"
+
+
+@pytest.fixture(scope="session")
+def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `models`, whose champion reads profiles, and the `world` that it was trained on; nobody changes it."""
+    return _made(tmp_path_factory, "profiled", "--profiles")
+
+
+def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:
     base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bundle"
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     shared.mkdir(exist_ok=True)
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "models" / "CHAMPION").exists():
-            command = [sys.executable, "-m", "tests.serving.make_bundle", str(shared)]
+            command = [sys.executable, "-m", "tests.serving.make_bundle", str(shared), *arguments]
             made = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
             assert made.returncode == 0, made.stderr
-    return shared / "models"
+    return shared
 
 
 @pytest.fixture
