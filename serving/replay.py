@@ -24,6 +24,7 @@ from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
 from features.history import History
+from serving import scoring
 from serving.app import Burana
 from serving.backfill import Arrival, arrivals, entries
 from serving.client import Connection, Response, connect
@@ -106,7 +107,12 @@ async def over_http(history: History, url: str, key: str, rate: float | None, in
 
 
 async def in_process(history: History, before: History, settings: Settings) -> Replayed:
-    """Send a history through the same path without HTTP, into the ledger of `settings.home`; `before` is brought in first."""
+    """Send a history through the same path without HTTP, into the ledger of `settings.home`; `before` is brought in first.
+
+    BundleError, and nothing is brought in, when no champion is named and the settings ask for one.
+    """
+    if settings.require_model:
+        scoring.champion(settings.models)  # what is missing is said before the ledger is filled, which takes minutes
     burana = Burana(settings)
     bring_in(settings.database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
     await burana.open()

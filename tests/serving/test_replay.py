@@ -14,7 +14,7 @@ import pytest
 
 from casework.effectiveness import effectiveness
 from casework.ledger import bring_in
-from domain.errors import HistoryError, LedgerError
+from domain.errors import BundleError, HistoryError, LedgerError
 from domain.identifiers import Identifiers
 from features.batch import matrix_of
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
@@ -43,6 +43,12 @@ def replayed(history: History, tmp_path_factory: pytest.TempPathFactory) -> tupl
     home = tmp_path_factory.mktemp("replayed")
     settings = Settings(home=home, models=home / "models", require_model=False)
     return home, asyncio.run(replay.in_process(cut(history, FROM, None), cut(history, None, FROM), settings))
+
+
+def test_a_missing_model_is_said_before_the_ledger_is_filled(history: History, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="train a model first"):
+        asyncio.run(replay.in_process(history, history, Settings(home=tmp_path / "home", models=tmp_path)))
+    assert not (tmp_path / "home").exists()
 
 
 def test_every_record_is_answered(history: History, replayed: tuple[Path, replay.Replayed]) -> None:
