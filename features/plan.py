@@ -97,14 +97,13 @@ class Table(IntEnum):
     RECORDS = 6  # words of a record of each slot together
     FEATURES = 7
     SLOT = 8
-    KEYS = 9
-    SPACE = 10
-    STORED = 11
-    OWN_FROM = 12  # emits of the operation itself
-    OWN_TO = 13
-    MARK_FROM = 14  # hidden emits, one a mark
-    MARK_TO = 15
-    STORED_TO = 16
+    SPACE = 9
+    STORED = 10
+    OWN_FROM = 11  # emits of the operation itself
+    OWN_TO = 12
+    MARK_FROM = 13  # hidden emits, one a mark
+    MARK_TO = 14
+    STORED_TO = 15
 
 
 TABLES = len(Table)
