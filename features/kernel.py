@@ -82,8 +82,8 @@ P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
 X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31, 32, 64, 80, 96
 X_PREVIOUS, X_PLACE = 112, 144
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
-FRAMES = 3
-"""An arrival's keys are hashed two arrivals ahead, its records asked for one ahead."""
+FRAMES = 4
+"""An arrival's keys are hashed three arrivals ahead, its records asked for two ahead, and what leaves its windows one ahead."""
 X_COPIES = FRAMES * FRAME
 NEVER = 2**63 - 1
 EVERY_SLOT = (1 << MAX_SLOTS) - 1
@@ -1089,10 +1089,11 @@ def _chain(s: State, entity: int, node: int, now: int) -> None:
 
 
 @jit
-def _foresee_all(s: State, records: Any, now: int) -> None:
+def _foresee_leaving(s: State, records: Any, now: int) -> None:
+    """Ask for the log rows that will leave the windows of the records that were found, or guessed."""
     scratch, tables = s.scratch, s.tables
     for slot in range(scratch[X_FROM], scratch[X_TO]):
-        if scratch[X_ENTITY + slot] >= 0:
+        if scratch[X_BASE + slot] >= 0:
             _foresee(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
 
@@ -1108,7 +1109,6 @@ def _advance_all(s: State, records: Any, now: int) -> None:
 def _settle(s: State, now: int) -> None:
     """Find the entities and pairs of a prepared arrival, and bring the records up to now."""
     _locate(s)
-    _foresee_all(s, s.pool, now)
     _look_up_pairs(s)
     _advance_all(s, s.pool, now)
 
@@ -1183,7 +1183,7 @@ def read(handle: int) -> None:
             for word in range(stride):
                 scratch[copy + word] = pool[entity + word]
             copy += stride
-    _foresee_all(s, scratch, now)
+    _foresee_leaving(s, scratch, now)
     _look_up_pairs(s)
     _advance_all(s, scratch, now)
     _emit(s, scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
@@ -1218,6 +1218,7 @@ def apply(handle: int, was_read: bool) -> bool:
     else:
         _prepare(s, EVERY_SLOT)
         _foresee_records(s, False)
+        _foresee_leaving(s, s.pool, now)
         _settle(s, now)
     _arrive(s, s.meta[M_NUMBER], now)
     return True
@@ -1241,29 +1242,27 @@ def replay(
     matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
     longer history, or 0 when the rows are the whole of what arrives.
     """
-    s, following, later = _state(handle, 0), _state(handle, 1), _state(handle, 2)
+    s, second, third, fourth = _state(handle, 0), _state(handle, 1), _state(handle, 2), _state(handle, 3)
     row, wants, parts, has_parts = as_integers(rows), as_integers(wanted), as_integers(stream), stream != 0
-    if start < count:
-        _take(s, row, start, words, parts, has_parts)
-        _foresee_records(s, wants[start] >= 0)
-    if start + 1 < count:
-        _take(following, row, start + 1, words, parts, has_parts)
-    for i in range(start, count):
-        if not _has_room(s):
+    for i in range(start - 3, count):  # three turns in which only what comes is foreseen
+        if i >= start and not _has_room(s):
             return i
-        if i + 2 < count:
-            _take(later, row, i + 2, words, parts, has_parts)
-        if i + 1 < count:
-            _foresee_records(following, wants[i + 1] >= 0)
-        active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
-        if has_parts:
-            number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
-            _evict_before(s, number - s.tables[_T_RETAINED])
-        _settle(s, now)
-        if wants[i] >= 0:
-            _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
-        _arrive(s, number, now)
-        s, following, later = following, later, s
+        if i + 3 < count:
+            _take(fourth, row, i + 3, words, parts, has_parts)
+        if start <= i + 2 < count:
+            _foresee_records(third, wants[i + 2] >= 0)
+        if start <= i + 1 < count:
+            _foresee_leaving(second, second.pool, max(second.scratch[X_ROW + _W_TIME], s.meta[M_CLOCK]))
+        if i >= start:
+            active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
+            if has_parts:
+                number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
+                _evict_before(s, number - s.tables[_T_RETAINED])
+            _settle(s, now)
+            if wants[i] >= 0:
+                _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
+            _arrive(s, number, now)
+        s, second, third, fourth = second, third, fourth, s
     return count
 
 

@@ -24,6 +24,7 @@ class Sizes:
 Part = Callable[[Sizes, Path], dict[str, Any]]
 PARTS: dict[str, Part] = {
     "kernel": lambda sizes, folder: ours.matrix_file(sizes.rows, folder),
+    "parts": lambda sizes, _: ours.by_parts(sizes.rows),
     "online": lambda sizes, _: ours.online(sizes.rows, sizes.singles),
     "large": lambda sizes, _: ours.whole_set(sizes.large_rows),
     "polars": lambda sizes, folder: peers.measure("polars", sizes.rows, folder),
