@@ -6,6 +6,7 @@ import mmap
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from features.plan import MAX_FAMILIES, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
-SNAPSHOT_FORMAT = 2
+SNAPSHOT_FORMAT = 3
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 FIRST_SLOTS = 1 << 11
 """Of a hash table of a new state."""
@@ -97,7 +98,7 @@ class Engine:
         return self._vector.copy()
 
     def apply(self, row: Sequence[int] | Integers) -> None:
-        """Let an arrival happen: once for each, in the ledger's order."""
+        """Let an arrival happen: once for each, in the ledger's order. A row object that was read last is not changed in between."""
         was_read, self._read = row is self._read, None  # nothing happened between: the kernel still has what it found
         if not was_read:
             self._row[:] = row
@@ -115,6 +116,9 @@ class Engine:
         assert matrix.flags.c_contiguous and matrix.shape[1] >= len(self.plan), "a vector fits in a row of the matrix"
         wanted = np.ascontiguousarray(wanted, np.int64)
         assert len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix), "every vector has a place"
+        if stream is not None:
+            assert stream.flags.c_contiguous and stream.shape == (len(rows), 3) and stream.dtype == np.int64, "a row a row"
+        assert self._rows > self.plan.retained or self._meta[kernel.M_KEPT] + len(rows) <= self._rows, "the ring holds all"
         done, self._read = 0, None
         while True:
             done = kernel.replay(
@@ -136,9 +140,18 @@ class Engine:
             self._hold({Buffer.DIRECTORY: _zeros(2 * len(directory))})
             kernel.reindex_entities(self._handle)
 
+    def _check_lengths(self, saved: dict[Buffer, Integers]) -> None:
+        """ValueError unless every saved buffer is as long as the state says: the kernel trusts it."""
+        allowed = {**{name: len(self._buffers[name]) for name in SAVED}, **self._used()}
+        allowed[Buffer.DIRECTORY] = 1 << int(len(saved[Buffer.DIRECTORY]) - 1).bit_length()
+        allowed[Buffer.PAIRS] = PAIR_WORDS << int(len(saved[Buffer.PAIRS]) // PAIR_WORDS - 1).bit_length()
+        for name in SAVED:
+            if len(saved[name]) != allowed[name]:
+                raise ValueError(f"{name.name.lower()} has {len(saved[name])} words, allowed {allowed[name]}")
+
     def snapshot(self, path: Path, **notes: Any) -> None:
         """Write the state whole or not at all; notes (such as the ledger's sequence) come back from `restore`."""
-        header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "notes": notes}
+        header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "layout": _layout(self.plan), "notes": notes}
         used = self._used()
         draft = path.with_name(path.name + ".draft")
         with draft.open("wb") as file:
@@ -162,12 +175,21 @@ class Engine:
                     raise StateError(
                         f"{path} was made by features {header['plan'][:12]}, running are {plan.hash[:12]}; remove it"
                     )
-                engine._hold({name: _filled(name, file[name.name.lower()], engine._buffers[name]) for name in SAVED})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                if header["layout"] != _layout(plan):
+                    raise StateError(f"{path} was made by a release that lays records out in another way; remove it")
+                saved = {name: file[name.name.lower()] for name in SAVED}
+                engine._hold({name: _filled(name, saved[name], engine._buffers[name]) for name in SAVED})
+                engine._check_lengths(saved)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise StateError(
                 f"{path} is not a readable snapshot ({error}); remove it, the state is rebuilt from the ledger"
             ) from error
         return engine, header["notes"]
+
+
+def _layout(plan: Plan) -> int:
+    """Stands for what each word of a state means: declarations may stay as they are while releases lay them out otherwise."""
+    return zlib.crc32(plan.program.tables.tobytes(), kernel.LAYOUT)
 
 
 def _address(array: NDArray[Any]) -> int:
@@ -217,6 +239,8 @@ def _empty(rows: int, log_words: int, records: int) -> dict[Buffer, Integers]:
 
 def _filled(name: Buffer, saved: Integers, empty: Integers) -> Integers:
     """A saved buffer with the room at its end that was not saved."""
+    if saved.dtype != np.int64 or saved.ndim != 1 or (name is Buffer.META and len(saved) != len(empty)):
+        raise ValueError(f"{name.name.lower()} is {saved.dtype} {saved.shape}")
     filled = empty if name in {Buffer.LOG, Buffer.POOL} else _zeros(len(saved))
     filled[: len(saved)] = saved
     return filled

@@ -94,7 +94,7 @@ _SENDING, _RECEIVING, _OPERATION, _NIGHT = int(Fact.SENDING), int(Fact.RECEIVING
 (_E_VALUE, _E_RATIO, _E_PACE, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_EXTREME, _E_OVER_MAX, _E_SINCE_LAST, _E_SINCE_FIRST,
  _E_SINCE_NTH, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
  _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
-(_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_KEYS, _T_SPACE,
+(_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_SPACE,
  _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO) = map(int, Table)  # fmt: skip
 _W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
     int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND, Word.LATITUDE, Word.LONGITUDE)
@@ -102,6 +102,7 @@ _W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
 _W_VALUES = int(Word.SENDER)
 _KIND, _HOUR, _WEEKDAY, _BAND, _SHIFTED = map(int, SMALL_COLUMNS)
 _S_HOUR, _S_WEEKDAY, _S_BAND, _S_SHIFTED = (SMALL_SHIFT[c] for c in list(SMALL_COLUMNS)[1:])
+_KINDS, _BANDS = SMALL_COLUMNS[Column.KIND], SMALL_COLUMNS[Column.BAND]
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _HALF = 20  # amounts are split at 20 bits: both halves of a bounded amount fit 21 bits
 _EARTH_KM = 6371.0
@@ -332,6 +333,12 @@ def _role(node: int) -> int:
 
 
 @inlined
+def _upper(word: int) -> int:
+    """The upper half of a word, which may be any 32 bits: of a link, the entity plus one."""
+    return (word >> 32) & 0xFFFFFFFF
+
+
+@inlined
 def _next_of(s: State, node: int) -> int:
     return (s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)] & 0xFFFFFFFF) - 1
 
@@ -540,12 +547,15 @@ def _prepare(s: State, active: int) -> None:
         scratch[X_COLUMNS + column] = scratch[X_ROW + _W_VALUES + column]
     local = scratch[X_ROW + _W_TIME] + scratch[X_ROW + _W_OFFSET]
     amount = scratch[X_ROW + _W_AMOUNT]
-    scratch[X_COLUMNS + _KIND] = scratch[X_ROW + _W_KIND]
+    # KIND and the bands are places in tallies: no row, however it was damaged, may write beside them
+    scratch[X_COLUMNS + _KIND] = scratch[X_ROW + _W_KIND] & (_KINDS - 1)
     hour = (local // _HOUR_MS) % 24
     scratch[X_COLUMNS + _HOUR] = hour
     scratch[X_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
-    scratch[X_COLUMNS + _BAND] = bit_length(amount)
-    scratch[X_COLUMNS + _SHIFTED] = bit_length((amount * 181) >> 7)  # half an octave further: 181 / 128 is the root of two
+    scratch[X_COLUMNS + _BAND] = min(bit_length(amount), _BANDS - 1)
+    scratch[X_COLUMNS + _SHIFTED] = min(
+        bit_length((amount * 181) >> 7), _BANDS - 1
+    )  # half an octave further: 181 / 128 is the root of two
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
     mask = s.meta[M_DIRECTORY_SIZE] - 1
@@ -733,7 +743,7 @@ def _foresee_eviction(s: State) -> None:
     facts = log[row + L_FACTS]
     for slot in range(tables[_T_SLOTS]):
         link = log[row + tables[_T_LINKS_AT] + slot]
-        entity, next_node = (link >> 32) - 1, (link & 0xFFFFFFFF) - 1
+        entity, next_node = _upper(link) - 1, (link & 0xFFFFFFFF) - 1
         if entity < 0:
             continue
         if next_node >= 0:  # the entity's history begins with it then
@@ -756,7 +766,7 @@ def _evict(s: State) -> None:
     oldest = meta[M_OLDEST]
     row = oldest * tables[_T_LOG_WORDS]
     for slot in range(tables[_T_SLOTS]):
-        entity = (log[row + tables[_T_LINKS_AT] + slot] >> 32) - 1
+        entity = _upper(log[row + tables[_T_LINKS_AT] + slot]) - 1
         if entity < 0:
             continue
         node = (oldest << 4) | slot

@@ -39,6 +39,9 @@ class PackedProfiles:
             raise StateError(
                 f"{self.whose.name.lower()} profiles: shapes {shapes}, allowed ({count},), ({count},), ({count}, {width})"
             )
+        for array in (self.keys, self.days, self.rows):  # one operation is compared by their addresses
+            if array.dtype != np.int64 or not array.flags.c_contiguous:
+                raise StateError(f"{self.whose.name.lower()} profiles: {array.dtype}, allowed int64, row after row")
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -160,8 +163,8 @@ def id_of(header: bytes) -> str:
 
 
 def _check(folder: Path, stated: dict[str, str]) -> None:
-    for name, sha256 in stated.items():
-        if _sha256(folder / name) != sha256:
+    for name in sorted(stated.keys() | {file.name for file in folder.glob("*.npy")}):
+        if _sha256(folder / name) != stated.get(name):
             raise StateError(
                 f"{folder / name} is not the file that its header states; remove {folder} and run `burana features snapshot` again"
             )

@@ -25,6 +25,10 @@ MAX_FAMILIES = 32
 """Columns followed per space: five bits of a pair's tag."""
 MAX_DISTINCT = 16
 """Columns counted as distinct per space: a bit each in the log's marks of a slot."""
+MAX_RETAINED = 1 << 26
+"""Arrivals of a log: a node, 16 a row, and one more fit in 31 bits."""
+MAX_POOL = 1 << 32
+"""Words of the pool of records: an entity is its first word's number, and has 32 bits in links and directory."""
 HEADER = 6
 """Words of an entity's record before its cursors: KEY, SPACE, HEAD, TAIL, NODES, SINCE."""
 CURSOR = 2
@@ -93,14 +97,13 @@ class Table(IntEnum):
     RECORDS = 6  # words of a record of each slot together
     FEATURES = 7
     SLOT = 8
-    KEYS = 9
-    SPACE = 10
-    STORED = 11
-    OWN_FROM = 12  # emits of the operation itself
-    OWN_TO = 13
-    MARK_FROM = 14  # hidden emits, one a mark
-    MARK_TO = 15
-    STORED_TO = 16
+    SPACE = 9
+    STORED = 10
+    OWN_FROM = 11  # emits of the operation itself
+    OWN_TO = 12
+    MARK_FROM = 13  # hidden emits, one a mark
+    MARK_TO = 14
+    STORED_TO = 15
 
 
 TABLES = len(Table)
@@ -216,8 +219,8 @@ class Plan:
 
         given: marks that the rows already bear, each at the bit of its place here; by default the plan puts them on itself.
         """
-        if retained < 8 or retained & (retained - 1):
-            raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8")
+        if not 8 <= retained <= MAX_RETAINED or retained & (retained - 1):
+            raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8 to {MAX_RETAINED}")
         self.declarations = tuple(declarations)
         self.names = tuple(d.name for d in self.declarations)
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -229,6 +232,10 @@ class Plan:
         self.groups: tuple[say.Group, ...] = tuple(compiler.groups)
         self.marks: tuple[say.Mark, ...] = tuple(compiler.marks)
         self.program = compiler.program()
+        if (retained + 1) * (words := int(self.program.tables[Table.RECORDS])) >= MAX_POOL:
+            raise DeclarationError(
+                f"retained arrivals: seen {retained}, of {words} words of records each; allowed fewer than {MAX_POOL // words}"
+            )
         self.slots = tuple(_slot_of(d, compiler.groups) for d in self.declarations)
         """The slot that each feature is of, -1 for the operation itself."""
 

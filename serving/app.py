@@ -103,12 +103,13 @@ class Burana:
             await asyncio.sleep(self.settings.spot_check_s)
             try:
                 found = await spot_check.beside(self.settings.home)
-            except (BuranaError, OSError, ValueError):
+            except (BuranaError, OSError, ValueError, LookupError):
                 log.exception("a sample of the served vectors could not be verified")
                 continue
             metrics.spot_checked.inc(found.vectors)
             metrics.spot_differing.inc(found.differing)
-            metrics.spot_checked_at.set(now().timestamp())
+            if found.vectors:
+                metrics.spot_checked_at.set(now().timestamp())
             if found.differing:
                 log.error("%d of %d served vectors differ: %s", found.differing, found.vectors, found.first_difference)
 

@@ -14,7 +14,7 @@ from features.stability import Finding, findings
 
 HOURS = 24
 MOST_WAITING = 16_384
-"""Vectors that may wait to be counted; at one kilobyte each that is 16 MiB at most."""
+"""Vectors that may wait to be counted; at 219 features each that is 27 MiB at most."""
 BATCH = 256
 """Vectors counted at once: so few that the thread that answers callers never waits long for this one."""
 

@@ -1,7 +1,8 @@
 """A sample of the served vectors recomputed by the batch path: the standing proof that training sees what was served.
 
 A vector depends on the arrivals that were retained when it was served, and their marks on those retained when they came: so twice
-what the engine remembers is replayed, however long the ledger is. The sampled operations' own rows are made again from their records.
+what the engine remembers is replayed, however long the ledger is; the rows before are read for the latest time among them alone.
+The sampled operations' own rows are made again from their records.
 """
 
 import asyncio

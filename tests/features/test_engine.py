@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import StateError
+from features import kernel
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.language import (
@@ -251,6 +252,64 @@ def test_a_damaged_snapshot_is_refused(tmp_path) -> None:
     (tmp_path / "state.npz").write_bytes(b"not a snapshot")
     with pytest.raises(StateError, match="not a readable snapshot"):
         Engine.restore(PLAN, tmp_path / "state.npz")
+
+
+def test_a_snapshot_of_a_release_that_lays_out_records_otherwise_is_refused(tmp_path, monkeypatch) -> None:
+    Engine(SHORT).snapshot(tmp_path / "state.npz")
+    monkeypatch.setattr(kernel, "LAYOUT", kernel.LAYOUT ^ 1)
+    monkeypatch.setattr(kernel, "compiled_layout", lambda: kernel.LAYOUT)
+    with pytest.raises(StateError, match="lays records out in another way"):
+        Engine.restore(SHORT, tmp_path / "state.npz")
+
+
+@pytest.mark.parametrize("name", ["meta", "log", "pool", "directory", "pairs"])
+@pytest.mark.parametrize("damage", [lambda words: words[:-1], lambda words: words.astype(float)], ids=["short", "floats"])
+def test_a_snapshot_with_a_damaged_buffer_is_refused(tmp_path, name, damage) -> None:
+    path = tmp_path / "state.npz"
+    engine = Engine(SHORT)
+    for row in crowded(50):
+        engine.apply(row)
+    engine.snapshot(path)
+    with np.load(path) as file:
+        arrays = {each: damage(file[each]) if each == name else file[each] for each in file.files}
+    np.savez(path, **arrays)
+    with pytest.raises(StateError, match="not a readable snapshot"):
+        Engine.restore(SHORT, path)
+
+
+def crowded(count: int) -> list[list[int]]:
+    """Operations of few entities, a minute apart."""
+    random = np.random.default_rng(5)
+    rows = random.integers(0, 9, (count, WORDS))
+    rows[:, Word.TIME], rows[:, Word.FACTS] = START + np.arange(count) * 60_000, Fact.OPERATION
+    return rows.tolist()
+
+
+def test_records_beyond_two_gigawords_are_as_any_others() -> None:
+    """An entity's number takes the upper half of a link, its last bit included: eviction finds it as well."""
+    near, far = Engine(SHORT), Engine(SHORT, rows=2**22)
+    far._meta[kernel.M_POOL] = 2**31 - 1_000 & ~7  # as if so many records were taken; memory is taken when it is touched
+    for row in crowded(200):
+        assert far.read(row).tobytes() == near.read(row).tobytes()
+        near.apply(row)
+        far.apply(row)
+    assert far._meta[kernel.M_POOL] > 2**31 and far.entities == near.entities
+
+
+def test_a_damaged_row_writes_nowhere_but_into_its_own_records() -> None:
+    """A kind or an amount that no encoder makes, such as from a damaged file, leaves all others' features as they are."""
+    damaged, quiet = Engine(WIDE), Engine(WIDE)
+    for i, row in enumerate(crowded(60)):
+        for word, value in ((Word.KIND, 2**40 + 3 if i % 2 else -5), (Word.AMOUNT, -1 if i % 3 else 2**62)):
+            bad = [MISSING if Word.SENDER <= w < Word.LATITUDE else value_ for w, value_ in enumerate(row)]
+            bad[Word.SENDER] = bad[Word.CUSTOMER] = 10**6
+            bad[word] = value
+            damaged.apply(bad)
+            bad[Word.KIND], bad[Word.AMOUNT] = 0, 0
+            quiet.apply(bad)
+        assert damaged.read(row).tobytes() == quiet.read(row).tobytes()
+        damaged.apply(row)
+        quiet.apply(row)
 
 
 def test_memory_is_bounded_by_the_arrivals_retained() -> None:

@@ -452,6 +452,13 @@ def test_a_log_whose_length_is_no_power_of_two_is_refused(retained: int) -> None
         Plan([HOURLY], retained)
 
 
+def test_a_log_longer_than_its_numbers_reach_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=f"seen {2**27}, allowed a power of two from 8 to {2**26}"):
+        Plan([HOURLY], 2**27)
+    with pytest.raises(DeclarationError, match=rf"seen {2**26}, of \d+ words of records each; allowed fewer than \d+"):
+        Plan([replace(HOURLY, by=by) for by in Slot if by is not Slot.RECIPIENT], 2**26)
+
+
 # ---- the hash --------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,10 @@
 """Profiles are declared once, compared by one function, and missing is never zero."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -178,6 +181,21 @@ def test_profiles_of_other_declarations_or_damaged_ones_are_refused(tmp_path: Pa
     (tmp_path / "day" / "customer_rows.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(StateError, match="snapshot"):
         Profiles.load(tmp_path / "day")
+    stated = json.loads(written)
+    del stated["sha256"]["customer_rows.npy"]
+    header.write_text(json.dumps(stated))
+    with pytest.raises(StateError, match=r"customer_rows\.npy is not the file that its header states"):
+        Profiles.load(tmp_path / "day")
+
+
+@pytest.mark.parametrize(
+    "other", [lambda rows: rows.astype(np.int32), np.asfortranarray], ids=["of 32 bits", "column after column"]
+)
+def test_rows_that_are_not_read_as_they_lie_are_refused(other: Callable[[np.ndarray], np.ndarray]) -> None:
+    part = PackedProfiles.none(Whose.CUSTOMER)
+    rows = np.zeros((2, part.rows.shape[1]), np.int64)
+    with pytest.raises(StateError, match="allowed int64, row after row"):
+        replace(part, keys=np.arange(2), days=np.arange(2), rows=other(rows))
 
 
 @pytest.mark.parametrize(
