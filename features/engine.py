@@ -112,13 +112,8 @@ class Engine:
         matrix: C-contiguous, at least as wide as the plan. stream (n, 3): number, clock and active slots of each row, when
         the rows are a part of a longer history (see `features.parts`).
         """
-        assert rows.flags.c_contiguous and rows.shape[1] == WORDS and rows.dtype == np.int64, "rows are as encoded"
-        assert matrix.flags.c_contiguous and matrix.shape[1] >= len(self.plan), "a vector fits in a row of the matrix"
         wanted = np.ascontiguousarray(wanted, np.int64)
-        assert len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix), "every vector has a place"
-        if stream is not None:
-            assert stream.flags.c_contiguous and stream.shape == (len(rows), 3) and stream.dtype == np.int64, "a row a row"
-        assert self._rows > self.plan.retained or self._meta[kernel.M_KEPT] + len(rows) <= self._rows, "the ring holds all"
+        self._check(rows, matrix, wanted, stream)
         done, self._read = 0, None
         while True:
             done = kernel.replay(
@@ -128,6 +123,23 @@ class Engine:
             if done == len(rows):
                 return
             self._grow()
+
+    def _check(self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None) -> None:
+        """ValueError for arrays that the kernel would read or write beside: it goes by addresses and trusts them."""
+        streams = stream is None or (stream.shape == (len(rows), 3) and _is_plain(stream, np.int64))
+        fits = {
+            f"rows {rows.dtype} {rows.shape}, allowed int64 (n, {WORDS})": rows.shape[1:] == (WORDS,) and _is_plain(rows, np.int64),
+            f"matrix {matrix.dtype} {matrix.shape}, allowed float64 (m, {len(self.plan)} or more)":
+                matrix.ndim == 2 and matrix.shape[1] >= len(self.plan) and _is_plain(matrix, np.float64),
+            f"{len(wanted)} wanted places of {len(rows)} rows up to {wanted.max(initial=-1)}, allowed below {len(matrix)}":
+                len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix),
+            f"stream not int64 ({len(rows)}, 3)": streams,
+            f"{len(rows)} rows more than a ring of {self._rows} holds":
+                self._rows > self.plan.retained or self._meta[kernel.M_KEPT] + len(rows) <= self._rows,
+        }  # fmt: skip
+        for what, holds in fits.items():
+            if not holds:
+                raise ValueError(f"replay: {what}, C-contiguous")
 
     def _grow(self) -> None:
         """A longer hash table where little room is left, filled anew."""
@@ -171,7 +183,9 @@ class Engine:
         try:
             with path.open("rb") as opened, np.load(opened) as file:
                 header = json.loads(file["header"].tobytes())
-                if header["format"] != SNAPSHOT_FORMAT or header["plan"] != plan.hash:
+                if header["format"] != SNAPSHOT_FORMAT:
+                    raise StateError(f"{path} is of format {header['format']}, allowed {SNAPSHOT_FORMAT}; remove it")
+                if header["plan"] != plan.hash:
                     raise StateError(
                         f"{path} was made by features {header['plan'][:12]}, running are {plan.hash[:12]}; remove it"
                     )
@@ -190,6 +204,10 @@ class Engine:
 def _layout(plan: Plan) -> int:
     """Stands for what each word of a state means: declarations may stay as they are while releases lay them out otherwise."""
     return zlib.crc32(plan.program.tables.tobytes(), kernel.LAYOUT)
+
+
+def _is_plain(array: NDArray[Any], dtype: type[np.generic]) -> bool:
+    return array.dtype == dtype and bool(array.flags.c_contiguous)
 
 
 def _address(array: NDArray[Any]) -> int:

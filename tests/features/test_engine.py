@@ -348,3 +348,26 @@ def test_a_long_crowded_history_equals_the_oracle_through_growth_and_eviction() 
             assert agree(plan, seen, wanted), explain(plan, seen, wanted)
         engine.apply(row)
         oracle.apply(row)
+
+
+@pytest.mark.parametrize(
+    ("rows", "matrix", "wanted", "said"),
+    [
+        (np.zeros((2, WORDS), np.int32), np.empty((2, 500)), [0, 1], "rows int32"),
+        (np.zeros((2, WORDS - 1), np.int64), np.empty((2, 500)), [0, 1], "rows int64"),
+        (np.zeros((4, WORDS), np.int64)[::2], np.empty((2, 500)), [0, 1], "rows int64"),
+        (np.zeros((2, WORDS), np.int64), np.empty((2, 5)), [0, 1], "matrix float64"),
+        (np.zeros((2, WORDS), np.int64), np.empty((2, 500), np.float32), [0, 1], "matrix float32"),
+        (np.zeros((2, WORDS), np.int64), np.empty((2, 500)), [0, 2], "wanted places of 2 rows up to 2"),
+        (np.zeros((2, WORDS), np.int64), np.empty((2, 500)), [0], "1 wanted places of 2 rows"),
+    ],
+)
+def test_arrays_that_the_kernel_would_go_beyond_are_refused(rows, matrix, wanted, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        Engine(SHORT).replay(rows, matrix, np.array(wanted))
+
+
+def test_a_ring_shorter_than_what_is_retained_takes_no_more_rows_than_it_holds() -> None:
+    rows = np.zeros((9, WORDS), np.int64)
+    with pytest.raises(ValueError, match="9 rows more than a ring of 8 holds"):
+        Engine(SHORT, rows=8).replay(rows, np.empty((0, len(SHORT))), np.full(9, -1))
