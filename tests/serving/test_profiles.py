@@ -198,23 +198,34 @@ def test_a_newer_snapshot_is_read_while_running(settings: Settings, world: World
 
 
 def other_declarations(settings: Settings, world: World) -> None:
-    made = world.snapshot(settings.profiles, world.day + 1)
+    made = made_elsewhere(settings, world)
     header = made / "header.json"
     header.write_text(header.read_text().replace(PROFILES_HASH, "0" * 64))
     (settings.profiles / ("0" * 12)).mkdir()
     made.rename(settings.profiles / ("0" * 12) / made.name)
 
 
+def made_elsewhere(settings: Settings, world: World) -> Path:
+    """A snapshot that the server does not see yet."""
+    return world.snapshot(settings.home / "elsewhere", world.day + 1)
+
+
+def put_in_place(made: Path, settings: Settings) -> None:
+    made.rename(settings.profiles / made.parent.name / made.name)
+
+
 def a_damaged_file(settings: Settings, world: World) -> None:
-    made = world.snapshot(settings.profiles, world.day + 1)
+    made = made_elsewhere(settings, world)
     content = bytearray((made / "customer_rows.npy").read_bytes())
     content[len(content) // 2] ^= 1
     (made / "customer_rows.npy").write_bytes(content)
+    put_in_place(made, settings)
 
 
 def half_a_header(settings: Settings, world: World) -> None:
-    made = world.snapshot(settings.profiles, world.day + 1)
+    made = made_elsewhere(settings, world)
     (made / "header.json").write_text('{"format": 1')
+    put_in_place(made, settings)
 
 
 @pytest.mark.parametrize(
