@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import prometheus_client  # noqa: F401 before Feast, which would have all registries of a process share their values in files
 import pytest
 from hypothesis import Phase, settings
 
