@@ -222,10 +222,8 @@ def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:
     rows = np.full((table.num_rows, WORDS), MISSING, np.int64)
     _set_time(rows, table[time])
     rows[:, Word.AMOUNT] = rows[:, Word.KIND] = 0
-    account = _account_keys(table, party)
-    customer_id = table[f"{party}_customer_id"]
-    rows[:, Word.SENDER] = _hashed(account)
-    rows[:, Word.CUSTOMER] = _hashed(pc.coalesce(_prefixed("customer_id", customer_id), account))
+    rows[:, Word.SENDER] = _hashed(_account_keys(table, party))
+    rows[:, Word.CUSTOMER] = _hashed(customer_keys(table, party))
     for word, path in KEYS.items():
         rows[:, word] = _hashed(table["_".join(path)])
     given = (rows[:, Word.DEVICE] != MISSING) | (rows[:, Word.ADDRESS] != MISSING)
@@ -235,6 +233,11 @@ def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:
         rows[located, word] = np.rint(degrees[located] * MILLION).astype(np.int64)
     rows[:, Word.FACTS] = given * int(Fact.DEVICE_GIVEN) | located * int(Fact.LOCATED)
     return rows
+
+
+def customer_keys(table: pa.Table, party: str) -> pa.ChunkedArray:
+    """`Party.customer_key` of every row; party: sender, recipient or customer."""
+    return pc.coalesce(_prefixed("customer_id", table[f"{party}_customer_id"]), _account_keys(table, party))
 
 
 def _set_time(rows: Rows, column: pa.ChunkedArray) -> None:

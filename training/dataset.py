@@ -1,36 +1,48 @@
 """Labelled operations for training: point-in-time vectors, and labels as they were known at a moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from domain import instants
 from domain.errors import HistoryError
 from domain.events import Verdict
+from features.arrivals import customer_keys
 from features.feature_set import FeatureSet
 from features.history import History, between, cut
 from training.vectors import vectors
 
 UNKNOWN = -1
+Texts = NDArray[np.object_]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Operations with known labels, in order of arrival.
+    """Operations and their labels, in order of arrival.
 
-    matrix: (n, features) float64; labels: (n,) int8, 1 fraud; times: (n,) int64 ms; amounts: (n,) int64 minor units.
+    matrix: (n, features) float64; labels: (n,) int8, 1 fraud; times: (n,) int64 ms; amounts: (n,) int64 minor units;
+    customers: (n,) int64, numbers from 0 on; kinds: (n,) str; schemes: (n,) str or None, that of the outcome that decides.
     """
 
     matrix: NDArray[np.float64]
     labels: NDArray[np.int8]
     times: NDArray[np.int64]
     amounts: NDArray[np.int64]
+    customers: NDArray[np.int64]
+    kinds: Texts
+    schemes: Texts
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def days(self) -> NDArray[np.int64]:
+        """Days since 1970-01-01 (UTC) of each operation (n,)."""
+        return self.times // instants.DAY
 
     def slice(self, start_ms: int, end_ms: int) -> "Dataset":
         """The operations with start <= time < end."""
@@ -38,27 +50,49 @@ class Dataset:
 
     def where(self, mask: NDArray[np.bool_]) -> "Dataset":
         """The operations of a mask (n,)."""
-        return Dataset(self.matrix[mask], self.labels[mask], self.times[mask], self.amounts[mask])
+        return Dataset(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+
+class Outcomes:
+    """The outcomes of some operations, found beside them once, so that labels as of many moments cost little."""
+
+    def __init__(self, operations: pa.Table, outcomes: pa.Table) -> None:
+        place = pc.index_in(outcomes["operation_id"], operations["operation_id"])
+        found = place.is_valid().to_numpy()
+        self._place = place.drop_null().to_numpy().astype(np.int64)
+        self._known_at = outcomes["known_at"].cast(pa.int64()).to_numpy()[found]
+        self._is_fraud = pc.equal(outcomes["verdict"], Verdict.FRAUD.value).to_numpy()[found]
+        self._scheme = outcomes["scheme"].filter(pa.array(found))
+        self._times = operations["occurred_at"].cast(pa.int64()).to_numpy()
+        known = outcomes["known_at"].cast(pa.int64()).to_numpy()
+        self.end = instants.from_ms(int(max(known.max(initial=0), self._times.max(initial=0))) + 1)
+        """The first moment at which everything is known that ever will be."""
+
+    def labels(self, as_of: datetime, delay: timedelta) -> NDArray[np.int8]:
+        """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN.
+
+        The last outcome known by `as_of` decides. An operation of which nothing is known counts as legitimate once it is
+        older than the delay in which fraud is normally reported. A younger one is unknown even when its outcome is known:
+        what is known early is mostly fraud, and training on it alone would teach that recent operations are (measured on a
+        simulated history: 17.6% fraud among the young with an outcome, 0.4% among the settled).
+        """
+        labels = np.zeros(len(self._times), np.int8)
+        known = self._known_at < instants.to_ms(as_of)
+        labels[self._place[known]] = self._is_fraud[known]  # arrival order: the last one stays
+        labels[self._times >= instants.to_ms(as_of - delay)] = UNKNOWN
+        return labels
+
+    def schemes(self, as_of: datetime) -> Texts:
+        """The scheme (n,) that the last outcome known by `as_of` names, None where it names none."""
+        schemes = np.full(len(self._times), None, np.object_)
+        known = self._known_at < instants.to_ms(as_of)
+        schemes[self._place[known]] = _texts(self._scheme)[known]
+        return schemes
 
 
 def labels_as_of(operations: pa.Table, outcomes: pa.Table, as_of: datetime, delay: timedelta) -> NDArray[np.int8]:
-    """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN.
-
-    The last outcome known by `as_of` decides. An operation of which nothing is known counts as legitimate once it is older
-    than the delay in which fraud is normally reported. A younger one is unknown even when its outcome is known: what is known
-    early is mostly fraud, and training on it alone would teach that recent operations are (measured on a simulated history:
-    17.6% fraud among the young with an outcome, 0.4% among the settled).
-    """
-    known = between(outcomes, "known_at", None, as_of)
-    times = operations["occurred_at"].cast(pa.int64()).to_numpy()
-    settled = times < instants.to_ms(as_of - delay)
-    labels = np.zeros(len(times), np.int8)
-    place = pa.compute.index_in(known["operation_id"], operations["operation_id"])
-    found = place.is_valid().to_numpy()
-    is_fraud = pa.compute.equal(known["verdict"], Verdict.FRAUD.value).to_numpy()
-    labels[place.drop_null().to_numpy().astype(np.int64)] = is_fraud[found]  # arrival order: the last one stays
-    labels[~settled] = UNKNOWN
-    return labels
+    """The labels of a table of operations, see `Outcomes.labels`."""
+    return Outcomes(operations, outcomes).labels(as_of, delay)
 
 
 def labelled(
@@ -69,20 +103,16 @@ def labelled(
     as_of: datetime | None,
     delay: timedelta,
 ) -> Dataset:
-    """The dataset of the operations with start <= occurred_at < end.
+    """The dataset of the operations with start <= occurred_at < end and a known label.
 
     as_of: the moment of training, by default `end`: only outcomes known by then are labels. Features are made of what had
     arrived before each operation, as always: behaviour, then profiles, in the order of `features`. HistoryError when no operation has a known label, or none is fraud.
     """
-    last = history.operations["occurred_at"].cast(pa.int64()).to_numpy().max(initial=0)
-    end = end or instants.from_ms(int(last) + 1)
-    past = cut(history, None, end)
-    operations = between(past.operations, "occurred_at", start, None)
-    labels = labels_as_of(operations, history.outcomes, as_of or end, delay)
-    matrix = vectors(past, features, start)
-    known = labels != UNKNOWN
-    times = operations["occurred_at"].cast(pa.int64()).to_numpy()
-    dataset = Dataset(matrix, labels, times, operations["amount_minor"].to_numpy())
+    end = end or _after_last(history)
+    past, operations = span(history, start, end)
+    outcomes = Outcomes(operations, history.outcomes)
+    dataset = dataset_of(operations, vectors(past, features, start), outcomes, as_of or end, delay)
+    known = dataset.labels != UNKNOWN
     dataset = dataset if known.all() else dataset.where(known)
     if not 0 < dataset.labels.sum() < len(dataset):
         raise HistoryError(
@@ -90,3 +120,38 @@ def labelled(
             "widen --from and --to, or move --as-of later"
         )
     return dataset
+
+
+def span(history: History, start: datetime | None, end: datetime | None) -> tuple[History, pa.Table]:
+    """What had arrived before `end`, and of it the operations with start <= occurred_at."""
+    past = cut(history, None, end)
+    return past, between(past.operations, "occurred_at", start, None)
+
+
+def dataset_of(
+    operations: pa.Table, matrix: NDArray[np.float64], outcomes: Outcomes, as_of: datetime, delay: timedelta
+) -> Dataset:
+    """A table of operations with their vectors (n, features) and what was known of them at a moment, UNKNOWN included."""
+    return Dataset(
+        matrix=matrix, labels=outcomes.labels(as_of, delay), times=operations["occurred_at"].cast(pa.int64()).to_numpy(),
+        amounts=operations["amount_minor"].to_numpy(), customers=customer_numbers(operations),
+        kinds=_texts(operations["kind"]), schemes=outcomes.schemes(as_of),
+    )  # fmt: skip
+
+
+def customer_numbers(operations: pa.Table) -> NDArray[np.int64]:
+    """A number (n,) for the customer of each operation, from 0 on in order of first appearance."""
+    encoded = pc.dictionary_encode(customer_keys(operations, "sender").combine_chunks())
+    return encoded.indices.to_numpy().astype(np.int64)
+
+
+def _after_last(history: History) -> datetime:
+    last = history.operations["occurred_at"].cast(pa.int64()).to_numpy().max(initial=0)
+    return instants.from_ms(int(last) + 1)
+
+
+def _texts(column: pa.ChunkedArray) -> Texts:
+    """Each different text is one object, however often it stands there."""
+    encoded = pc.dictionary_encode(column.combine_chunks())
+    known = np.array([*encoded.dictionary.to_pylist(), None], np.object_)
+    return known[pc.fill_null(encoded.indices, len(known) - 1).to_numpy().astype(np.int64)]

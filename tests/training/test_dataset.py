@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from domain.criteria import Scheme
 from domain.errors import HistoryError
 from domain.events import Event, Outcome, OutcomeSource, Verdict
 from domain.money import Money
@@ -13,7 +14,7 @@ from features.definitions import DEFINITIONS
 from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.plan import Plan
-from training.dataset import UNKNOWN, labelled, labels_as_of
+from training.dataset import UNKNOWN, Outcomes, customer_numbers, labelled, labels_as_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DELAY = timedelta(days=7)
@@ -27,9 +28,9 @@ def operation(day: float, number: int) -> Operation:
     )
 
 
-def outcome(number: int, day: float, verdict: Verdict, name: str = "") -> Outcome:
+def outcome(number: int, day: float, verdict: Verdict, name: str = "", scheme: Scheme | None = None) -> Outcome:
     known_at = START + timedelta(days=day)
-    return Outcome(f"x{number}{name}", f"o{number}", verdict, known_at, OutcomeSource.VERIFICATION)
+    return Outcome(f"x{number}{name}", f"o{number}", verdict, known_at, OutcomeSource.VERIFICATION, scheme)
 
 
 def history(operations: list[Operation], outcomes: list[Outcome]) -> History:
@@ -87,6 +88,28 @@ def test_the_span_is_half_open_and_rows_stay_beside_their_labels() -> None:
     assert dataset.labels.tolist() == [0, 1, 0, 0]
     counts = dataset.matrix[:, FEATURES.names.index("customer_sent_count_30d")]
     assert counts.tolist() == [2, 3, 4, 5]
+
+
+def test_the_scheme_is_that_of_the_last_outcome_known_by_then() -> None:
+    told = [
+        outcome(0, 2, Verdict.FRAUD, scheme=Scheme.CARD_MISUSE),
+        outcome(0, 4, Verdict.LEGITIMATE, "b"),
+        outcome(1, 3, Verdict.FRAUD, scheme=Scheme.CARD_MISUSE),
+    ]
+    h = history([operation(0, 0), operation(0, 1), operation(0, 2)], told)
+    outcomes = Outcomes(h.operations, h.outcomes)
+    assert outcomes.schemes(START + timedelta(days=3, hours=1)).tolist() == ["card_misuse", "card_misuse", None]
+    assert outcomes.schemes(outcomes.end).tolist() == [None, "card_misuse", None]
+
+
+def test_a_customer_has_one_number_and_without_a_name_it_is_the_account() -> None:
+    named, other = Party(customer_id="c1", account="a1"), Party(customer_id="c2", account="a1")
+    unnamed = Party(account="a1")
+    operations = [
+        Operation(f"o{number}", START, Kind.E_WALLET, Money(100, "KGS"), party, Party(account="shop"))
+        for number, party in enumerate((named, other, unnamed, named, unnamed))
+    ]
+    assert customer_numbers(history(operations, []).operations).tolist() == [0, 1, 2, 0, 2]
 
 
 def test_columns_are_behaviour_then_profiles_as_they_were_known() -> None:
