@@ -16,6 +16,7 @@ from features.language import (
     Entropy,
     Feature,
     Group,
+    IsLater,
     IsNew,
     Max,
     Mean,
@@ -27,6 +28,7 @@ from features.language import (
     SameCount,
     SameShare,
     Share,
+    SinceEarliest,
     SinceFirst,
     SinceLast,
     SinceNth,
@@ -73,6 +75,7 @@ OTHER_INSTITUTION = fact("other_institution", Fact.OTHER_INSTITUTION)
 NEW_DEVICE = marked("new_device", Feature(Slot.CUSTOMER, IsNew(Column.DEVICE), SENT), 0)
 NEW_RECIPIENT = marked("new_recipient", Feature(Slot.CUSTOMER, IsNew(Column.RECIPIENT), SENT), 0)
 LARGE = marked("large", Feature(Slot.CUSTOMER, OverMean(), SENT, days(30)), 3)
+UNUSUAL = marked("unusual", Feature(Slot.CUSTOMER, OverMean(), GENUINE_SENT), 3)
 TO_SUSPICIOUS = marked("to_suspicious", Feature(Slot.RECIPIENT, Count(), FRAUD_RECEIVED), 0)
 FROM_SUSPICIOUS = marked("from_suspicious", Feature(Slot.SENDER, Count(), FRAUD_RECEIVED), 0)
 
@@ -98,15 +101,16 @@ def _ratio(by: Slot, how: Count | Sum, above: Where, below: Where, over: int, se
 
 
 def _known(by: Slot, fraud: Where, genuine: Where) -> list[Declaration]:
-    """What is known of an entity's past by now: frauds, their share of what is known, the age of the last (R68)."""
+    """What is known of an entity's past by now: frauds, their share of what is known, the age of the last and of the first (R68)."""
     serves = Criterion.SUSPICIOUS_RECIPIENT
     return [
         *_over(by, Count(), fraud, serves, days(7), days(30)),
         Feature(by, Count(), fraud, serves=serves),
         Feature(by, Count(), genuine, days(30), serves),
         _ratio(by, Count(), fraud, genuine, days(30), serves),
+        _ratio(by, Count(), fraud, genuine, days(7), serves),
         Ratio(Feature(by, Count(), fraud), Feature(by, Count(), genuine), serves),
-        *_ever(by, fraud, serves, SinceLast()),
+        *_ever(by, fraud, serves, SinceLast(), SinceEarliest(), IsLater(genuine)),
         *_ever(by, genuine, serves, SinceLast()),
     ]
 
@@ -141,12 +145,14 @@ DEFINITIONS: tuple[Declaration, ...] = (
     # R61: amount and category against habit
     *_over(Slot.CUSTOMER, Sum(), SENT, Criterion.AMOUNT, hours(1), days(1), days(7), days(30)),
     *_over(Slot.CUSTOMER, Mean(), SENT, Criterion.AMOUNT, days(1), days(7), days(30)),
-    *_over(Slot.CUSTOMER, Max(), SENT, Criterion.AMOUNT, days(1), days(30)),
+    *_over(Slot.CUSTOMER, Max(), SENT, Criterion.AMOUNT, days(1), days(7), days(30)),
     Feature(Slot.CUSTOMER, Deviation(), SENT, days(30), Criterion.AMOUNT),
     Feature(Slot.CUSTOMER, ZScore(), SENT, days(30), Criterion.AMOUNT),
     *_over(Slot.CUSTOMER, OverMean(), SENT, Criterion.AMOUNT, days(7), days(30)),
     Feature(Slot.CUSTOMER, OverMax(), SENT, days(30), Criterion.AMOUNT),
     *_ever(Slot.CUSTOMER, GENUINE_SENT, Criterion.AMOUNT, Mean(), ZScore(), OverMean(), OverMax()),
+    *_over(Slot.CUSTOMER, Share(UNUSUAL), SENT, Criterion.AMOUNT, days(7)),
+    *_ever(Slot.CUSTOMER, SENT & UNUSUAL, Criterion.AMOUNT, SinceLast()),
     Feature(Slot.RECIPIENT, Mean(), RECEIVED, days(7), Criterion.AMOUNT),
     Feature(Slot.RECIPIENT, OverMean(), RECEIVED, days(7), Criterion.AMOUNT),
     Feature(Slot.RECIPIENT, ZScore(), RECEIVED, days(30), Criterion.AMOUNT),
@@ -221,7 +227,7 @@ DEFINITIONS: tuple[Declaration, ...] = (
     *_known(Slot.RECIPIENT, FRAUD_RECEIVED, GENUINE_RECEIVED),
     *_over(Slot.CUSTOMER, Count(), FRAUD_SENT, Criterion.SUSPICIOUS_RECIPIENT, days(30)),
     *_over(Slot.CUSTOMER, Count(), GENUINE_SENT, Criterion.SUSPICIOUS_RECIPIENT, days(30)),
-    *_ever(Slot.CUSTOMER, FRAUD_SENT, Criterion.SUSPICIOUS_RECIPIENT, SinceLast()),
+    *_ever(Slot.CUSTOMER, FRAUD_SENT, Criterion.SUSPICIOUS_RECIPIENT, SinceLast(), SinceEarliest()),
     *_over(Slot.DEVICE, Count(), FRAUD_SENT, Criterion.SUSPICIOUS_RECIPIENT, days(30)),
     *_over(Slot.DEVICE, Count(), GENUINE_SENT, Criterion.SUSPICIOUS_RECIPIENT, days(30)),
     *_ever(Slot.DEVICE, FRAUD_SENT, Criterion.SUSPICIOUS_RECIPIENT, SinceLast()),

@@ -92,7 +92,7 @@ _SENDING, _RECEIVING, _OPERATION, _NIGHT = int(Fact.SENDING), int(Fact.RECEIVING
 (_C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST, _C_TALLY, _C_EXTREME, _C_DEQUE, _C_NTH, _C_LATEST, _C_LOCATION,
  _C_STEPS) = map(int, Cell)  # fmt: skip
 (_E_VALUE, _E_RATIO, _E_PACE, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_EXTREME, _E_OVER_MAX, _E_SINCE_LAST, _E_SINCE_FIRST,
- _E_SINCE_NTH, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
+ _E_SINCE_NTH, _E_SINCE_EARLIEST, _E_IS_LATER, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
  _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
 (_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_SPACE,
  _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO) = map(int, Table)  # fmt: skip
@@ -382,7 +382,8 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
                 following = (log[row + tables[cell + 3] + (1 if (node & 15) == 1 else 0)] >> 32) - 1
                 records[word] = following
                 if following >= 0:
-                    records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + L_AMOUNT]
+                    kept = L_TIME if tables[cell + 2] == 0 else L_AMOUNT
+                    records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + kept]
 
 
 @inlined
@@ -459,9 +460,10 @@ def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, 
                 elif kind == _C_TALLY:
                     pool[word + scratch[X_COLUMNS + tables[cell + 2]]] += 1
                 elif kind == _C_EXTREME:
-                    if pool[word] < 0 or tables[cell + 2] * (amount - pool[word + 1]) >= 0:
+                    sign = tables[cell + 2]
+                    if pool[word] < 0 or sign * (amount - pool[word + 1]) > 0:
                         pool[word] = node
-                        pool[word + 1] = amount
+                        pool[word + 1] = time if sign == 0 else amount
                 elif kind == _C_DEQUE:
                     _push(s, word, tables[cell + 2], tables[cell + 3], node, amount)
                 elif kind == _C_NTH:
@@ -505,13 +507,13 @@ def _deque_word(s: State, node: int, at: int) -> int:
 
 @jit
 def _push(s: State, word: int, sign: int, at: int, node: int, amount: int) -> None:
-    """Append a node to the chain from which extremes are taken; whatever it outdoes leaves the chain's end.
+    """Append a node to the chain from which extremes are taken; whatever it outdoes leaves the chain's end: nothing when sign is 0.
 
     A node's word in the log: node after it and node before it, each plus one.
     """
     pool, log, width = s.pool, s.log, s.tables[_T_LOG_WORDS]
     last = pool[word + 1]
-    while last >= 0 and sign * (amount - log[(last >> 4) * width + L_AMOUNT]) >= 0:
+    while last >= 0 and sign * (amount - log[(last >> 4) * width + L_AMOUNT]) > 0:
         last = (log[_deque_word(s, last, at)] & 0xFFFFFFFF) - 1
     log[_deque_word(s, node, at)] = last + 1
     if last < 0:
@@ -977,6 +979,11 @@ def _emit_one(  # noqa: PLR0912 a kind each
     if emit == _E_SINCE_NTH:
         oldest = base + a + 1 + 2 * records[base + a]
         return (now - records[oldest + 1]) / 1000.0 if records[oldest] >= max(kept, 0) else missing
+    if emit == _E_IS_LATER:
+        own, other = records[base + a], records[base + b]
+        return (1.0 if own > other else 0.0) if max(own, other) >= max(kept, 0) else missing
+    if emit == _E_SINCE_EARLIEST:
+        return (now - records[base + a + 1]) / 1000.0 if records[base + a] >= 0 else missing
     if emit <= _E_SINCE_SAME:
         return _emit_pair(s, slot, emit, b, records, base + c, now, missing)
     if emit == _E_TALLY_SHARE:

@@ -341,6 +341,31 @@ class SinceFirst(Aggregate):
 
 
 @dataclass(frozen=True)
+class SinceEarliest(Aggregate):
+    """Seconds since the first retained arrival that counts: how long something has been going on."""
+
+    takes_window = False
+    suffix, unit, meaning = "seconds_since_first", "s", "seconds since the first of the {what}"
+    nothing = "none is retained"
+
+
+@dataclass(frozen=True)
+class IsLater(Aggregate):
+    """1 when the last arrival that counts came after the last that passes another filter, else 0: which of two was the case last."""
+
+    than: Where
+    takes_window = False
+    unit, meaning = "0 or 1", "1 when the last of the {what} came after the last of the {than}, else 0"
+    nothing = "neither is retained"
+    suffix = "is_later"
+
+    @property
+    def word(self) -> str:
+        """`is_later_than_other`."""
+        return f"is_later_than_{self.than.name}"
+
+
+@dataclass(frozen=True)
 class SinceNth(Aggregate):
     """Seconds since the n-th last arrival that counts: small in a burst."""
 
@@ -438,7 +463,7 @@ class Steps(Aggregate):
 
 AGGREGATES: tuple[type[Aggregate], ...] = (
     Count, Sum, Mean, Max, Min, Deviation, ZScore, OverMean, OverMax, Share, Pace, Distinct, SameShare, SameCount, Entropy,
-    SinceLast, SinceFirst, SinceNth, IsNew, SinceSame, Changed, Distance, Speed, Steps,
+    SinceLast, SinceFirst, SinceEarliest, IsLater, SinceNth, IsNew, SinceSame, Changed, Distance, Speed, Steps,
 )  # fmt: skip
 
 
@@ -504,6 +529,8 @@ def _inner_filters(feature: Feature) -> tuple[Where, ...]:
     match feature.how:
         case Share(of):
             return (feature.where & of,)
+        case IsLater(than):
+            return (than,)
         case Steps(_, steps):
             return steps
     return ()

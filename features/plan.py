@@ -44,7 +44,7 @@ class Cell(IntEnum):
     DISTINCT = 3
     LAST = 4  # number and time of the last arrival
     TALLY = 5  # a count for each value of a small column
-    EXTREME = 6  # node and amount of the window's largest or smallest
+    EXTREME = 6  # node and amount of the window's largest or smallest; node and time of its first, where the sign is 0
     DEQUE = 7  # first and last node of the chain that extremes are taken from
     NTH = 8  # where the ring begins, then number and time of the last n arrivals
     LATEST = 9  # number and value of the last arrival that gave the column
@@ -69,20 +69,22 @@ class Emit(IntEnum):
     SINCE_LAST = 8
     SINCE_FIRST = 9
     SINCE_NTH = 10
-    IS_NEW = 11
-    SAME_COUNT = 12
-    SAME_SHARE = 13
-    SINCE_SAME = 14
-    TALLY_SHARE = 15
-    ENTROPY = 16
-    CHANGED = 17
-    DISTANCE = 18
-    SPEED = 19
-    STEPS = 20
-    AMOUNT = 21
-    COLUMN = 22
-    FACT = 23
-    TRUNCATED = 24
+    SINCE_EARLIEST = 11
+    IS_LATER = 12
+    IS_NEW = 13
+    SAME_COUNT = 14
+    SAME_SHARE = 15
+    SINCE_SAME = 16
+    TALLY_SHARE = 17
+    ENTROPY = 18
+    CHANGED = 19
+    DISTANCE = 20
+    SPEED = 21
+    STEPS = 22
+    AMOUNT = 23
+    COLUMN = 24
+    FACT = 25
+    TRUNCATED = 26
 
 
 class Table(IntEnum):
@@ -261,6 +263,8 @@ def _filters(feature: say.Feature) -> Iterable[say.Where]:
     yield feature.where
     if isinstance(feature.how, say.Share):
         yield feature.how.of
+    if isinstance(feature.how, say.IsLater):
+        yield feature.how.than
     if isinstance(feature.how, say.Steps):
         yield from feature.how.steps
 
@@ -369,6 +373,12 @@ class _Compiler:
             case say.SinceFirst():
                 cell(Cell.COUNT)
                 return Emit.SINCE_FIRST, slot, []
+            case say.SinceEarliest():
+                deque = space.deques.setdefault((where, 0), len(space.deques))
+                cell(Cell.DEQUE, 0, deque)
+                return Emit.SINCE_EARLIEST, slot, [cell(Cell.EXTREME, 0, deque)]
+            case say.IsLater(than):
+                return Emit.IS_LATER, slot, [cell(Cell.LAST), cell(Cell.LAST, which=self._filter(than))]
             case say.SinceNth(n):
                 return Emit.SINCE_NTH, slot, [cell(Cell.NTH, n), n]
             case say.Changed(column):

@@ -15,6 +15,7 @@ from features.language import (
     Declaration,
     Feature,
     Group,
+    IsLater,
     Mark,
     Own,
     Pace,
@@ -129,6 +130,7 @@ def meaning(declaration: Declaration) -> str:
         column=column,
         columns=columns,
         of=narrower(how.of) if isinstance(how, Share) else "",
+        than=arrivals(how.than, by) if isinstance(how, IsLater) else "",
         habit=length(how.habit) if isinstance(how, Pace) else "",
         n=how.nth if isinstance(how, SinceNth) else "",
         scheme=how.scheme.replace("_", " ") if isinstance(how, Steps) else "",
@@ -173,6 +175,8 @@ def kinds(declaration: Declaration) -> str:
             needed = [kinds_of(step) for step in steps]
         case Feature(how=Share(of)):
             needed = [kinds_of(of), kinds_of(declaration.where)]
+        case Feature(how=IsLater(than)):
+            needed = [kinds_of(than), kinds_of(declaration.where)]
         case _:
             needed = [kinds_of(declaration.where)]
     named = dict.fromkeys(kind for each in needed for kind in each)

@@ -92,6 +92,7 @@ def _marks(declarations: Sequence[say.Declaration]) -> list[say.Mark]:
         for feature in (d.numerator, d.denominator) if isinstance(d, say.Ratio) else (d,):
             if isinstance(feature, say.Feature):
                 inner = getattr(feature.how, "steps", ()) + ((feature.how.of,) if isinstance(feature.how, say.Share) else ())
+                inner += (feature.how.than,) if isinstance(feature.how, say.IsLater) else ()
                 found += [mark for where in (feature.where, *inner) for mark in where.marks + where.unmarked]
     return found
 
@@ -179,6 +180,12 @@ def _behaviour(feature: say.Feature, row: Row, now: int, past: list[Arrival]) ->
             return _entropy([value(arrival.row, column) for arrival in counted])
         case say.SinceLast():
             return (now - counted[-1].time) / 1000 if counted else NAN
+        case say.IsLater(than):
+            order = [id(arrival.row) for arrival in past]  # a payment to oneself is there twice, and came once
+            places = [[order.index(id(a.row)) for a in past if a.passes(each)] for each in (where, than)]
+            return float(max(places[0], default=-1) > max(places[1], default=-1)) if places[0] or places[1] else NAN
+        case say.SinceEarliest():
+            return (now - counted[0].time) / 1000 if counted else NAN
         case say.SinceNth(nth):
             return (now - counted[-nth].time) / 1000 if n >= nth else NAN
         case say.SinceFirst():

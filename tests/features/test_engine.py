@@ -20,6 +20,7 @@ from features.language import (
     Entropy,
     Feature,
     Group,
+    IsLater,
     IsNew,
     Max,
     Mean,
@@ -32,6 +33,7 @@ from features.language import (
     SameCount,
     SameShare,
     Share,
+    SinceEarliest,
     SinceFirst,
     SinceLast,
     SinceNth,
@@ -95,7 +97,7 @@ def _every_aggregate() -> list[Declaration]:
         made += [Feature(by, how, where) for how in (Max(), Min(), Sum(), Distinct(Column.RECIPIENT), Entropy(Column.HOUR))]
         made += [
             Feature(by, how, where, missing=-1.0)
-            for how in (SinceLast(), SinceNth(2), SinceNth(5), IsNew(Column.CATEGORY), SameShare(Column.CATEGORY),
+            for how in (SinceLast(), SinceEarliest(), IsLater(GENUINE), SinceNth(2), SinceNth(5), IsNew(Column.CATEGORY), SameShare(Column.CATEGORY),
                         SameCount(Column.FUNDING), SinceSame(Column.FUNDING), Changed(Column.COUNTRY), Distance(), Speed())
         ]  # fmt: skip
         made += [Feature(by, SinceFirst(), ANY), Feature(by, Steps("scheme", (FAILED, SENT, SENT & LARGE)), ANY, days(7))]

@@ -28,6 +28,7 @@ from features.language import (
     Entropy,
     Feature,
     Group,
+    IsLater,
     IsNew,
     Max,
     Mean,
@@ -40,6 +41,7 @@ from features.language import (
     SameCount,
     SameShare,
     Share,
+    SinceEarliest,
     SinceFirst,
     SinceLast,
     SinceNth,
@@ -66,7 +68,7 @@ STEPS = Steps("takeover", (FAILED, SENT & NEW_DEVICE))
 EXAMPLES: tuple[Aggregate, ...] = (
     Count(), Sum(), Mean(), Max(), Min(), Deviation(), ZScore(), OverMean(), OverMax(), Share(FOREIGN), Pace(days(30)),
     Distinct(Column.DEVICE), SameShare(Column.HOUR), SameShare(Column.DEVICE), SameCount(Column.RECIPIENT), Entropy(Column.HOUR),
-    SinceLast(), SinceFirst(), SinceNth(5), IsNew(Column.DEVICE), SinceSame(Column.RECIPIENT), Changed(Column.COUNTRY), Distance(),
+    SinceLast(), SinceFirst(), SinceEarliest(), IsLater(VPN), SinceNth(5), IsNew(Column.DEVICE), SinceSame(Column.RECIPIENT), Changed(Column.COUNTRY), Distance(),
     Speed(), STEPS,
 )  # fmt: skip
 WINDOWLESS = tuple(how for how in EXAMPLES if not how.takes_window)
@@ -107,6 +109,8 @@ def of_customer(how: Aggregate, where: Where | None = None) -> Feature:
         (Feature(Slot.CUSTOMER, Entropy(Column.WEEKDAY), SENT, days(30)), "customer_sent_weekday_entropy_30d", "bits"),
         (Feature(Slot.CUSTOMER, SinceLast(), SENT), "customer_sent_seconds_since_last", "s"),
         (Feature(Slot.AGENT, SinceFirst(), ANY), "agent_seconds_since_first", "s"),
+        (Feature(Slot.RECIPIENT, SinceEarliest(), RECEIVED), "recipient_received_seconds_since_first", "s"),
+        (Feature(Slot.SENDER, IsLater(SENT), RECEIVED), "sender_received_is_later_than_sent", "0 or 1"),
         (Feature(Slot.CUSTOMER, SinceNth(2), SENT), "customer_sent_seconds_since_2nd_last", "s"),
         (Feature(Slot.CUSTOMER, SinceNth(12), SENT), "customer_sent_seconds_since_12th_last", "s"),
         (Feature(Slot.CUSTOMER, SinceNth(23), SENT), "customer_sent_seconds_since_23rd_last", "s"),

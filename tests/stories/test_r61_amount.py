@@ -34,6 +34,22 @@ def test_r61_an_amount_that_is_not_typical_for_the_customer_is_seen() -> None:
     )
 
 
+def test_r61_earlier_amounts_far_from_those_known_to_be_genuine_are_seen() -> None:
+    """2,000 som is known to be genuine; of the two operations of this week one was of 7,000, more than three times that."""
+    genuine = paid(som=2_000, at=ago(days=40))
+    week = [paid(som=7_000, at=ago(days=2)), paid(som=5_000, at=ago(days=1))]
+    shows(
+        seen(paid(som=2_000), genuine, known(genuine, Verdict.LEGITIMATE, ago(days=30)), *week),
+        customer_sent_unusual_share_7d=0.5,
+        customer_sent_unusual_seconds_since_last=2 * 86_400,
+    )
+    shows(
+        seen(paid(som=2_000), genuine, *week),  # nothing is known to be genuine
+        customer_sent_unusual_share_7d=0,
+        customer_sent_unusual_seconds_since_last=NAN,
+    )
+
+
 def test_r61_an_amount_against_those_known_to_be_genuine_is_seen() -> None:
     """A fraud of 90,000 som does not make 5,000 typical: what is known to be genuine is 1,000 and 3,000."""
     habit = [paid(som=1_000, at=ago(days=40)), paid(som=3_000, at=ago(days=39))]

@@ -35,7 +35,9 @@ def test_r68_a_recipient_known_from_frauds_is_seen_by_the_next_payer() -> None:
         recipient_fraud_known_received_count_30d_per_recipient_genuine_known_received_count_30d=2,
         recipient_fraud_known_received_count_retained_per_recipient_genuine_known_received_count_retained=3,
         recipient_fraud_known_received_seconds_since_last=5 * DAY,
+        recipient_fraud_known_received_seconds_since_first=40 * DAY,
         recipient_genuine_known_received_seconds_since_last=10 * DAY,
+        recipient_fraud_known_received_is_later_than_genuine_known_received=1,
     )
 
 
@@ -50,6 +52,19 @@ def test_r68_a_fraud_counts_from_the_moment_it_is_known_and_not_before() -> None
         seen(paid(recipient=THIEF), *told(theft, FRAUD, minutes=10)),
         recipient_fraud_known_received_count_30d=1,
         recipient_fraud_known_received_seconds_since_last=600,
+    )
+
+
+def test_r68_a_recipient_of_whom_only_genuine_payments_became_known_lately_is_no_longer_the_same() -> None:
+    before = [
+        *told(paid(people(1)[0], THIEF, at=ago(days=50)), FRAUD, days=20),
+        *told(paid(people(2)[1], THIEF, at=ago(days=30)), GENUINE, days=2),
+    ]
+    shows(
+        seen(paid(recipient=THIEF), *before),
+        recipient_fraud_known_received_is_later_than_genuine_known_received=0,
+        recipient_fraud_known_received_count_7d_per_recipient_genuine_known_received_count_7d=0,
+        recipient_fraud_known_received_seconds_since_first=20 * DAY,
     )
 
 
