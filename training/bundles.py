@@ -10,20 +10,31 @@ import pyarrow.parquet as pq
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from domain.bundle import CARD_FILE, CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
+from domain.bundle import (
+    CARD_FILE,
+    CHAMPION_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    ROWS_FILE,
+    STABILITY_FILE,
+    THRESHOLDS_FILE,
+    Manifest,
+)
 from features.bins import Reference
 from features.history import whole_folder
+from training.thresholds import Argument, Point
 
 Matrix = NDArray[np.float64]
 
 
 def write(
     models: Path, manifest: Manifest, model: bytes, rows: Matrix, raw: NDArray[np.float64], scores: NDArray[np.float64],
-    stability: Reference,
+    stability: Reference, argument: Argument,
 ) -> tuple[Path, Manifest]:  # fmt: skip
     """Write the bundle whole or not at all.
 
-    rows (n, features) with their raw scores and scores (n,) as the graph gave them; stability: what drift is measured against.
+    rows (n, features) with their raw scores and scores (n,) as the graph gave them; stability: what drift is measured against;
+    argument: why its thresholds.
     """
     folder = models / manifest.version
     with whole_folder(folder) as draft:
@@ -31,11 +42,13 @@ def write(
         columns = {name: rows[:, i] for i, name in enumerate(manifest.features)}
         pq.write_table(pa.table({**columns, "_raw": raw, "_score": scores}), draft / ROWS_FILE)
         (draft / STABILITY_FILE).write_bytes(stability.encode())
+        (draft / THRESHOLDS_FILE).write_bytes(argument.encode())
         manifest = replace(
-            manifest, rows_sha256=_sha256(draft / ROWS_FILE), stability_sha256=_sha256(draft / STABILITY_FILE)
-        )
+            manifest, rows_sha256=_sha256(draft / ROWS_FILE), stability_sha256=_sha256(draft / STABILITY_FILE),
+            thresholds_sha256=_sha256(draft / THRESHOLDS_FILE),
+        )  # fmt: skip
         (draft / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        (draft / CARD_FILE).write_text(card(manifest), encoding="utf-8")
+        (draft / CARD_FILE).write_text(card(manifest, argument), encoding="utf-8")
     return folder, manifest
 
 
@@ -50,24 +63,32 @@ def set_champion(models: Path, version: str) -> None:
     draft.replace(models / CHAMPION_FILE)
 
 
-def card(manifest: Manifest) -> str:
+def card(manifest: Manifest, argument: Argument) -> str:
     """CARD.md: what the model is, on what it was measured, and where its thresholds come from."""
     figures = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.metrics.items())
     parity = "\n".join(f"| {name} | {value} |" for name, value in manifest.parity.items())
+    points = "\n".join(_row(point) for point in (argument.chosen, *argument.alternatives))
     return f"""# Model {manifest.version}
 
 LightGBM, calibrated, served as ONNX in double. Answers: the probability that an operation is fraud, 0 to 1.
 
 - features: {len(manifest.features)}, declarations `{manifest.declarations[:16]}`
-- trained on the history `{manifest.history_sha256[:16]}`, MLflow run `{manifest.run}`, {manifest.created_at.isoformat()}
+- trained on the history `{manifest.history_sha256[:16]}` by code `{manifest.code_sha256[:16]}`, MLflow run `{manifest.run}`, {manifest.created_at.isoformat()}
 - thresholds: medium {manifest.thresholds.medium:.6f}, high {manifest.thresholds.high:.6f}. {manifest.thresholds_argument}
 
-`later` is the last part of the training span, on which neither trees nor stopping saw a row; calibration and thresholds did.
+`later` is the last part of the training span. A probe of the same growing, which had seen none of it but for when to stop, was measured on it,
+calibrated on it, and its thresholds were chosen on it; the model itself was then grown on the whole span.
 On a simulated history these figures say that the parts fit together, nothing about quality.
 
 | figure | value |
 |---|---|
 {figures}
+
+What other thresholds would have done to the later operations; the first line is what was chosen:
+
+| policy | medium | high | verified a day | rejected a day | recall | of the money | precision of the rejected | genuine of 1000 verified | rejected |
+|---|---|---|---|---|---|---|---|---|---|
+{points}
 
 Rows whose raw ONNX score differs in any bit from LightGBM's:
 
@@ -75,3 +96,12 @@ Rows whose raw ONNX score differs in any bit from LightGBM's:
 |---|---|
 {parity}
 """
+
+
+def _row(point: Point) -> str:
+    cells = (
+        point.policy, f"{point.medium:.4g}", f"{point.high:.4g}", f"{point.verified_per_day:.1f}", f"{point.rejected_per_day:.1f}",
+        f"{point.recall:.3f}", f"{point.value_recall:.3f}", f"{point.high_precision:.3f}",
+        f"{point.genuine_verified_per_1000:.2f}", f"{point.genuine_rejected_per_1000:.2f}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"

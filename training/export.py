@@ -9,7 +9,9 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper
+from scipy.special import expit
 
 from domain.errors import BundleError
 
@@ -24,6 +26,10 @@ class Platt:
 
     slope: float
     intercept: float
+
+    def probabilities(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (n,) of raw scores (n,)."""
+        return np.asarray(expit(self.slope * raw + self.intercept))
 
 
 @dataclass

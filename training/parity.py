@@ -23,7 +23,9 @@ def session(model: ModelProto | bytes) -> ort.InferenceSession:
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def count_differences(booster: lgb.Booster, model: ModelProto, matrix: Matrix, rows: int, seed: int) -> dict[str, int]:
+def count_differences(
+    booster: lgb.Booster, model: ModelProto | bytes, matrix: Matrix, rows: int, seed: int
+) -> dict[str, int]:
     """Rows whose raw scores differ in any bit, per kind of row: `random`, `on_thresholds`, `not_finite`.
 
     matrix: real vectors, from whose columns random rows are drawn; rows: how many of each kind. BundleError if any differs.

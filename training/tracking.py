@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
-
 from domain.bundle import Manifest
 from domain.errors import SettingsError
+from training import training_plots
+from training.pipeline import FitSettings, Fitted
 
 EXPERIMENT = REGISTERED_MODEL = "burana"
 
@@ -26,15 +23,14 @@ class Run:
     def __init__(self, mlflow: Any, run_id: str) -> None:
         self._mlflow, self.id = mlflow, run_id
 
-    def finish(
-        self, bundle: Path, manifest: Manifest, booster: lgb.Booster, scores: NDArray[np.float64], labels: NDArray[np.int8]
-    ) -> None:
+    def finish(self, bundle: Path, manifest: Manifest, settings: FitSettings, fitted: Fitted) -> None:
         """Log figures, plots and the bundle, and register it as a version of the model, alias `candidate`."""
         self._mlflow.log_metrics(manifest.metrics)
+        self._mlflow.log_params({f"grown.{name}": value for name, value in settings.boosting.figures().items()})
         self._mlflow.log_metrics({f"differing_{name}": count for name, count in manifest.parity.items()})
         self._mlflow.log_params({"medium": manifest.thresholds.medium, "high": manifest.thresholds.high})
         with tempfile.TemporaryDirectory() as folder:
-            _plot(Path(folder), booster, scores, labels)
+            training_plots.save(Path(folder), fitted)
             self._mlflow.log_artifacts(folder, "plots")
         self._mlflow.log_artifacts(str(bundle), "bundle")
         client = self._mlflow.MlflowClient()
@@ -88,23 +84,3 @@ def _artifacts(tracking_uri: str) -> str | None:
     if not tracking_uri.startswith("sqlite:///"):
         return None
     return (Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / "mlartifacts").as_uri()
-
-
-def _plot(folder: Path, booster: lgb.Booster, scores: NDArray[np.float64], labels: NDArray[np.int8]) -> None:
-    import matplotlib  # noqa: PLC0415
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    gain = booster.feature_importance("gain")
-    top = np.argsort(gain)[-25:]
-    figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
-    axes.barh([booster.feature_name()[i] for i in top], gain[top] / gain.sum())
-    axes.set(title="Share of the gain, 25 strongest features", xlabel="share")
-    figure.savefig(folder / "gain.png")
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
-    axes.step(recall, precision)
-    axes.set(title="Later operations", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    figure.savefig(folder / "precision_recall.png")
-    plt.close("all")

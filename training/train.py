@@ -1,21 +1,19 @@
-"""One training run: point-in-time matrix -> LightGBM -> calibration -> thresholds -> ONNX -> parity -> bundle."""
+"""One training run: point-in-time matrix -> trees, calibration, thresholds -> ONNX -> parity -> bundle, all in one MLflow run."""
 
 import hashlib
 import importlib.metadata
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
+from domain import instants
 from domain.bundle import FORMAT, Manifest
 from domain.errors import HistoryError
 from features import bins
@@ -23,9 +21,12 @@ from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
-from training import bundles, parity, thresholds, tracking
+from training import bundles, figures, parity, tracking
+from training.code import code_sha256
 from training.dataset import Dataset, labelled
-from training.export import INPUT, RAW, SCORE, Platt, to_onnx
+from training.export import INPUT, RAW, SCORE, to_onnx
+from training.pipeline import FitSettings, Fitted, fit
+from training.search import Found, SearchSettings, forward_blocks, search
 
 LIBRARIES = ("lightgbm", "numpy", "numba", "onnx", "onnxruntime", "scikit-learn")
 REFERENCE_ROWS = 256
@@ -35,24 +36,22 @@ REFERENCE_ROWS = 256
 class TrainSettings:
     """What a run is made of.
 
-    start, end: operations with start <= occurred_at < end; as_of: the moment of training, by default `end`; delay: how long
-    until silence about an operation counts as legitimate; fit, stop: shares of the operations, in order of time, on which
-    trees are grown and on which growing stops; calibration and thresholds take the rest; profiles: whether the model reads daily profiles beside behaviour, which the server must then have.
+    start, end: operations with start <= occurred_at < end, by default from `warm_up` after the history's first one: earlier
+    operations have not the behaviour before them that the longest window looks at; as_of: the moment of training, by default
+    `end`; delay: how long until silence about an operation counts as legitimate; profiles: whether the model reads daily
+    profiles beside behaviour, which the server must then have; parity_rows: rows of each kind on which ONNX and LightGBM are
+    compared; search: a search for better ways of growing trees, None for `fit.boosting` as it is.
     """
 
     start: datetime | None = None
     end: datetime | None = None
     as_of: datetime | None = None
     delay: timedelta = timedelta(days=7)
-    fit: float = 0.7
-    stop: float = 0.15
-    seed: int = 1
-    trees: int = 500
-    learning_rate: float = 0.05
-    leaves: int = 31
-    parity_rows: int = 100_000
+    warm_up: timedelta = timedelta(days=30)
     profiles: bool = False
-    capacity: thresholds.Capacity = field(default_factory=thresholds.Capacity)
+    parity_rows: int = 100_000
+    fit: FitSettings = field(default_factory=FitSettings)
+    search: SearchSettings | None = None
 
 
 @dataclass
@@ -73,93 +72,104 @@ class Report:
 def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings) -> tuple[Path, Manifest, Report]:
     """Train on the history in `folder`; the bundle's folder under `models`, its manifest and the figures come back."""
     features, report = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS), settings.profiles), Report()
+    with report.stage("history"):
+        history, history_sha256 = histories.read(folder), histories.sha256(folder)
     with report.stage("matrix"):
-        history = histories.read(folder)
-        dataset = labelled(history, features, settings.start, settings.end, settings.as_of, settings.delay)
-        fit, stop, later = split(dataset, settings)
-    with tracking.run(tracking_uri, {**_flat(settings), "declarations": features.hash}) as run:
+        start = settings.start or _after_warm_up(history, settings.warm_up)
+        dataset = labelled(history, features, start, settings.end, settings.as_of, settings.delay)
+    data = {"history": history_sha256, "declarations": features.hash, "code": code_sha256()}
+    with tracking.run(tracking_uri, {**_flat(settings), **data}) as run:
+        with report.stage("search"):
+            fitting = _searched(dataset, features.names, settings, "/".join(data.values()), report)
         with report.stage("fit"):
-            booster = grow(fit, stop, features.names, settings)
-        with report.stage("calibration"):
-            calibrator = calibrate(np.asarray(booster.predict(later.matrix, raw_score=True)), later.labels)
-            model = to_onnx(booster, calibrator)
-            raw, scores = _scores(model.SerializeToString(), later.matrix)
-            chosen, argument = thresholds.choose(scores, later.labels, settings.capacity)
+            fitted = fit(dataset, features.names, fitting)
+        with report.stage("export"):
+            content = to_onnx(fitted.booster, fitted.calibrator).SerializeToString()
         with report.stage("parity"):
-            differences = parity.count_differences(booster, model, fit.matrix, settings.parity_rows, settings.seed)
-        report.metrics |= _metrics(fit, stop, later, scores, booster)
-        rows = np.random.default_rng(settings.seed).choice(len(later), min(REFERENCE_ROWS, len(later)), replace=False)
-        rows.sort()
-        content = model.SerializeToString()
+            differences = parity.count_differences(
+                fitted.booster, content, dataset.matrix, settings.parity_rows, fitting.seed
+            )
+        report.metrics |= _metrics(dataset, fitted)
         manifest = Manifest(
             format=FORMAT, version=_version(content), created_at=datetime.now(UTC).replace(microsecond=0),
             features=features.names, declarations=features.hash, model_sha256=hashlib.sha256(content).hexdigest(), rows_sha256="",
-            thresholds=chosen, thresholds_argument=argument, history_sha256=histories.sha256(folder), run=run.id,
-            metrics=report.metrics, parity=differences,
+            thresholds=fitted.thresholds, thresholds_argument=fitted.argument.text, history_sha256=history_sha256, run=run.id,
+            metrics=report.metrics, parity=differences, code_sha256=data["code"],
             libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         )  # fmt: skip
-        with report.stage("stability"):
-            reference = bins.reference(manifest.features, dataset.matrix, scores)
-        bundle, manifest = bundles.write(models, manifest, content, later.matrix[rows], raw[rows], scores[rows], reference)
-        run.finish(bundle, manifest, booster, scores, later.labels)
+        with report.stage("bundle"):
+            reference = bins.reference(manifest.features, dataset.matrix, fitted.later_scores)
+            rows = _reference_rows(fitted.later, fitting.seed)
+            bundle, manifest = bundles.write(
+                models, manifest, content, rows, *scores_of(content, rows), reference, fitted.argument
+            )
+            run.finish(bundle, manifest, fitting, fitted)
     return bundle, manifest, report
 
 
-def split(dataset: Dataset, settings: TrainSettings) -> tuple[Dataset, Dataset, Dataset]:
-    """Three parts one after another in time; HistoryError when one of them has no fraud or nothing else."""
-    ordered = np.sort(dataset.times)
-    edges = [int(ordered[int(len(ordered) * share)]) for share in (settings.fit, settings.fit + settings.stop)]
-    parts = (dataset.slice(0, edges[0]), dataset.slice(edges[0], edges[1]), dataset.slice(edges[1], 2**62))
-    for name, part in zip(("fit", "stop", "later"), parts, strict=True):
-        if not 0 < part.labels.sum() < len(part):
-            raise HistoryError(
-                f"the {name} part has {len(part)} operations and {part.labels.sum()} frauds; it needs both kinds"
-            )
-    return parts
-
-
-def grow(fit: Dataset, stop: Dataset, names: tuple[str, ...], settings: TrainSettings) -> lgb.Booster:
-    """A booster that stops when average precision on the later part no longer rises. Same input, same bytes."""
-    parameters = {
-        "objective": "binary", "metric": "average_precision", "learning_rate": settings.learning_rate,
-        "num_leaves": settings.leaves, "min_data_in_leaf": 50, "feature_fraction": 0.5, "bagging_fraction": 0.8,
-        "bagging_freq": 1, "lambda_l2": 5.0, "seed": settings.seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": 2, "verbosity": -1,
-    }  # fmt: skip
-    train_set = lgb.Dataset(fit.matrix, fit.labels, feature_name=list(names), free_raw_data=True)
-    stop_set = lgb.Dataset(stop.matrix, stop.labels, reference=train_set)
-    return lgb.train(
-        parameters, train_set, settings.trees, valid_sets=[stop_set], callbacks=[lgb.early_stopping(60, verbose=False)]
-    )
-
-
-def calibrate(raw: NDArray[np.float64], labels: NDArray[np.int8]) -> Platt:
-    """Platt scaling: the logistic regression of the label on the raw score."""
-    regression = LogisticRegression(C=np.inf).fit(raw[:, None], labels)
-    return Platt(float(regression.coef_[0, 0]), float(regression.intercept_[0]))
-
-
-def _scores(content: bytes, matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def scores_of(content: bytes, matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(raw scores, probabilities), each (n,), that a graph gives to vectors (n, features)."""
     raw, scores = parity.session(content).run([RAW, SCORE], {INPUT: matrix})
     return raw[:, 0], scores[:, 0]
 
 
-def _metrics(
-    fit: Dataset, stop: Dataset, later: Dataset, scores: NDArray[np.float64], booster: lgb.Booster
-) -> dict[str, float]:
+def _after_warm_up(history: histories.History, warm_up: timedelta) -> datetime:
+    times = history.operations["occurred_at"].cast("int64").to_numpy()
+    if not len(times):
+        raise HistoryError("the history has no operations to train on")
+    first, last = instants.from_ms(int(times.min())), instants.from_ms(int(times.max()))
+    if first + warm_up >= last:
+        raise HistoryError(
+            f"the history goes from {first:%Y-%m-%d} to {last:%Y-%m-%d}, no longer than its first {warm_up.days} days, which are left "
+            "out of training because the windows before them are not full yet; give --from, or fewer --warm-up-days"
+        )
+    return first + warm_up
+
+
+def _searched(dataset: Dataset, names: tuple[str, ...], settings: TrainSettings, data: str, report: Report) -> FitSettings:
+    """The settings of the fit, with the best growing that a search found."""
+    if settings.search is None:
+        return settings.fit
+    key = hashlib.sha256(f"{data}/{settings.start}/{settings.end}/{settings.as_of}/{settings.fit}".encode()).hexdigest()[:16]
+    pairs = forward_blocks(dataset)
+    if not pairs:
+        raise HistoryError("no block of the training span has fraud in it to search on; train on a longer span")
+    found: Found = search(pairs, names, settings.fit.boosting, settings.fit.seed, settings.search, key)
+    report.metrics |= {
+        "search_trials": found.trials,
+        "search_average_precision": found.average_precision,
+        "search_average_precision_at_start": found.average_precision_at_start,
+    }
+    return replace(settings.fit, boosting=found.boosting)
+
+
+def _reference_rows(later: Dataset, seed: int) -> NDArray[np.float64]:
+    """Vectors that the bundle keeps with their scores, to be checked at every load."""
+    rows = np.random.default_rng(seed).choice(len(later), min(REFERENCE_ROWS, len(later)), replace=False)
+    return later.matrix[np.sort(rows)]
+
+
+def _metrics(dataset: Dataset, fitted: Fitted) -> dict[str, float]:
+    """What was trained on, and how the probe did on the later operations that it had not seen."""
+    later, scores = fitted.later, fitted.later_scores
     return {
-        "fit_operations": len(fit), "fit_frauds": int(fit.labels.sum()), "stop_operations": len(stop),
-        "stop_frauds": int(stop.labels.sum()), "later_operations": len(later), "later_frauds": int(later.labels.sum()),
-        "trees": booster.num_trees(), "later_auc": float(roc_auc_score(later.labels, scores)),
-        "later_average_precision": float(average_precision_score(later.labels, scores)),
-        "later_brier": float(brier_score_loss(later.labels, scores)),
-        "later_scores_over_frauds": float(scores.sum() / later.labels.sum()),
+        "operations": len(dataset), "frauds": int(dataset.labels.sum()), "trees": fitted.booster.num_trees(),
+        "later_operations": len(later), "later_frauds": int(later.labels.sum()), "later_auc": figures.auc(later.labels, scores),
+        "later_average_precision": figures.ap(later.labels, scores),
+        "later_recall_at_fpr_0.001": figures.recall_at_fpr(later.labels, scores, 0.001),
+        "later_brier": figures.brier(later.labels, scores),
+        "later_calibration_error": figures.calibration_error(later.labels, scores),
+        "later_scores_over_frauds": figures.scores_over_frauds(later.labels, scores),
     }  # fmt: skip
 
 
 def _flat(settings: TrainSettings) -> dict[str, Any]:
-    values = asdict(settings)
-    return {**values.pop("capacity"), **{name: str(value) for name, value in values.items()}}
+    """The settings by name, for people: those of growing and of the thresholds' policy as `boosting.leaves`."""
+    fitting = settings.fit
+    parts = {"boosting": asdict(fitting.boosting), "policy": asdict(fitting.policy)}
+    flat = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    own = {name: value for name, value in asdict(settings).items() if name not in ("fit", "search")}
+    return {**own, **flat, "later": fitting.later, "seed": fitting.seed, "policy": type(fitting.policy).__name__.lower()}
 
 
 def _version(content: bytes) -> str:

@@ -6,10 +6,14 @@ import resource
 from datetime import timedelta
 from pathlib import Path
 
+from domain.bundle import Manifest
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from training import bundles, tracking
-from training.thresholds import Capacity
+from training.boosting import Boosting
+from training.pipeline import FitSettings
+from training.search import SearchSettings
+from training.thresholds import Capacity, Costs, Policy
 from training.train import Report, TrainSettings, train
 
 
@@ -22,47 +26,131 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="first day or instant after it")
     parser.add_argument("--as-of", type=parse_day_or_instant, help="only outcomes known by then are labels; default: --to")
     parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as legitimate")
-    parser.add_argument("--trees", type=int, default=500, help="at most so many trees")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--alerts-per-1000", type=float, default=5.0, help="operations of 1000 that can be verified")
-    parser.add_argument("--high-precision", type=float, default=0.9, help="precision that rejecting requires, 0 to 1")
+    parser.add_argument(
+        "--warm-up-days", type=float, default=30, help="without --from, so many first days of the history are not trained on"
+    )
     parser.add_argument("--profiles", action="store_true", help="the model reads daily profiles too")
+    parser.add_argument("--seed", type=int, default=1)
+    add_boosting(parser)
+    add_policy(parser)
+    search = parser.add_argument_group("search for better ways of growing trees")
+    search.add_argument("--trials", type=int, help="trials in all, those of earlier runs on the same data included")
+    search.add_argument("--search-seconds", type=float, default=1_800, help="no new trial after so long")
+    search.add_argument(
+        "--search-file", type=Path, default=Path("search.db"), help="keeps the trials; a search goes on from it"
+    )
     parser.add_argument("--champion", action="store_true", help="serve this bundle from now on")
     parser.add_argument("--json", type=Path, help="write every printed figure")
 
 
+def add_boosting(parser: argparse.ArgumentParser) -> None:
+    """How trees are grown."""
+    group, usual = parser.add_argument_group("how trees are grown"), Boosting()
+    helps = {
+        "trees": "at most so many", "learning_rate": "what each tree adds", "leaves": "of a tree, at most",
+        "leaf_operations": "of a leaf, at least", "feature_share": "of features that a tree sees",
+        "row_share": "of operations that a tree sees", "l2": "holds leaf values down",
+        "fraud_weight": "genuine operations that a fraud weighs as much as",
+    }  # fmt: skip
+    for name, value in usual.figures().items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{helps[name]} (default %(default)s)"
+        )
+
+
+def boosting_of(arguments: argparse.Namespace) -> Boosting:
+    """The growing that the command line asks for."""
+    return Boosting(**{name: getattr(arguments, name) for name in Boosting().figures()})
+
+
+def add_policy(parser: argparse.ArgumentParser) -> None:
+    """How thresholds are chosen."""
+    group, capacity, costs = parser.add_argument_group("thresholds, from what people can do"), Capacity(), Costs()
+    group.add_argument(
+        "--alerts-per-1000", type=float, default=capacity.alerts_per_1000, help="operations of 1000 that can be verified"
+    )
+    group.add_argument("--alerts-per-day", type=float, help="the same as a number a day, used when given")
+    group.add_argument(
+        "--high-precision", type=float, default=capacity.high_precision, help="share of the rejected that must be fraud"
+    )
+    group.add_argument(
+        "--wrongly-rejected-per-1000", type=float, default=capacity.wrongly_rejected_per_1000,
+        help="genuine operations of 1000 that may be rejected, at most",
+    )  # fmt: skip
+    priced = parser.add_argument_group("thresholds, from what errors cost (instead; minor units of money)")
+    priced.add_argument("--costs", action="store_true", help="choose what costs least")
+    helps = {"lost": "share of a fraud's amount that is lost when it passes", "verified_lost": "the same when it is verified",
+             "analyst": "a verification", "friction": "a genuine operation that is verified",
+             "rejection": "a genuine operation that is rejected"}  # fmt: skip
+    for name, words in helps.items():
+        priced.add_argument(
+            f"--cost-{name.replace('_', '-')}",
+            type=float,
+            default=getattr(costs, name),
+            help=f"{words} (default %(default)s)",
+        )
+
+
+def policy_of(arguments: argparse.Namespace) -> Policy:
+    """The policy that the command line asks for."""
+    if arguments.costs:
+        return Costs(arguments.cost_lost, arguments.cost_verified_lost, arguments.cost_analyst, arguments.cost_friction,
+                     arguments.cost_rejection)  # fmt: skip
+    return Capacity(
+        alerts_per_1000=arguments.alerts_per_1000, alerts_per_day=arguments.alerts_per_day,
+        high_precision=arguments.high_precision, wrongly_rejected_per_1000=arguments.wrongly_rejected_per_1000,
+    )  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Train, print the figures, name the champion if asked or if there is none."""
-    if arguments.delay_days < 0:
-        raise SettingsError(f"--delay-days: seen {arguments.delay_days}, allowed 0 and more")
-    settings = TrainSettings(
-        start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
-        seed=arguments.seed, trees=arguments.trees, profiles=arguments.profiles,
-        capacity=Capacity(alerts_per_1000=arguments.alerts_per_1000, high_precision=arguments.high_precision),
-    )  # fmt: skip
     arguments.models.mkdir(parents=True, exist_ok=True)
-    bundle, manifest, report = train(arguments.history, arguments.models, arguments.mlflow, settings)
+    bundle, manifest, report = train(arguments.history, arguments.models, arguments.mlflow, _settings(arguments))
     if arguments.champion or not (arguments.models / "CHAMPION").exists():
         bundles.set_champion(arguments.models, manifest.version)
         tracking.set_champion(arguments.mlflow, manifest.version)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    _print(bundle, manifest.thresholds_argument, manifest.parity, report, peak_mib)
+    figures = _figures(manifest, report)
+    _print(bundle, manifest, figures)
     if arguments.json:
-        figures = {"metrics": report.metrics, "seconds": report.seconds, "parity": manifest.parity, "peak_mib": peak_mib,
-                   "version": manifest.version, "medium": manifest.thresholds.medium, "high": manifest.thresholds.high}  # fmt: skip
         arguments.json.write_text(json.dumps(figures, indent=1))
     return 0
 
 
-def _print(bundle: Path, argument: str, parity: dict[str, int], report: Report, peak_mib: float) -> None:
-    for name, value in report.metrics.items():
-        print(f"{name:28} {value:>14,.6g}")
-    for name, count in parity.items():
-        print(f"parity {name:21} {count:>14,}")
-    print(
-        "seconds  "
-        + "  ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
-        + f"  peak {peak_mib:,.0f} MiB"
+def _settings(arguments: argparse.Namespace) -> TrainSettings:
+    for name in ("delay_days", "warm_up_days"):
+        if getattr(arguments, name) < 0:
+            raise SettingsError(f"--{name.replace('_', '-')}: seen {getattr(arguments, name)}, allowed 0 and more")
+    search = (
+        None
+        if arguments.trials is None
+        else SearchSettings(arguments.trials, arguments.search_seconds, arguments.search_file)
     )
-    print(argument)
+    return TrainSettings(
+        start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
+        warm_up=timedelta(days=arguments.warm_up_days), profiles=arguments.profiles, search=search,
+        fit=FitSettings(boosting=boosting_of(arguments), seed=arguments.seed, policy=policy_of(arguments)),
+    )  # fmt: skip
+
+
+def _figures(manifest: Manifest, report: Report) -> dict[str, object]:
+    """Every figure of a run; `outside_over_fit`: seconds of everything but growing trees, over those of growing."""
+    growing = report.seconds["search"] + report.seconds["fit"]
+    return {
+        "metrics": report.metrics, "seconds": report.seconds, "parity": manifest.parity,
+        "outside_over_fit": (sum(report.seconds.values()) - growing) / growing,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "version": manifest.version, "medium": manifest.thresholds.medium, "high": manifest.thresholds.high,
+    }  # fmt: skip
+
+
+def _print(bundle: Path, manifest: Manifest, figures: dict[str, object]) -> None:
+    for name, value in manifest.metrics.items():
+        print(f"{name:32} {value:>14,.6g}")
+    for name, count in manifest.parity.items():
+        print(f"parity {name:25} {count:>14,}")
+    seconds = figures["seconds"]
+    assert isinstance(seconds, dict)
+    stages = "  ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    print(f"seconds  {stages}  outside/fit {figures['outside_over_fit']:.2f}  peak {figures['peak_mib']:,.0f} MiB")
+    print(manifest.thresholds_argument)
     print(f"bundle   {bundle}")

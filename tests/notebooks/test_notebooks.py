@@ -21,7 +21,9 @@ from features.history import cut
 from features.history import read as read_history
 from serving import replay
 from serving.settings import Settings
+from training.boosting import Boosting
 from training.bundles import set_champion
+from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
 from training.train import TrainSettings, train
 
@@ -52,7 +54,9 @@ def world(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("notebooks")
     history, models = folder / "history", folder / "models"
     write(simulate(WORLD), history)
-    settings = TrainSettings(end=FIRST_REPLAYED, trees=40, parity_rows=2_000)
+    settings = TrainSettings(
+        end=FIRST_REPLAYED, warm_up=timedelta(0), parity_rows=2_000, fit=FitSettings(boosting=Boosting(trees=40))
+    )
     bundle, _, _ = train(history, models, f"sqlite:///{folder}/mlflow.db", settings)
     set_champion(models, bundle.name)
     whole, home = read_history(history), folder / "home"

@@ -4,9 +4,12 @@ Run in a process of its own: `make_bundle FOLDER [--profiles]`.
 """
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from training import bundles
+from training.boosting import Boosting
+from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
 from training.train import TrainSettings, train
 
@@ -17,9 +20,9 @@ def main(folder: Path, *, profiles: bool) -> None:
     """FOLDER/world is the history, FOLDER/models the bundles with CHAMPION; profiles: one that reads profiles too."""
     write(simulate(WORLD), folder / "world")
     tracking = f"sqlite:///{folder / 'mlflow.db'}"
-    _, manifest, _ = train(
-        folder / "world", folder / "models", tracking, TrainSettings(seed=1, trees=30, parity_rows=2_000, profiles=profiles)
-    )
+    fitting = FitSettings(boosting=Boosting(trees=30))
+    settings = TrainSettings(warm_up=timedelta(0), parity_rows=2_000, profiles=profiles, fit=fitting)
+    _, manifest, _ = train(folder / "world", folder / "models", tracking, settings)
     bundles.set_champion(folder / "models", manifest.version)
 
 

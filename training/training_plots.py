@@ -1,0 +1,79 @@
+"""Plots of a training run: what the trees split on, how frauds rank, whether probabilities hold, where the thresholds lie."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve
+
+from training.figures import reliability
+from training.pipeline import Fitted
+from training.plots import FRAUD, GENUINE, SYSTEM
+from training.thresholds import Argument
+
+STRONGEST = 25
+
+
+def save(folder: Path, fitted: Fitted) -> None:
+    """Every plot of a run as a PNG file in `folder`."""
+    plots = {"gain": gain(fitted), "precision_recall": ranking(fitted), "calibration": calibration(fitted),
+             "thresholds": thresholds(fitted.argument)}  # fmt: skip
+    for name, figure in plots.items():
+        figure.savefig(folder / f"{name}.png")
+
+
+def gain(fitted: Fitted) -> Figure:
+    """The features that the trees gained most by."""
+    gains = fitted.booster.feature_importance("gain")
+    top = np.argsort(gains)[-STRONGEST:]
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([fitted.booster.feature_name()[i] for i in top], gains[top] / gains.sum(), color=GENUINE)
+    axes.set(title=f"Share of the gain, {STRONGEST} strongest features", xlabel="share")
+    return figure
+
+
+def ranking(fitted: Fitted) -> Figure:
+    """Precision at every recall on the later operations."""
+    precision, recall, _ = precision_recall_curve(fitted.later.labels, fitted.later_scores)
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.step(recall, precision, color=FRAUD)
+    axes.set(title="Later operations", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    return figure
+
+
+def calibration(fitted: Fitted) -> Figure:
+    """Share of fraud against mean score, in bins of equal width on a logarithmic scale; on the line, probabilities hold."""
+    bins = [part for part in reliability(fitted.later.labels, fitted.later_scores) if part.fraud_share]
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1e-5, 1], [1e-5, 1], ":", color=SYSTEM)
+    axes.plot([part.mean_score for part in bins], [part.fraud_share for part in bins], "o-", color=FRAUD)
+    axes.set(
+        title="Calibration on later operations", xlabel="mean score", ylabel="share of fraud", xscale="log", yscale="log"
+    )
+    return figure
+
+
+def thresholds(argument: Argument) -> Figure:
+    """Recall, share of the money and precision for every number of stopped operations a day; the chosen ones as lines."""
+    curve = argument.curve
+    stopped = [point.stopped_per_day for point in curve]
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    for name, colour, words in (
+        ("recall", FRAUD, "recall"),
+        ("value_recall", GENUINE, "share of the money"),
+        ("precision", SYSTEM, "precision"),
+    ):
+        axes.plot(stopped, [getattr(point, name) for point in curve], color=colour, label=words)
+    rejected = argument.chosen.rejected_per_day
+    for words, at in (("high", rejected), ("medium", rejected + argument.chosen.verified_per_day)):
+        if at:
+            axes.axvline(at, linestyle=":", color=SYSTEM)
+            axes.annotate(words, (at, 1.02), ha="center", annotation_clip=False)
+    axes.set(xscale="log", xlabel="operations stopped a day (logarithmic)", ylabel="share", ylim=(0, 1))
+    axes.set_title("What stopping from each score on would have done to the later operations", pad=18)
+    axes.legend(frameon=False)
+    return figure
