@@ -5,7 +5,7 @@ Everywhere: labels (n,) int8, 1 fraud; scores (n,) float64; customers (n,) int64
 counts of a resample), by default one each. A figure without an answer (no fraud, nothing stopped) is NaN.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ def ap(labels: Labels, scores: Floats, weights: Floats | None = None) -> float:
 
 def recall_at_fpr(labels: Labels, scores: Floats, rate: float, weights: Floats | None = None) -> float:
     """Share of fraud that scores strictly above the floor(rate x genuine)-th highest score of a genuine operation."""
-    return Ranking(labels, scores).recall_at_fpr(rate, weights)
+    return Ranking(labels, scores).curve(weights).recall_at_fpr(rate)
 
 
 def customer_precision(labels: Labels, scores: Floats, customers: Integers, days: Integers, k: int) -> float:
@@ -139,10 +139,14 @@ class Spread:
     highest: float
 
 
-def weekly(days: Integers, figure: Callable[[Mask], float]) -> Spread:
-    """The spread of figure(mask of a week's operations (n,)) over the weeks, Monday to Sunday, in which it has an answer."""
+def weekly(days: Integers, named: Callable[[Mask], Mapping[str, float]]) -> dict[str, Spread]:
+    """The spread of each figure of named(mask of a week's operations (n,)) over the weeks, Monday to Sunday, that answer it."""
     weeks = (days + 3) // 7  # 1970-01-01 was a Thursday
-    values = np.array([figure(weeks == week) for week in np.unique(weeks)], np.float64)
+    found = [named(weeks == week) for week in np.unique(weeks)]
+    return {name: _spread(np.array([each[name] for each in found], np.float64)) for name in (found[0] if found else ())}
+
+
+def _spread(values: Floats) -> Spread:
     values = values[~np.isnan(values)]
     if not len(values):
         return Spread(0, np.nan, np.nan, np.nan, np.nan)

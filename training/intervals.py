@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from training.rankings import Floats, Integers
 
-Figure = Callable[[Floats], float]
-"""A figure of weights (n,): how often each operation is there."""
+Figures = Callable[[Floats], Mapping[str, float]]
+"""Figures by name, of weights (n,): how often each operation is there."""
 SHARE = 0.95
 
 
@@ -22,7 +22,7 @@ class Interval:
 
 
 def resampled(
-    figures: Mapping[str, Figure], customers: Integers, resamples: int, seed: int, population: int | None = None
+    figures: Figures, customers: Integers, resamples: int, seed: int, population: int | None = None
 ) -> dict[str, Floats]:
     """Each figure of each resample (resamples,); NaN where it has no answer.
 
@@ -31,13 +31,11 @@ def resampled(
     """
     random = np.random.default_rng(seed)
     population = int(customers.max(initial=-1)) + 1 if population is None else population
-    values = {name: np.empty(resamples) for name in figures}
-    for at in tqdm(range(resamples), desc="bootstrap", delay=2, leave=False):
+    found = []
+    for _ in tqdm(range(resamples), desc="bootstrap", delay=2, mininterval=1, leave=False):
         drawn = np.bincount(random.integers(0, population, population), minlength=population)
-        weights = drawn[customers].astype(np.float64)
-        for name, figure in figures.items():
-            values[name][at] = figure(weights)
-    return values
+        found.append(figures(drawn[customers].astype(np.float64)))
+    return {name: np.array([each[name] for each in found]) for name in (found[0] if found else ())}
 
 
 def interval(values: Floats) -> Interval:

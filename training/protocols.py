@@ -78,6 +78,8 @@ class Prequential:
     def folds(self, operations: pa.Table, outcomes: Outcomes, starts: list[datetime]) -> list[Fold]:
         """A fold for each start; outcomes are those of the operations. HistoryError when the history does not cover one."""
         times = operations["occurred_at"].cast(pa.int64()).to_numpy()
+        if not len(times):
+            raise HistoryError(f"no operations around {starts[0]:%Y-%m-%d}; name starts that the history covers")
         customers, truth = customer_numbers(operations), outcomes.labels(outcomes.end, self.delay)
         folds = [self._fold(start, times, customers, outcomes) for start in starts]
         for fold in folds:

@@ -30,8 +30,8 @@ def test_a_ranking_has_the_auc_and_ap_of_scikit_learn_with_ties_and_weights(draw
     labels, scores, weights = arrays(drawn)
     ranking = Ranking(labels, scores)
     for each in (None, weights):
-        assert ranking.auc(each) == pytest.approx(figures.auc(labels, scores, each), nan_ok=True)
-        assert ranking.ap(each) == pytest.approx(figures.ap(labels, scores, each), nan_ok=True)
+        assert ranking.curve(each).auc() == pytest.approx(figures.auc(labels, scores, each), nan_ok=True)
+        assert ranking.curve(each).ap() == pytest.approx(figures.ap(labels, scores, each), nan_ok=True)
 
 
 @given(rows, st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]))
@@ -153,34 +153,34 @@ def test_weeks_run_from_monday_to_sunday_and_those_without_an_answer_are_left_ou
     monday = 17_749  # 2018-08-06
     days = np.array([monday - 1, monday, monday + 6, monday + 7, monday + 14])
     values = np.array([1.0, 2.0, 4.0, 9.0, np.nan])
-    spread = figures.weekly(days, lambda week: float(values[week].mean()))
+    spread = figures.weekly(days, lambda week: {"value": float(values[week].mean())})["value"]
     assert (spread.weeks, spread.mean, spread.lowest, spread.highest) == (3, pytest.approx(13 / 3), 1, 9)
     assert spread.sd == pytest.approx(np.std([1, 3, 9], ddof=1))
 
 
+def interval_of_ap(n: int) -> float:
+    """The width of the interval of AP, which covers it, with n / 10 customers."""
+    labels, scores, _, _ = operations(n)
+    ranking = Ranking(labels, scores)
+    found = interval(resampled(lambda weights: {"ap": ranking.curve(weights).ap()}, np.arange(n) // 10, 200, seed=1)["ap"])
+    assert found.low < ranking.curve().ap() < found.high
+    return found.high - found.low
+
+
 def test_an_interval_covers_the_figure_and_narrows_with_more_customers() -> None:
-    widths = []
-    for n in (2_000, 32_000):
-        labels, scores, _, _ = operations(n)
-        customers, ranking = np.arange(n) // 10, Ranking(labels, scores)
-        found = interval(resampled({"ap": ranking.ap}, customers, 200, seed=1)["ap"])
-        assert found.low < ranking.ap() < found.high
-        widths.append(found.high - found.low)
-    assert widths[1] == pytest.approx(widths[0] / 4, rel=0.35)
+    assert interval_of_ap(32_000) == pytest.approx(interval_of_ap(2_000) / 4, rel=0.35)
 
 
 def test_customers_are_drawn_whole() -> None:
     """Each customer is all fraud or none: ten alike operations hold no more than one."""
     customers = np.repeat(np.arange(200), 10)
     labels = (customers % 4 == 0).astype(np.int8)
-    shares = resampled({"share": lambda weights: weights @ labels / weights.sum()}, customers, 400, seed=1)["share"]
+    shares = resampled(lambda weights: {"share": weights @ labels / weights.sum()}, customers, 400, seed=1)["share"]
     assert shares.std() == pytest.approx(np.sqrt(0.25 * 0.75 / 200), rel=0.15)
 
 
 def test_the_same_seed_and_population_draw_the_same_customers() -> None:
     span, other = np.array([0, 1, 2, 5]), np.array([5, 5, 0, 7])
-    draws = {"fifth": lambda weights: float(weights[-1])}
-    again = {"fifth": lambda weights: float(weights[0])}
-    one = resampled(draws, span, 20, seed=3, population=9)["fifth"]
-    assert one.tolist() == resampled(again, other, 20, seed=3, population=9)["fifth"].tolist()
-    assert len(set(one.tolist())) > 1
+    one = resampled(lambda weights: {"fifth": weights[-1]}, span, 20, seed=3, population=9)["fifth"].tolist()
+    assert one == resampled(lambda weights: {"fifth": weights[0]}, other, 20, seed=3, population=9)["fifth"].tolist()
+    assert len(set(one)) > 1

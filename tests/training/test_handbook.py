@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from features.history import History
-from training import mapping
-from training.dataset import Outcomes
+from training import figures, mapping
+from training.baselines import fit_baseline
+from training.book_features import book_matrix
+from training.dataset import Outcomes, dataset_of
 from training.foreign_rows import read_foreign
 from training.importing import import_rows
 from training.protocols import Fold, Prequential
@@ -37,3 +39,18 @@ def test_the_fold_of_chapter_3_has_the_operations_and_frauds_of_the_book(history
     truth = Outcomes(history.operations, history.outcomes).labels(datetime(2018, 9, 1, tzinfo=UTC), Prequential().delay)
     assert (fold.train.sum(), fold.known[fold.train].sum()) == (67_240, 598)
     assert (fold.test.sum(), truth[fold.test].sum()) == (58_264, 385)
+
+
+@pytest.mark.parametrize(("name", "auc", "ap", "cp100"), [("forest", 0.867, 0.658, 0.287), ("xgboost", 0.862, 0.639, 0.273)])
+def test_the_baselines_of_chapter_3_have_the_figures_that_were_published(
+    name: str, auc: float, ap: float, cp100: float, history: History, fold: Fold
+) -> None:
+    outcomes = Outcomes(history.operations, history.outcomes)
+    matrix = book_matrix(history.operations, history.outcomes)
+    dataset = dataset_of(history.operations, matrix, outcomes, outcomes.end, Prequential().delay)
+    test = fold.testing(dataset)
+    scores = fit_baseline(name, fold.training(dataset)).score(test.matrix)
+    assert figures.auc(test.labels, scores) == pytest.approx(auc, abs=0.003)
+    assert figures.ap(test.labels, scores) == pytest.approx(ap, abs=0.003)
+    by_customer = figures.customer_precision(test.labels, scores, test.customers, test.days, 100)
+    assert by_customer == pytest.approx(cp100, abs=0.003)
