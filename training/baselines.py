@@ -9,14 +9,14 @@ from sklearn.preprocessing import StandardScaler
 
 from domain.errors import SettingsError
 from training.dataset import Dataset
-from training.fitting import Fitted, Matrix
+from training.fitting import Matrix, ScoringModel
 
 BASELINES = ("forest", "xgboost")
 FOREST_THREADS, XGBOOST_THREADS = 2, 1
 """XGBoost's threads wait for each other busily: two of them on a busy machine took six times as long as one."""
 
 
-def fit_baseline(name: str, dataset: Dataset) -> Fitted:
+def fit_baseline(name: str, dataset: Dataset) -> ScoringModel:
     """A baseline with the parameters of the book, trained on everything given: not calibrated, so without thresholds."""
     model = make_pipeline(StandardScaler(), _forest() if name == "forest" else _xgboost())
     model.fit(dataset.matrix, dataset.labels)
@@ -24,7 +24,7 @@ def fit_baseline(name: str, dataset: Dataset) -> Fitted:
     def score(matrix: Matrix) -> Matrix:
         return np.asarray(model.predict_proba(matrix)[:, 1], np.float64)
 
-    return Fitted(score)
+    return ScoringModel(score)
 
 
 def _forest() -> Any:

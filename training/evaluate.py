@@ -1,7 +1,8 @@
 """Measuring on a history: models trained fold after fold by the prequential protocol, or a bundle as it is."""
 
+import hashlib
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,16 @@ from features.history import History
 from features.plan import Plan
 from training import book_features, released
 from training.baselines import BASELINES, fit_baseline
+from training.boosting import Boosting
 from training.dataset import UNKNOWN, Dataset, Outcomes, dataset_of, span
-from training.fitting import Fitted, fit
+from training.fitting import ScoringModel, fit
 from training.matrix_file import read_matrix
 from training.measures import Tested
+from training.pipeline import FitSettings
 from training.protocols import Fold, Prequential
 from training.results import Result, measure, summary
+from training.search import Found, SearchSettings, search
 from training.thresholds import Capacity
-from training.train import TrainSettings
 from training.vectors import vectors
 
 LIGHTGBM, DECLARED, BOOK = "lightgbm", "declared", "book"
@@ -40,7 +43,8 @@ class Evaluation:
 
     model: LIGHTGBM or one of BASELINES; features: DECLARED, or BOOK for baselines; profiles: the model reads daily profiles
     too; matrix: a file of `burana features --out` that spares computing the vectors; alerts: operations that people can verify a
-    day; bootstrap: resamples of customers for intervals, 0 for none.
+    day; bootstrap: resamples of customers for intervals, 0 for none; boosting: how trees are grown, at the start of a search;
+    search: over the validation folds that `validate` names by their starts, before any test fold is looked at; None for none.
     """
 
     protocol: Prequential = field(default_factory=Prequential)
@@ -51,31 +55,58 @@ class Evaluation:
     alerts: int = 100
     bootstrap: int = 1_000
     seed: int = 1
-    trees: int = 500
+    boosting: Boosting = field(default_factory=Boosting)
+    validate: tuple[datetime, ...] = ()
+    search: SearchSettings | None = None
 
     def __post_init__(self) -> None:
         if self.matrix is not None and (self.profiles or self.features == BOOK):
             raise SettingsError("--matrix: the file has the declared features without profiles; leave it out here")
         if self.alerts < 1 or self.bootstrap < 0:
             raise SettingsError(f"seen {self.alerts} alerts a day, {self.bootstrap} resamples; allowed from 1, from 0")
+        if (self.search is None) != (not self.validate) or (self.search and self.model != LIGHTGBM):
+            raise SettingsError(
+                "a search (--trials) and the folds that it is measured on (--validate) go together, with lightgbm"
+            )
 
 
 def evaluate_folds(folder: Path, starts: list[datetime], settings: Evaluation) -> dict[str, Any]:
     """Train and test a model for each start on the history in `folder`; the figures as `results.summary` tells them."""
     history, protocol = histories.read(folder), settings.protocol
-    first, end = min(map(protocol.train_start, starts)), max(map(protocol.test_end, starts))
+    every = [*starts, *settings.validate]
+    first, end = min(map(protocol.train_start, every)), max(map(protocol.test_end, every))
     past, operations = span(history, first, end)
     outcomes = Outcomes(operations, history.outcomes)
     folds = protocol.folds(operations, outcomes, starts)
     names, matrix = _vectors(past, operations, history.outcomes, first, settings)
-    dataset = dataset_of(operations, matrix, outcomes, outcomes.end, protocol.delay)
+    dataset, history_sha256 = (
+        dataset_of(operations, matrix, outcomes, outcomes.end, protocol.delay),
+        histories.sha256(folder),
+    )
+    searched: dict[str, Any] = {}
+    if settings.search is not None:
+        validation = protocol.folds(operations, outcomes, list(settings.validate))
+        found = _search(validation, dataset, names, settings, history_sha256)
+        searched, settings = {"search": asdict(found)}, replace(settings, boosting=found.boosting)
     results = [_tested_fold(fold, dataset, names, settings) for fold in tqdm(folds, desc="folds", unit="fold")]
     return {
         "model": settings.model,
         "features": settings.features,
-        "history_sha256": histories.sha256(folder),
+        "history_sha256": history_sha256,
+        "boosting": settings.boosting.figures(),
+        **searched,
         **summary(results),
     }
+
+
+def _search(folds: list[Fold], dataset: Dataset, names: tuple[str, ...], settings: Evaluation, history_sha256: str) -> Found:
+    """The growing that does best on validation folds."""
+    assert settings.search is not None, "asked by the caller"
+    key = f"{history_sha256}/{names}/{settings.validate}/{settings.protocol}/{settings.boosting}/{settings.seed}"
+    pairs = [(fold.training(dataset), fold.testing(dataset)) for fold in folds]
+    return search(
+        pairs, names, settings.boosting, settings.seed, settings.search, hashlib.sha256(key.encode()).hexdigest()[:16]
+    )
 
 
 def evaluate_bundle(
@@ -128,7 +159,7 @@ def _tested_fold(fold: Fold, dataset: Dataset, names: tuple[str, ...], settings:
     return _measured(facts, testing, fitted, settings, int(dataset.customers.max()) + 1)
 
 
-def _fitted(training: Dataset, names: tuple[str, ...], settings: Evaluation) -> Fitted:
+def _fitted(training: Dataset, names: tuple[str, ...], settings: Evaluation) -> ScoringModel:
     if settings.model in BASELINES:
         return fit_baseline(settings.model, training)
     a_day = len(training) / settings.protocol.train_days
@@ -136,11 +167,13 @@ def _fitted(training: Dataset, names: tuple[str, ...], settings: Evaluation) -> 
         raise SettingsError(
             f"--alerts-per-day: seen {settings.alerts}, allowed less than half of the {a_day:.0f} operations a day"
         )
-    capacity = Capacity(alerts_per_1000=settings.alerts / a_day * 1000)
-    return fit(training, names, TrainSettings(seed=settings.seed, trees=settings.trees, capacity=capacity))
+    policy = Capacity(alerts_per_day=settings.alerts)
+    return fit(training, names, FitSettings(boosting=settings.boosting, seed=settings.seed, policy=policy))
 
 
-def _measured(facts: dict[str, Any], testing: Dataset, fitted: Fitted, settings: Evaluation, population: int) -> Result:
+def _measured(
+    facts: dict[str, Any], testing: Dataset, fitted: ScoringModel, settings: Evaluation, population: int
+) -> Result:
     scores = fitted.score(testing.matrix)
     without_vectors = replace(testing, matrix=np.empty((len(testing), 0)))
     tested = Tested(without_vectors, scores, fitted.thresholds, settings.alerts)

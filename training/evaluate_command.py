@@ -11,6 +11,7 @@ from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from training.baselines import BASELINES
 from training.evaluate import BOOK, DECLARED, LIGHTGBM, Evaluation, evaluate_bundle, evaluate_folds
+from training.fit_arguments import add_boosting, add_search, boosting_of, search_of
 from training.protocols import Prequential
 
 STOPS = {
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profiles", action="store_true", help="the model reads daily profiles too")
     parser.add_argument("--matrix", type=Path, help="file of `burana features --out`, instead of computing the vectors")
-    parser.add_argument("--trees", type=int, default=500, help="at most so many trees")
+    add_boosting(parser)
+    add_search(parser)
+    parser.add_argument("--validate", type=_days, help="starts of the folds that a search (--trials) is measured on")
     parser.add_argument("--bundle", type=Path, help="test this bundle as it is, on --from to --to; no folds")
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="bundle: first day or instant (UTC)")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="bundle: first day or instant after it")
@@ -54,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     protocol = Prequential(arguments.train_days, arguments.delay_days, arguments.test_days, arguments.drop_compromised)
     settings = Evaluation(
         protocol, arguments.model, arguments.features, arguments.profiles, arguments.matrix,
-        arguments.alerts_per_day, arguments.bootstrap, arguments.seed, arguments.trees,
+        arguments.alerts_per_day, arguments.bootstrap, arguments.seed, boosting_of(arguments), tuple(arguments.validate or ()),
+        search_of(arguments),
     )  # fmt: skip
     if arguments.bundle is None:
         found = evaluate_folds(arguments.history, arguments.starts, settings)

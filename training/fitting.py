@@ -1,4 +1,4 @@
-"""Labelled operations -> a model that scores and stops: the one place where evaluation meets training."""
+"""What evaluation asks of a model, however it was made: scores, and the thresholds that are frozen with it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,16 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.levels import Thresholds
-from training import parity, thresholds
+from training import parity, pipeline
 from training.dataset import Dataset
 from training.export import INPUT, SCORE, to_onnx
-from training.train import TrainSettings, calibrate, grow, split
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class ScoringModel:
     """score: (n, features) -> (n,) probabilities; thresholds: frozen with the model, None where it has none; argument: why these."""
 
     score: Callable[[Matrix], NDArray[np.float64]]
@@ -24,14 +23,11 @@ class Fitted:
     argument: str = ""
 
 
-def fit(dataset: Dataset, names: tuple[str, ...], settings: TrainSettings) -> Fitted:
-    """The model that `burana train` would make of these operations: calibration and thresholds are of their last part."""
-    growing, stopping, later = split(dataset, settings)
-    booster = grow(growing, stopping, names, settings)
-    calibrator = calibrate(np.asarray(booster.predict(later.matrix, raw_score=True)), later.labels)
-    score = scorer(to_onnx(booster, calibrator).SerializeToString())
-    chosen, argument = thresholds.choose(score(later.matrix), later.labels, settings.capacity)
-    return Fitted(score, chosen, argument)
+def fit(dataset: Dataset, names: tuple[str, ...], settings: pipeline.FitSettings) -> ScoringModel:
+    """The model that `burana train` would make of these operations, scoring by its ONNX graph."""
+    fitted = pipeline.fit(dataset, names, settings)
+    content = to_onnx(fitted.booster, fitted.calibrator).SerializeToString()
+    return ScoringModel(scorer(content), fitted.thresholds, fitted.argument.text)
 
 
 def scorer(content: bytes) -> Callable[[Matrix], NDArray[np.float64]]:

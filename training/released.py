@@ -11,7 +11,7 @@ from domain.errors import BundleError, ThresholdError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import PROFILE_NAMES
-from training.fitting import Fitted, scorer
+from training.fitting import ScoringModel, scorer
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Released:
 
     manifest: Manifest
     features: FeatureSet
-    model: Fitted
+    model: ScoringModel
 
 
 def read(folder: Path, plan: Plan) -> Released:
@@ -38,4 +38,4 @@ def read(folder: Path, plan: Plan) -> Released:
             f"{folder} was trained on other features (declarations {manifest.declarations[:12]}, running {features.hash[:12]}): "
             "train again, or evaluate with the release that made it"
         )
-    return Released(manifest, features, Fitted(scorer(content), manifest.thresholds, manifest.thresholds_argument))
+    return Released(manifest, features, ScoringModel(scorer(content), manifest.thresholds, manifest.thresholds_argument))

@@ -10,10 +10,8 @@ from domain.bundle import Manifest
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from training import bundles, tracking
-from training.boosting import Boosting
+from training.fit_arguments import add_boosting, add_policy, boosting_of, policy_of, search_of
 from training.pipeline import FitSettings
-from training.search import SearchSettings
-from training.thresholds import Capacity, Costs, Policy
 from training.train import Report, TrainSettings, train
 
 
@@ -43,65 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write every printed figure")
 
 
-def add_boosting(parser: argparse.ArgumentParser) -> None:
-    """How trees are grown."""
-    group, usual = parser.add_argument_group("how trees are grown"), Boosting()
-    helps = {
-        "trees": "at most so many", "learning_rate": "what each tree adds", "leaves": "of a tree, at most",
-        "leaf_operations": "of a leaf, at least", "feature_share": "of features that a tree sees",
-        "row_share": "of operations that a tree sees", "l2": "holds leaf values down",
-        "fraud_weight": "genuine operations that a fraud weighs as much as",
-    }  # fmt: skip
-    for name, value in usual.figures().items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"{helps[name]} (default %(default)s)"
-        )
-
-
-def boosting_of(arguments: argparse.Namespace) -> Boosting:
-    """The growing that the command line asks for."""
-    return Boosting(**{name: getattr(arguments, name) for name in Boosting().figures()})
-
-
-def add_policy(parser: argparse.ArgumentParser) -> None:
-    """How thresholds are chosen."""
-    group, capacity, costs = parser.add_argument_group("thresholds, from what people can do"), Capacity(), Costs()
-    group.add_argument(
-        "--alerts-per-1000", type=float, default=capacity.alerts_per_1000, help="operations of 1000 that can be verified"
-    )
-    group.add_argument("--alerts-per-day", type=float, help="the same as a number a day, used when given")
-    group.add_argument(
-        "--high-precision", type=float, default=capacity.high_precision, help="share of the rejected that must be fraud"
-    )
-    group.add_argument(
-        "--wrongly-rejected-per-1000", type=float, default=capacity.wrongly_rejected_per_1000,
-        help="genuine operations of 1000 that may be rejected, at most",
-    )  # fmt: skip
-    priced = parser.add_argument_group("thresholds, from what errors cost (instead; minor units of money)")
-    priced.add_argument("--costs", action="store_true", help="choose what costs least")
-    helps = {"lost": "share of a fraud's amount that is lost when it passes", "verified_lost": "the same when it is verified",
-             "analyst": "a verification", "friction": "a genuine operation that is verified",
-             "rejection": "a genuine operation that is rejected"}  # fmt: skip
-    for name, words in helps.items():
-        priced.add_argument(
-            f"--cost-{name.replace('_', '-')}",
-            type=float,
-            default=getattr(costs, name),
-            help=f"{words} (default %(default)s)",
-        )
-
-
-def policy_of(arguments: argparse.Namespace) -> Policy:
-    """The policy that the command line asks for."""
-    if arguments.costs:
-        return Costs(arguments.cost_lost, arguments.cost_verified_lost, arguments.cost_analyst, arguments.cost_friction,
-                     arguments.cost_rejection)  # fmt: skip
-    return Capacity(
-        alerts_per_1000=arguments.alerts_per_1000, alerts_per_day=arguments.alerts_per_day,
-        high_precision=arguments.high_precision, wrongly_rejected_per_1000=arguments.wrongly_rejected_per_1000,
-    )  # fmt: skip
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Train, print the figures, name the champion if asked or if there is none."""
     arguments.models.mkdir(parents=True, exist_ok=True)
@@ -120,14 +59,9 @@ def _settings(arguments: argparse.Namespace) -> TrainSettings:
     for name in ("delay_days", "warm_up_days"):
         if getattr(arguments, name) < 0:
             raise SettingsError(f"--{name.replace('_', '-')}: seen {getattr(arguments, name)}, allowed 0 and more")
-    search = (
-        None
-        if arguments.trials is None
-        else SearchSettings(arguments.trials, arguments.search_seconds, arguments.search_file)
-    )
     return TrainSettings(
         start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
-        warm_up=timedelta(days=arguments.warm_up_days), profiles=arguments.profiles, search=search,
+        warm_up=timedelta(days=arguments.warm_up_days), profiles=arguments.profiles, search=search_of(arguments),
         fit=FitSettings(boosting=boosting_of(arguments), seed=arguments.seed, policy=policy_of(arguments)),
     )  # fmt: skip
 

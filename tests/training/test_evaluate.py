@@ -17,8 +17,10 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import cli, scoring
+from training.boosting import Boosting
 from training.dataset import UNKNOWN, labels_as_of
 from training.evaluate_command import table
+from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
 from training.train import TrainSettings, train
 from training.vectors import vectors
@@ -46,7 +48,8 @@ def matrix(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     home = tmp_path_factory.mktemp("trained")
-    settings = TrainSettings(end=SPLIT, trees=12, parity_rows=1_000)
+    fitting = FitSettings(boosting=Boosting(trees=12))
+    settings = TrainSettings(end=SPLIT, warm_up=timedelta(0), parity_rows=1_000, fit=fitting)
     folder, manifest, _ = train(history, home / "models", f"sqlite:///{home}/mlflow.db", settings)
     return folder, manifest
 
@@ -187,3 +190,15 @@ def test_what_cannot_be_measured_is_refused_in_words(
     history: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in refused(history, capsys, *arguments)
+
+
+def test_a_search_is_measured_on_validation_folds_before_any_test_fold(history: Path, matrix: Path, tmp_path: Path) -> None:
+    search = ("--validate", "2026-01-11", "--trials", "2", "--search-file", str(tmp_path / "search.db"))
+    found = evaluated(history, tmp_path / "found.json", "--matrix", str(matrix), *FOLDS[:-1], "0", *search)
+    assert found["search"]["trials"] == 2
+    assert found["boosting"] == found["search"]["boosting"]
+
+
+def test_a_search_without_validation_folds_is_refused(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "--history", str(history), *FOLDS, "--trials", "2"]) != 0
+    assert "--validate" in capsys.readouterr().err
