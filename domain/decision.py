@@ -17,6 +17,7 @@ class Layer(StrEnum):
     SCORE = "score"
     RULES = "rules"
     SYSTEM = "system"
+    CONTROL = "control"
 
 
 class Degraded(StrEnum):
