@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from casework.effectiveness import Effectiveness, effectiveness
 from casework.ledger import bring_in
-from domain.decision import Layer
+from domain.decision import ASKS_FOR_NOTHING, Layer
 from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
@@ -58,9 +58,8 @@ class _Answer(msgspec.Struct):
     @property
     def stopping(self) -> Reasons:
         """Every reason but the score's word that the operation may pass; none of an operation that passed."""
-        passed = (Layer.SCORE, f"score_{RiskLevel.LOW.word}")
         stops = LEVELS[self.level] > RiskLevel.LOW
-        return tuple(said for reason in self.reasons if stops and (said := (reason.layer, reason.code)) != passed)
+        return tuple(said for reason in self.reasons if stops and (said := (reason.layer, reason.code)) != ASKS_FOR_NOTHING)
 
     @property
     def drawn(self) -> tuple[str, ...]:
