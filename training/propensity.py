@@ -50,6 +50,18 @@ class Weighted:
         """The same of the frauds among them, on which recall rests."""
         return effective_size(self.weights[self.labels == 1])
 
+    @property
+    def words(self) -> str:
+        """How much the figures of these weights rest on, in a sentence or two."""
+        there, frauds = self.weights > 0, (self.weights > 0) & (self.labels == 1)
+        unseen = ", ".join(f"{count:,} {level}" for level, count in self.unseen.items())
+        return (
+            f"Of {len(self.weights):,} decided operations {there.sum():,} have a verdict by design and say as much as "
+            f"{self.effective:,.0f} drawn evenly; {frauds.sum():,} of them are fraud and say as much as {self.effective_frauds:,.0f}. "
+            f"The largest weight is {self.weights.max(initial=0):,.1f}; {self.clipped:.2%} were clipped at the bound."
+            + (f" Nobody stands for {unseen}: verify a share of them." if unseen else "")
+        )
+
     def seen(self) -> "Weighted":
         """Those that stand for somebody: what `training.figures` can take."""
         there = self.weights > 0

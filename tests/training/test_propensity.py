@@ -131,12 +131,14 @@ def test_a_level_of_which_no_verdict_is_known_is_said_to_be_unseen() -> None:
     assert found.unseen == {"low": 1, "high": 1}
     assert found.weights.tolist() == [1, 0, 0]
     assert found.seen().labels.tolist() == [IS_FRAUD[0]]
+    assert found.words.endswith("Nobody stands for 1 low, 1 high: verify a share of them.")
 
 
 def test_a_weight_above_the_bound_is_clipped_and_its_share_said() -> None:
     levels, propensity = ["medium"] + ["low"] * 99, [0.01] * 100
     found = weigh(operations(100), outcomes([0]), decisions(levels, propensity, ["low"] * 100), AS_OF, most=40)
     assert (found.weights.max(), found.clipped) == (40, 1.0)
+    assert "The largest weight is 40.0; 100.00% were clipped at the bound." in found.words
 
 
 def test_the_effective_size_is_the_count_for_even_weights_and_less_for_uneven_ones() -> None:
