@@ -204,6 +204,7 @@ def study(world: WorldSettings, train_days: int, shares: Shares, draws: int) -> 
         "seed": world.seed, "operations": served.operations.num_rows, "frauds": int(served.is_fraud.sum()),
         "served": {name: vars(one) for name, one in estimates(served, served.decisions).items()},
         "effective": weighted.effective, "effective_frauds": weighted.effective_frauds, "clipped": weighted.clipped,
+        "words": weighted.words,
         "over_lots": summary(found), "recalls": {name: [one[name].recall for one in found] for name in ESTIMATES},
     }  # fmt: skip
 
@@ -235,7 +236,7 @@ def main() -> None:
 
 def _lines(one: Figures) -> Iterator[str]:
     table = one["over_lots"]
-    yield f"seed {one['seed']}: {one['operations']:,} operations, {one['frauds']:,} frauds; effective frauds {one['effective_frauds']:.1f}"
+    yield f"seed {one['seed']}: {one['operations']:,} operations, {one['frauds']:,} frauds. As served: {one['words']}"
     for figure in ("recall", "precision", "ap", "frauds"):
         truth = table["truth"][figure]["mean"]
         cells = (f"{name} {row['mean']:.3f} bias {row['bias']:+.3f} sd {row['sd']:.3f} rmse {row['rmse']:.3f}"

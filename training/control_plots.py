@@ -20,7 +20,7 @@ def estimates_against_truth(
 
     truth: (worlds,), shares; estimates: name -> for each world its values over lots (lots,), at most two names.
     """
-    figure = Figure(figsize=(9.5, 1.6 + 0.62 * len(worlds)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(9.5, 1.4 + 0.62 * len(worlds)), dpi=100, layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     rows = np.arange(len(worlds), dtype=np.float64)
@@ -34,5 +34,5 @@ def estimates_against_truth(
     axes.set(title=title, xlabel=xlabel, ylim=(len(worlds) - 0.4, -0.6))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.3 / (0.3 + 0.2 * len(worlds))), ncols=3)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
     return figure

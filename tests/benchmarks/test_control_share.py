@@ -69,4 +69,4 @@ def test_the_estimates_are_drawn_beside_the_truth(world: Decided, lots: list[dic
     truth = np.array([estimates(world, world.decisions)["truth"].recall])
     figure = estimates_against_truth(["one world"], truth, values, "Recall", "share of the frauds that is stopped")
     figure.savefig(tmp_path / "figure.png")
-    assert {text.get_text() for text in figure.axes[0].legend_.get_texts()} >= {"truth"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} >= {"truth"}
