@@ -15,7 +15,7 @@ from domain.decision import Decision
 from domain.events import Event, Outcome
 from domain.levels import Action
 from domain.operation import Operation
-from features.decisions import DECISIONS
+from features.decisions import DECISIONS, FILE
 from features.history import schema, table_of, whole_folder
 
 CHUNK = 20_000
@@ -47,8 +47,8 @@ def export(ledger: Ledger, folder: Path) -> dict[str, int]:
     """
     last = ledger.last_sequence
     entries = ledger.read(up_to=last)
-    counts = dict.fromkeys((*(name for name, _ in _FILES.values()), "decisions"), 0)
-    schemas = {name: schema(struct) for name, struct in _FILES.values()} | {"decisions": DECISIONS}
+    schemas = {name: schema(struct) for name, struct in _FILES.values()} | {FILE: DECISIONS}
+    counts = dict.fromkeys(schemas, 0)
     with whole_folder(folder) as draft, contextlib.ExitStack() as opened:
         files = {
             name: opened.enter_context(pq.ParquetWriter(draft / f"{name}.parquet", of, compression="zstd"))
@@ -71,7 +71,7 @@ def _tables(chunk: list[Entry]) -> dict[str, pa.Table]:
         records = [msgspec.json.decode(entry.body, type=struct) for entry in part]
         tables[name] = table_of(records, struct, [entry.sequence for entry in part])
     decided = [_decided(entry) for entry in chunk if entry.type == "operation" and entry.answer is not None]
-    tables["decisions"] = pa.Table.from_pylist(decided, schema=DECISIONS)
+    tables[FILE] = pa.Table.from_pylist(decided, schema=DECISIONS)
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
