@@ -37,8 +37,10 @@ from serving.control import Lots, Shares, controlled
 from serving.export import export
 from serving.settings import Settings
 from training import figures
+from training.boosting import Boosting
 from training.bundles import set_champion
 from training.dataset import UNKNOWN, labels_as_of
+from training.pipeline import FitSettings
 from training.propensity import weigh
 from training.simulator import WorldSettings, simulate, write
 from training.thresholds import Capacity
@@ -97,7 +99,8 @@ def decided(world: WorldSettings, train_days: int, trees: int, shares: Shares, f
     simulated = simulate(world)
     write(simulated, folder / "history")
     first, end = world.start + timedelta(days=train_days), world.start + timedelta(days=world.days)
-    trained = TrainSettings(end=first, trees=trees, parity_rows=2_000, capacity=CAPACITY)
+    fitting = FitSettings(boosting=Boosting(trees=trees), policy=CAPACITY)
+    trained = TrainSettings(end=first, warm_up=timedelta(0), parity_rows=2_000, fit=fitting)
     _, manifest, _ = train(folder / "history", folder / "models", f"sqlite:///{folder}/mlflow.db", trained)
     set_champion(folder / "models", manifest.version)
     ledgers = _served(simulated.history, first, shares, folder)
