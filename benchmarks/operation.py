@@ -29,11 +29,14 @@ from features.plan import Plan
 from serving import app, basic, recovery, scoring
 from serving.app import live_rules
 from serving.contracts import OPERATION, decoded, encode
+from serving.control import Shares
 from serving.decide import Heard, decide
 from serving.live_counts import BATCH
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.settings import Settings
+
+CONTROL = Shares(verified=0.01, passed=0.01)
 
 
 def main() -> None:
@@ -61,6 +64,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     identifiers, rules = settings.identifiers(), live_rules(connection, features)
     registry = Registry(connection, identifiers)
     profiles = LiveProfiles(settings.profiles, settings.profiles_days_behind, Metrics()) if features.with_profiles else None
+    lots = settings.lots()
     live = app.live_counts(model, Metrics())
     ledger = Ledger(settings.database)
     engine = recovery.rebuild(plan, ledger, settings.state)
@@ -92,7 +96,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         score = timed("score", model.score, vector)
         outcome = timed("rules", rules.evaluate, operation, int(row[Word.AMOUNT]), vector, score, hits)
         checks = timed("basic checks", basic.verify, operation, int(row[Word.AMOUNT]), settings.limit_tyiyn)
-        timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome))
+        lot = timed("lot of the control share", lots.draw, operation.operation_id)
+        timed("decide", decide, Heard(hits, checks, score, model.thresholds, outcome, (), lot, CONTROL))
         timed("features apply", engine.apply, row)
         if live is not None:
             timed("handed over to be counted", live.take, vector.tobytes(), score)

@@ -17,6 +17,7 @@ class Layer(StrEnum):
     SCORE = "score"
     RULES = "rules"
     SYSTEM = "system"
+    CONTROL = "control"
 
 
 class Degraded(StrEnum):
@@ -38,6 +39,10 @@ class Reason(Struct, frozen=True, omit_defaults=False):
     text: str
 
 
+ASKS_FOR_NOTHING = (Layer.SCORE, "score_low")
+"""Layer and code of the one reason that speaks for letting an operation pass."""
+
+
 class Decision(Struct, frozen=True):
     """The answer to one operation, exactly as it is sent and stored.
 
@@ -56,3 +61,9 @@ class Decision(Struct, frozen=True):
     case_id: str | None
     decided_at: datetime
     sequence: int
+
+    @property
+    def asked(self) -> tuple[Layer, ...]:
+        """The layers that asked for more than low; the lot of the control share asks for nothing."""
+        spoke = {reason.layer for reason in self.reasons if (reason.layer, reason.code) != ASKS_FOR_NOTHING}
+        return tuple(layer for layer in Layer if layer in spoke - {Layer.CONTROL})

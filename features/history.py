@@ -2,6 +2,7 @@
 
 The columns are the fields of the domain's structs, flattened (`sender.customer_id` -> `sender_customer_id`), and `sequence`:
 the place in the one order of arrival that all three files share. Identifiers are in normal form, time is UTC milliseconds.
+A history that comes from a ledger also has decisions.parquet: what was decided of the operations (`features/decisions.py`).
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import tempfile
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from domain.errors import HistoryError
 from domain.events import Event, Outcome
 from domain.money import Money
 from domain.operation import Access, Device, Funding, Operation, Party
+from features.decisions import DECISIONS
+from features.decisions import FILE as DECISIONS_FILE
 
 _PARTS = (Party, Device, Access, Funding, Money)
 _TIME = pa.timestamp("ms", tz="UTC")
@@ -90,33 +93,57 @@ def schema(struct: type[Struct]) -> pa.Schema:
 
 OPERATIONS, EVENTS, OUTCOMES = schema(Operation), schema(Event), schema(Outcome)
 _STRUCTS: dict[str, type[Struct]] = {"operations": Operation, "events": Event, "outcomes": Outcome}
+ARRIVALS = tuple(_STRUCTS)
+"""The files of what arrives, which every history has."""
+_SCHEMAS = {**{name: schema(struct) for name, struct in _STRUCTS.items()}, DECISIONS_FILE: DECISIONS}
 
 
 @dataclass(frozen=True)
 class History:
-    """Three tables with the schemas OPERATIONS, EVENTS, OUTCOMES; `sequence` rises in each and is shared by none."""
+    """Three tables with the schemas OPERATIONS, EVENTS, OUTCOMES; `sequence` rises in each and is shared by none.
+
+    decisions: with the schema DECISIONS, `sequence` being that of the operation; None where nothing is known of decisions.
+    """
 
     operations: pa.Table
     events: pa.Table
     outcomes: pa.Table
+    decisions: pa.Table | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            table, wanted = getattr(self, field.name), schema(_STRUCTS[field.name])
-            if not table.schema.equals(wanted):
-                raise HistoryError(_difference(field.name, table.schema, wanted))
-            nulls = [f.name for f in wanted if not f.nullable and table[f.name].null_count]
-            if nulls:
-                raise HistoryError(f"{field.name}: no value in {', '.join(nulls)}, which every row must have")
-            sequence = table["sequence"].to_numpy()
-            if np.any(np.diff(sequence) <= 0):
-                raise HistoryError(f"{field.name}: sequence does not rise from row to row")
-        order = np.concatenate([getattr(self, f.name)["sequence"].to_numpy() for f in fields(self)])
+        for name, table in self.tables.items():
+            _check(name, table, _SCHEMAS[name])
+        order = np.concatenate([table["sequence"].to_numpy() for table in self.arrivals.values()])
         if np.any(np.diff(np.sort(order, kind="stable")) == 0):  # sorted runs: a stable sort merges them
             raise HistoryError("a sequence number stands in two of operations, events, outcomes; each arrival has its own")
+        if self.decisions is not None:
+            strange = ~np.isin(self.decisions["sequence"].to_numpy(), self.operations["sequence"].to_numpy())
+            if strange.any():
+                raise HistoryError(f"decisions: {strange.sum()} of operations that are not in the history")
 
     def __len__(self) -> int:
-        return sum(getattr(self, f.name).num_rows for f in fields(self))
+        return sum(table.num_rows for table in self.arrivals.values())
+
+    @property
+    def arrivals(self) -> dict[str, pa.Table]:
+        """What arrived, by the name of its file."""
+        return {name: getattr(self, name) for name in ARRIVALS}
+
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """Every table that there is, by the name of its file."""
+        return self.arrivals | ({} if self.decisions is None else {DECISIONS_FILE: self.decisions})
+
+
+def _check(name: str, table: pa.Table, wanted: pa.Schema) -> None:
+    """HistoryError unless a table has its schema, a value wherever one must be, and a sequence that rises."""
+    if not table.schema.equals(wanted):
+        raise HistoryError(_difference(name, table.schema, wanted))
+    nulls = [f.name for f in wanted if not f.nullable and table[f.name].null_count]
+    if nulls:
+        raise HistoryError(f"{name}: no value in {', '.join(nulls)}, which every row must have")
+    if np.any(np.diff(table["sequence"].to_numpy()) <= 0):
+        raise HistoryError(f"{name}: sequence does not rise from row to row")
 
 
 def _difference(name: str, seen: pa.Schema, wanted: pa.Schema) -> str:
@@ -170,10 +197,12 @@ def empty(struct: type[Struct]) -> pa.Table:
 
 
 def read(folder: Path) -> History:
-    """The history of a folder; HistoryError says which file is missing, damaged or differs."""
+    """The history of a folder, with its decisions where it has them; HistoryError says which file is missing, damaged or differs."""
     tables = {}
-    for name in _STRUCTS:
+    for name in _SCHEMAS:
         path = folder / f"{name}.parquet"
+        if not path.is_file() and name == DECISIONS_FILE:
+            continue
         if not path.is_file():
             raise HistoryError(
                 f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}"
@@ -194,8 +223,13 @@ def read(folder: Path) -> History:
 def write(history: History, folder: Path) -> None:
     """Write the folder whole or not at all; HistoryError if it already exists."""
     with whole_folder(folder) as draft:
-        for field in fields(history):
-            pq.write_table(getattr(history, field.name), draft / f"{field.name}.parquet", compression="zstd")
+        write_tables(history, draft)
+
+
+def write_tables(history: History, folder: Path) -> None:
+    """The files of a history into a folder that is there."""
+    for name, table in history.tables.items():
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
 
 
 @contextmanager
@@ -213,10 +247,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def sha256(folder: Path) -> str:
-    """Hash of the three files: which data a model was trained on."""
+    """Hash of the three files, and of the decisions where they are: which data a model was trained on."""
     digest = hashlib.sha256()
-    for name in _STRUCTS:
-        with (folder / f"{name}.parquet").open("rb") as file:
+    for path in (folder / f"{name}.parquet" for name in _SCHEMAS):
+        if path.stem == DECISIONS_FILE and not path.exists():
+            continue
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
@@ -237,7 +273,7 @@ def cut(history: History, start: datetime | None, end: datetime | None) -> Histo
     The order of arrival is cut, not time: a late operation stays where it arrived, so nothing is seen before it came.
     """
     first, last = _first_from(history, start), _first_from(history, end)
-    return History(*(_of_order(getattr(history, field.name), first, last) for field in fields(history)))
+    return History(**{name: _of_order(table, first, last) for name, table in history.tables.items()})
 
 
 def _first_from(history: History, instant: datetime | None) -> int | None:

@@ -7,7 +7,7 @@ and found by 128 bits of BLAKE2b of their id (24 bytes of memory an operation).
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from domain import instants
 from domain.errors import HistoryError
 from features.arrivals import check_places, in_order, rows_of_events, rows_of_operations, rows_of_outcomes
-from features.history import History, cut
+from features.history import ARRIVALS, History, cut
 from features.layout import WORDS, Fact, Word
 
 Integers = NDArray[np.int64]
@@ -58,7 +58,7 @@ def slices_of(folder: Path, size: int, end: datetime | None = None) -> Iterator[
     HistoryError as from `history.read` and `rows_of_history`: for files that do not fit their schema, an order that does not
     rise, an id that stands twice, an outcome without an earlier operation. Progress is shown on long histories.
     """
-    files = [_opened(folder, field.name) for field in fields(History)]
+    files = [_opened(folder, name) for name in ARRIVALS]
     History(*(file.schema_arrow.empty_table() for file in files))
     total = sum(file.metadata.num_rows for file in files)
     with (
@@ -79,7 +79,7 @@ def slices_of(folder: Path, size: int, end: datetime | None = None) -> Iterator[
 
 def _tables(folder: Path, size: int) -> Iterator[History]:
     """A history in slices, each checked as a whole one is; the slices' sequences rise."""
-    files = [_Ahead(folder, field.name, size) for field in fields(History)]
+    files = [_Ahead(folder, name, size) for name in ARRIVALS]
     last = -LAST
     while True:
         until = min(file.known_until() for file in files)

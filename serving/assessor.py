@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from casework import database
 from casework.ledger import Entry, Ledger
-from casework.registry import Hit, Registry
+from casework.registry import Registry
 from domain import instants
 from domain.decision import Decision, Degraded
 from domain.errors import ConflictError, LedgerError, UnknownOperationError
@@ -35,7 +35,6 @@ from serving.decide import Assessment, Heard, decide
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
 from serving.metrics import Metrics
-from serving.rules import Outcome as RuleOutcome
 from serving.rules import Rules
 from serving.scoring import MODEL_FAILURES, Model
 from serving.settings import Settings
@@ -79,6 +78,7 @@ class Assessor:
         self.layers, self.engine, self.metrics, self.live, self.profiles = layers, engine, metrics, live, profiles
         self.features = FeatureSet(engine.plan, profiles is not None)
         self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
+        self._lots, self._shares = settings.lots(), settings.shares
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._next = ledger.last_sequence + 1
@@ -101,8 +101,9 @@ class Assessor:
         if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
             return await repeated
         row = np.array(row_of_operation(operation), np.int64)
-        vector, heard, evidence = self._ask(operation, row)
-        decision = self._decision(operation, decide(heard), heard.score)
+        vector, heard, used = self._ask(operation, row)
+        assessment = decide(heard)
+        decision, evidence = self._decision(operation, assessment, heard.score), self._evidence(heard, assessment, used)
         blob = None if vector is None else vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
@@ -131,8 +132,8 @@ class Assessor:
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _ask(self, operation: Operation, row: Integers) -> tuple[NDArray[np.float64] | None, Heard, bytes]:
-        """Ask every layer; the vector, what was heard, and the evidence to keep. Changes nothing."""
+    def _ask(self, operation: Operation, row: Integers) -> tuple[NDArray[np.float64] | None, Heard, Used | None]:
+        """Ask every layer; the vector, what was heard, and the profiles that were used. Changes nothing."""
         layers, amount = self.layers, int(row[Word.AMOUNT])
         hits = layers.registry.hits(operation)
         vector, used = self._vector(row)
@@ -142,19 +143,23 @@ class Assessor:
         rules = layers.rules.evaluate(operation, amount, vector, score, hits)
         checks = basic.verify(operation, amount, self._settings.limit_tyiyn)
         thresholds = None if layers.model is None else layers.model.thresholds
-        return vector, Heard(hits, checks, score, thresholds, rules, tuple(degraded)), self._evidence(hits, rules, used)
+        lot = self._lots.draw(operation.operation_id)
+        return vector, Heard(hits, checks, score, thresholds, rules, tuple(degraded), lot, self._shares), used
 
-    def _evidence(self, hits: tuple[Hit, ...], rules: RuleOutcome, used: Used | None) -> bytes:
+    def _evidence(self, heard: Heard, assessment: Assessment, used: Used | None) -> bytes:
         """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
 
-        `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with.
+        `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with; `control`: the
+        level that it would have had without the lot, and the probability with which such an operation is stopped.
         """
+        control = assessment.control
         profiles = {} if used is None else {"behaviour": self.features.plan.hash, "profiles": used.evidence()}
         return encode({
             "declarations": self.features.hash, **profiles, "limit_tyiyn": self._settings.limit_tyiyn,
-            "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in hits],
-            "shadow": [rule.id for rule in rules.shadow],
-            "failed": [{"rule": name, "error": error} for name, error in rules.failed],
+            "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in heard.hits],
+            "shadow": [rule.id for rule in heard.rules.shadow],
+            "failed": [{"rule": name, "error": error} for name, error in heard.rules.failed],
+            "control": {"would_be": control.would_be.word, "propensity": control.propensity},
         })  # fmt: skip
 
     def _vector(self, row: Integers) -> tuple[NDArray[np.float64] | None, Used | None]:

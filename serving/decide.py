@@ -1,7 +1,8 @@
 """THE MAIN PATH: from what each layer said to the decision. A pure function that can be read aloud.
 
 Registry first, then basic verification, then the score, then the rules; the highest level wins and every layer that spoke
-is in the reasons. A part that failed leads to verification, never to low (R28-R34, R45, R96).
+is in the reasons. A part that failed leads to verification, never to low (R28-R34, R45, R96). Last comes the lot: a share of
+the operations, set by the operator and 0 unless he does, is verified or let pass as a control (`serving/control.py`).
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ from casework.registry import Hit, List
 from domain.criteria import FraudCriterion
 from domain.decision import Degraded, Layer, Reason
 from domain.levels import RiskLevel, Thresholds
+from serving.control import NO_CONTROL, Control, Shares, controlled
 from serving.rules import LEVELS, Outcome
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What the layers said of one operation. score: None when there is no model or no vector."""
+    """What the layers said of one operation. score: None when there is no model or no vector; lot: of this operation, in [0, 1)."""
 
     hits: tuple[Hit, ...]
     basic: tuple[Reason, ...]
@@ -24,19 +26,22 @@ class Heard:
     thresholds: Thresholds | None
     rules: Outcome
     degraded: tuple[Degraded, ...] = ()
+    lot: float = 0.0
+    shares: Shares = NO_CONTROL
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """The level and why."""
+    """The level and why. control: the level that it would have been without the lot, and with which probability it is stopped."""
 
     level: RiskLevel
     reasons: tuple[Reason, ...]
     degraded: tuple[Degraded, ...]
+    control: Control
 
 
 def decide(heard: Heard) -> Assessment:
-    """The highest level that any layer gives."""
+    """The highest level that any layer gives, but for the few operations that the lot decides."""
     said = [
         *_registry(heard.hits),
         *((RiskLevel.MEDIUM, reason) for reason in heard.basic),
@@ -44,9 +49,12 @@ def decide(heard: Heard) -> Assessment:
         *_rules(heard.rules),
         *_failures(heard.degraded, heard.rules),
     ]
-    level = max((level for level, _ in said), default=RiskLevel.MEDIUM)
+    highest = max((level for level, _ in said), default=RiskLevel.MEDIUM)
+    asked = frozenset(reason.layer for level, reason in said if level > RiskLevel.LOW)
+    control = controlled(highest, asked, heard.lot, heard.shares)
+    reasons = (*(reason for _, reason in said), *_drawn(control))
     degraded = (*heard.degraded, *((Degraded.RULE_FAILED,) if heard.rules.failed else ()))
-    return Assessment(level, tuple(reason for _, reason in said), degraded)
+    return Assessment(control.level, reasons, degraded, control)
 
 
 Said = Sequence[tuple[RiskLevel, Reason]]
@@ -98,3 +106,14 @@ def _failures(degraded: tuple[Degraded, ...], outcome: Outcome) -> Said:
         for name, error in outcome.failed
     ]
     return [*steps, *rules]
+
+
+def _drawn(control: Control) -> tuple[Reason, ...]:
+    """That the lot decided, where it did."""
+    if control.level > control.would_be:
+        text = f"drawn by lot to be verified ({control.propensity:.2%} are): nothing else speaks against it; a check of what passes"
+        return (Reason(Layer.CONTROL, "control_verified", None, text),)
+    if control.level < control.would_be:
+        text = f"drawn by lot to pass ({1 - control.propensity:.2%} are): only the score asked to verify it; a check of the score"
+        return (Reason(Layer.CONTROL, "control_passed", None, text),)
+    return ()

@@ -4,7 +4,7 @@ import math
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from domain.decision import Decision
+from domain.decision import Decision, Layer
 from features.bins import SCORE
 from features.stability import UNREAD, Finding
 
@@ -18,6 +18,9 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._levels = Counter("burana_decisions", "Decisions by level", ["level"], registry=self._registry)
         self._degraded = Counter("burana_degraded", "Decisions made without a part", ["step"], registry=self._registry)
+        self._control = Counter(
+            "burana_control", "Decisions that the lot of the control share made", ["code"], registry=self._registry
+        )
         self._answers = Counter(
             "burana_answers", "Answers by route and status", ["route", "status"], registry=self._registry
         )
@@ -85,6 +88,9 @@ class Metrics:
         self._levels.labels(decision.level).inc()
         for step in decision.degraded:
             self._degraded.labels(step.value).inc()
+        for reason in decision.reasons:
+            if reason.layer is Layer.CONTROL:
+                self._control.labels(reason.code).inc()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer and its time."""

@@ -6,6 +6,7 @@ latency counts from the moment at which a record was due, so a slow endpoint can
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from casework.effectiveness import Effectiveness, effectiveness
 from casework.ledger import bring_in
-from domain.decision import Layer
+from domain.decision import ASKS_FOR_NOTHING, Layer
 from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
@@ -56,20 +57,29 @@ class _Answer(msgspec.Struct):
 
     @property
     def stopping(self) -> Reasons:
-        """Every reason but the score's word that the operation may pass."""
-        passed = (Layer.SCORE, f"score_{RiskLevel.LOW.word}")
-        return tuple(said for reason in self.reasons if (said := (reason.layer, reason.code)) != passed)
+        """Every reason but the score's word that the operation may pass; none of an operation that passed."""
+        stops = LEVELS[self.level] > RiskLevel.LOW
+        return tuple(said for reason in self.reasons if stops and (said := (reason.layer, reason.code)) != ASKS_FOR_NOTHING)
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """`control_verified` or `control_passed` where the lot decided, else nothing."""
+        return tuple(reason.code for reason in self.reasons if reason.layer is Layer.CONTROL)
 
 
 @dataclass
 class Replayed:
-    """What came back. levels, scores, reasons by operation id; latencies of operations in seconds; refusals by status and code."""
+    """What came back. levels, scores, reasons by operation id; latencies of operations in seconds; refusals by status and code.
+
+    control: how many the lot decided, by code.
+    """
 
     levels: dict[str, int] = field(default_factory=dict)
     scores: dict[str, float | None] = field(default_factory=dict)
     reasons: dict[str, Reasons] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     refusals: dict[str, int] = field(default_factory=dict)
+    control: Counter[str] = field(default_factory=Counter)
     records: int = 0
     seconds: float = 0.0
 
@@ -177,6 +187,7 @@ async def _one(send: Send, arrival: Arrival, due: float | None, result: Replayed
         result.latencies.append(time.perf_counter() - began)
         answer = msgspec.json.decode(response.body, type=_Answer)
         result.levels[id_], result.scores[id_], result.reasons[id_] = LEVELS[answer.level], answer.score, answer.stopping
+        result.control.update(answer.drawn)
 
 
 @dataclass(frozen=True)
@@ -258,7 +269,7 @@ def report(replayed: Replayed, compared: Compared) -> dict[str, Any]:
         "operations": len(replayed.levels), "records": replayed.records, "seconds": replayed.seconds,
         "records_per_second": replayed.records / replayed.seconds, "refusals": replayed.refusals,
         "latency_ms": quantiles | {"max": float(latencies.max())}, "share_with_outcome": float(compared.known.mean()),
-        "effectiveness": compared.total.figures(),
+        "control": dict(replayed.control), "effectiveness": compared.total.figures(),
         "by_kind": {kind: figures.figures() for kind, figures in compared.by_kind().items()},
     }  # fmt: skip
 
@@ -274,6 +285,9 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
     yield f"false positives, share of the stopped {total['false_positives_of_stopped']:.3f}"
     yield f"false positives, share of the genuine {total['false_positives_of_genuine']:.5f}"
     yield f"operations with a known outcome       {figures['share_with_outcome']:.1%} (silence counts as genuine)"
+    if drawn := figures["control"]:
+        counts = drawn.get("control_verified", 0), drawn.get("control_passed", 0)
+        yield f"decided by lot as a control           {counts[0]:,} verified, {counts[1]:,} let pass"
     for kind, row in figures["by_kind"].items():
         frauds = sum(row[f"fraud_{level}"] for level in ("low", "medium", "high"))
         genuine = sum(row[f"genuine_{level}"] for level in ("low", "medium", "high"))

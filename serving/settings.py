@@ -9,6 +9,7 @@ from typing import Any
 
 from domain.errors import SettingsError
 from domain.identifiers import Identifiers
+from serving.control import MOST_PASSED, MOST_VERIFIED, Lots, Shares
 
 PATHS = ("home", "models", "profiles")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
@@ -24,7 +25,9 @@ class Settings:
     max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
-    spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never.
+    spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never;
+    control_verify_share: of the operations that would be low, the share that is drawn by lot and verified; control_pass_share: of
+    those that the score alone would have verified, the share that is drawn and passes (see `serving/control.py`; 0 for none).
     """
 
     home: Path = Path("data")
@@ -40,15 +43,23 @@ class Settings:
     spot_check_s: float = 3_600
     profiles_refresh_s: float = 5
     profiles_days_behind: int = 2
+    control_verify_share: float = 0.0
+    control_pass_share: float = 0.0
     require_model: bool = field(default=True)
 
     def __post_init__(self) -> None:
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
                   "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
-                  "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30)}  # fmt: skip
+                  "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
+                  "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{name}: seen {getattr(self, name)}, allowed {low} to {high}")
+
+    @property
+    def shares(self) -> Shares:
+        """The control shares."""
+        return Shares(self.control_verify_share, self.control_pass_share)
 
     @property
     def database(self) -> Path:
@@ -63,6 +74,10 @@ class Settings:
     def identifiers(self) -> Identifiers:
         """The normaliser, with the operator's card key."""
         return Identifiers(card_key(self.home))
+
+    def lots(self) -> Lots:
+        """Who is drawn for the control share, under a key derived from the card key."""
+        return Lots(card_key(self.home))
 
 
 def load(file: Path | None, **given: Any) -> Settings:

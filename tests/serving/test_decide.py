@@ -1,6 +1,7 @@
 """The main path: the highest level wins, every layer that spoke is in the reasons, and no failure is low."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,8 @@ from domain.decision import Degraded, Layer, Reason
 from domain.errors import ThresholdError
 from domain.identifiers import IdentifierKind
 from domain.levels import Action, RiskLevel, Thresholds
-from serving.decide import Heard, decide
+from serving.control import MOST_PASSED, MOST_VERIFIED, Shares
+from serving.decide import Assessment, Heard, decide
 from serving.rules import LEVELS, Outcome, Rule, State
 
 LIMITS = Thresholds(0.4, 0.8)
@@ -141,3 +143,63 @@ def test_reasons_of_criteria_carry_their_criterion():
 def test_when_nobody_speaks_the_operation_is_verified():
     said = decide(heard(score=None, thresholds=None))
     assert (said.level, said.reasons) == (RiskLevel.MEDIUM, ())
+
+
+lots = st.floats(0, 1, exclude_max=True)
+shares = st.builds(Shares, st.floats(0, MOST_VERIFIED), st.floats(0, MOST_PASSED))
+
+
+def drawn(said: Heard, lot: float, verified: float = 0.0, passed: float = 0.0) -> Assessment:
+    return decide(replace(said, lot=lot, shares=Shares(verified, passed)))
+
+
+@given(said=healthy | failing, lot=lots)
+def test_without_control_shares_the_lot_decides_nothing(said, lot):
+    assert drawn(said, lot) == decide(said)
+
+
+@given(said=healthy | failing, lot=lots, shares=shares)
+def test_only_what_the_score_alone_asked_to_verify_is_ever_let_pass(said, lot, shares):
+    without, given = decide(said), decide(replace(said, lot=lot, shares=shares))
+    asked = [reason for reason in without.reasons if reason.code != "score_low"]
+    if given.level < without.level:
+        assert (without.level, given.level) == (RiskLevel.MEDIUM, RiskLevel.LOW)
+        assert [reason.code for reason in asked] == ["score_medium"]
+        assert not without.degraded
+    if given.level > without.level:
+        assert (without.level, given.level, asked) == (RiskLevel.LOW, RiskLevel.MEDIUM, [])
+
+
+@given(said=failing, lot=lots, shares=shares)
+def test_no_failure_is_low_whatever_the_lot(said, lot, shares):
+    assert decide(replace(said, lot=lot, shares=shares)).level is not RiskLevel.LOW
+
+
+@pytest.mark.parametrize("degraded", Degraded)
+def test_a_step_of_degrading_is_never_let_pass(degraded):
+    rules = Outcome(failed=(("takeover", "no such feature"),)) if degraded is Degraded.RULE_FAILED else Outcome()
+    said = heard(score=0.5, rules=rules, degraded=(degraded,))
+    assert drawn(said, 0.0, passed=MOST_PASSED).level is RiskLevel.MEDIUM
+
+
+@given(said=healthy | failing, lot=lots, shares=shares)
+def test_the_reasons_say_where_the_lot_decided_and_the_level_without_it_is_kept(said, lot, shares):
+    without, given = decide(said), decide(replace(said, lot=lot, shares=shares))
+    code = {-1: ["control_passed"], 0: [], 1: ["control_verified"]}[given.level - without.level]
+    assert [reason.code for reason in given.reasons if reason.layer is Layer.CONTROL] == code
+    assert given.reasons[: len(without.reasons)] == without.reasons
+    assert (given.control.level, given.control.would_be) == (given.level, without.level)
+
+
+@pytest.mark.parametrize(
+    ("said", "propensity"),
+    [
+        (heard(score=0.1), 0.25), (heard(score=0.5), 0.95), (heard(score=0.9), 1.0), (heard(hits=[WATCHED]), 1.0),
+        (heard(score=0.5, basic=[LIMIT]), 1.0), (heard(score=0.5, rules=Outcome((rule(),))), 1.0),
+        (heard(score=None, thresholds=None), 1.0), (heard(score=0.5, degraded=[Degraded.NO_PROFILES]), 1.0),
+    ],
+)  # fmt: skip
+def test_the_propensity_is_the_share_of_lots_that_stop_the_operation(said, propensity):
+    decisions = [drawn(said, (number + 0.5) / 1000, verified=0.25, passed=0.05) for number in range(1000)]
+    assert {decision.control.propensity for decision in decisions} == {propensity}
+    assert sum(decision.level > RiskLevel.LOW for decision in decisions) / 1000 == pytest.approx(propensity)

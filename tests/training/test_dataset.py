@@ -1,21 +1,28 @@
 """Labels as they were known, and vectors as of then."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from domain import instants
 from domain.criteria import Scheme
 from domain.errors import HistoryError
 from domain.events import Event, Outcome, OutcomeSource, Verdict
+from domain.levels import RiskLevel
 from domain.money import Money
 from domain.operation import Kind, Operation, Party
+from features.decisions import DECISIONS
 from features.definitions import DEFINITIONS
 from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.plan import Plan
 from training.dataset import UNKNOWN, Outcomes, customer_numbers, labelled, labels_as_of
 
+ACTIONS = {level.word: level.action.value for level in RiskLevel}
+REJECTED_BY = (["registry"], ["rules"], ["score"], ["registry", "rules", "score"])
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DELAY = timedelta(days=7)
 FEATURES = FeatureSet(Plan(DEFINITIONS, 1 << 12))
@@ -42,9 +49,19 @@ def history(operations: list[Operation], outcomes: list[Outcome]) -> History:
     )
 
 
-def labels(operations: list[Operation], outcomes: list[Outcome], day: float) -> list[int]:
+def labels(operations: list[Operation], outcomes: list[Outcome], day: float, decisions: pa.Table | None = None) -> list[int]:
     h = history(operations, outcomes)
-    return labels_as_of(h.operations, h.outcomes, START + timedelta(days=day), DELAY).tolist()
+    return labels_as_of(h.operations, h.outcomes, START + timedelta(days=day), DELAY, decisions).tolist()
+
+
+def decided(**levels: tuple[str, list[str]]) -> pa.Table:
+    """Decisions on operations by id: the level, and the layers that asked for more than low."""
+    rows = [
+        {"sequence": int(id_[1:]), "operation_id": id_, "level": level, "action": ACTIONS[level], "score": 0.5, "asked": asked,
+         "would_be": level, "propensity": float(level != "low"), "model": "m"}
+        for id_, (level, asked) in levels.items()
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=DECISIONS)
 
 
 def test_an_outcome_counts_from_the_moment_it_became_known() -> None:
@@ -68,6 +85,47 @@ def test_a_young_operation_is_unknown_even_when_its_outcome_is_known() -> None:
     """Early outcomes are mostly fraud: without this the last week of every training span would be nearly all fraud."""
     assert labels([operation(0, 0)], [outcome(0, 1, Verdict.FRAUD)], 2) == [UNKNOWN]
     assert labels([operation(0, 0)], [outcome(0, 1, Verdict.FRAUD)], 8) == [1]
+
+
+@pytest.mark.parametrize("asked", REJECTED_BY)
+def test_what_was_rejected_is_never_genuine_by_silence_nor_fraud_by_the_layer_that_rejected_it(asked: list[str]) -> None:
+    assert labels([operation(0, 0)], [], 60, decided(o0=("high", asked))) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("asked", REJECTED_BY)
+@pytest.mark.parametrize("level", ["medium", "high"])
+def test_fraud_that_rules_or_registry_or_score_stopped_is_positive_once_somebody_found_it_out(
+    level: str, asked: list[str]
+) -> None:
+    stopped = decided(o0=(level, asked))
+    assert labels([operation(0, 0)], [outcome(0, 3, Verdict.FRAUD)], 60, stopped) == [1]
+    assert labels([operation(0, 0)], [outcome(0, 3, Verdict.LEGITIMATE)], 60, stopped) == [0]
+    assert labels([operation(0, 0)], [outcome(0, 61, Verdict.FRAUD)], 60, stopped) == [UNKNOWN]
+
+
+def test_what_was_verified_without_a_verdict_is_unknown() -> None:
+    assert labels([operation(0, 0)], [], 60, decided(o0=("medium", ["score"]))) == [UNKNOWN]
+    assert labels([operation(0, 0)], [], 60, decided(o0=("medium", []))) == [UNKNOWN]  # by lot
+
+
+def test_what_passed_in_silence_is_genuine_after_the_delay() -> None:
+    assert labels([operation(0, 0), operation(5, 1)], [], 8, decided(o0=("low", []), o1=("low", []))) == [0, UNKNOWN]
+    assert labels([operation(0, 0)], [], 60, decided(o0=("low", ["score"]))) == [0]  # let pass by lot
+
+
+def test_what_was_never_decided_is_genuine_by_silence_beside_what_was() -> None:
+    decisions = decided(o1=("high", ["rules"]))
+    assert labels([operation(0, 0), operation(0, 1), operation(0, 2)], [], 60, decisions) == [0, UNKNOWN, 0]
+
+
+def test_a_stopped_operation_without_a_verdict_is_left_out_of_training() -> None:
+    operations = [operation(day, day) for day in range(20)]
+    known = history(operations, [outcome(3, 8, Verdict.FRAUD)])
+    decisions = decided(o3=("high", ["rules"]), o5=("medium", ["score"]), o7=("low", []))
+    dataset = labelled(replace(known, decisions=decisions), FEATURES, None, None, START + timedelta(days=60), DELAY)
+    assert len(dataset) == 19
+    assert dataset.times.tolist() == [instants.to_ms(one.occurred_at) for one in operations if one.operation_id != "o5"]
+    assert dataset.labels.sum() == 1
 
 
 def test_changing_what_is_not_yet_known_changes_neither_vectors_nor_labels() -> None:

@@ -1,14 +1,14 @@
 """One world from its settings to its files."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.history import History, whole_folder
+from features.history import History, whole_folder, write_tables
 from training.simulator import outcomes
 from training.simulator.draft import EVENT, OPERATION, joined
 from training.simulator.habitual import labelled
@@ -59,6 +59,5 @@ def simulate(settings: WorldSettings, watch: Callable[[str], object] = lambda _s
 def write(simulated: SimulatedHistory, folder: Path) -> None:
     """The history's three files and `truth.parquet`, all or none; HistoryError if the folder exists."""
     with whole_folder(folder) as draft:
-        for field in fields(simulated.history):
-            pq.write_table(getattr(simulated.history, field.name), draft / f"{field.name}.parquet", compression="zstd")
+        write_tables(simulated.history, draft)
         pq.write_table(simulated.truth, draft / "truth.parquet", compression="zstd")
