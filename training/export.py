@@ -88,17 +88,23 @@ def _add_split(nodes: _Nodes, split: dict[str, Any]) -> int:
     if split["missing_type"] == "Zero":
         raise BundleError("zeros counted as missing have no exact form; train with zero_as_missing=False")
     index = len(nodes.features)
-    threshold = threshold_of(split)
+    threshold, missing_goes_left = routing(split)
     nodes.features.append(split["split_feature"])
-    nodes.splits.append(_around_zero(threshold))
-    # LightGBM reads a missing value as 0.0 where training saw none in this column
-    goes_left = split["default_left"] if split["missing_type"] == "NaN" else threshold >= 0.0
-    nodes.missing_goes_left.append(int(goes_left))
+    nodes.splits.append(threshold)
+    nodes.missing_goes_left.append(int(missing_goes_left))
     for side in (nodes.left, nodes.left_is_leaf, nodes.right, nodes.right_is_leaf):
         side.append(-1)
     nodes.left[index], nodes.left_is_leaf[index] = _add_child(nodes, split["left_child"])
     nodes.right[index], nodes.right_is_leaf[index] = _add_child(nodes, split["right_child"])
     return index
+
+
+def routing(split: dict[str, Any]) -> tuple[float, bool]:
+    """Up to which value a split sends left, and whether it sends a missing one left."""
+    threshold = threshold_of(split)
+    # LightGBM reads a missing value as 0.0 where training saw none in this column
+    missing_goes_left = bool(split["default_left"]) if split["missing_type"] == "NaN" else threshold >= 0.0
+    return _around_zero(threshold), missing_goes_left
 
 
 def threshold_of(split: dict[str, Any]) -> float:

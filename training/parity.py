@@ -32,7 +32,7 @@ def count_differences(
     """
     served = session(model)
     differing = {}
-    for kind, sample in _samples(booster, matrix, rows, np.random.default_rng(seed)):
+    for kind, sample in samples(booster, matrix, rows, np.random.default_rng(seed)):
         ours = served.run([RAW], {INPUT: sample})[0][:, 0]
         theirs = np.asarray(booster.predict(sample, raw_score=True))
         differing[kind] = int(np.sum(ours.view(np.int64) != theirs.view(np.int64)))
@@ -42,7 +42,8 @@ def count_differences(
     return differing
 
 
-def _samples(booster: lgb.Booster, matrix: Matrix, rows: int, random: np.random.Generator) -> Iterator[tuple[str, Matrix]]:
+def samples(booster: lgb.Booster, matrix: Matrix, rows: int, random: np.random.Generator) -> Iterator[tuple[str, Matrix]]:
+    """Rows that differ where a model could: drawn by column, on thresholds and one ulp aside, missing and infinite."""
     yield "random", _random_rows(matrix, rows, random)
     yield "on_thresholds", _threshold_rows(booster, matrix, rows, random)
     strange = _random_rows(matrix, rows, random)
