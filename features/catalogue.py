@@ -73,9 +73,14 @@ class Entry:
 
 def catalogue(plan: Plan, others: Sequence[Described] = ()) -> str:
     """The catalogue of a plan, and of features that are made elsewhere (profiles), as Markdown."""
-    entries = [*map(entry_of, plan.declarations), *map(entry_of_other, others)]
+    entries = entries_of(plan, others)
     head = HEAD.format(command=COMMAND, count=len(entries), declared=len(plan), others=len(others), retained=plan.retained)
     return "\n".join([head, *_criteria(entries), *_marks_and_groups(plan), *_features(entries)])
+
+
+def entries_of(plan: Plan, others: Sequence[Described] = ()) -> list[Entry]:
+    """Every feature of a plan, and those that are made elsewhere, in words."""
+    return [*map(entry_of, plan.declarations), *map(entry_of_other, others)]
 
 
 def entry_of(declaration: Declaration) -> Entry:

@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+from features.catalogue import Entry, entries_of
 from features.plan import Plan
-from features.profiles import PROFILE_NAMES, PROFILES_HASH
+from features.profiles import PROFILE_FEATURES, PROFILE_NAMES, PROFILES_HASH
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class FeatureSet:
     def names(self) -> tuple[str, ...]:
         """In the order of the vector's columns."""
         return self.plan.names + (PROFILE_NAMES if self.with_profiles else ())
+
+    @property
+    def entries(self) -> list[Entry]:
+        """In words, in the same order."""
+        return entries_of(self.plan, PROFILE_FEATURES if self.with_profiles else ())
 
     @property
     def hash(self) -> str:

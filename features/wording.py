@@ -110,6 +110,9 @@ OWN_MEANINGS = {
     "window_truncated": "1 when the longest window reaches back further than the arrivals that are retained, else 0",
 }
 
+SHOWN_UNITS = ("km", "km/h", "days", "bits", "standard deviations")
+"""Units that a meaning does not say by itself."""
+
 
 # ---- a declaration ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +196,30 @@ def _column(how: Aggregate) -> tuple[str, str]:
     """Words for the column that an aggregate follows, if it does."""
     column: Column | None = getattr(how, "column", None)
     return ("", "") if column is None else COLUMNS[column]
+
+
+def value(number: float, unit: str) -> str:
+    """A value in its unit, as people read it: `12,500.00 som`, `3.5 hours`, `12%`, `7`; `missing` for NaN."""
+    if math.isnan(number):
+        return "missing"
+    match unit:
+        case "tyiyn":
+            return f"{number / 100:,.2f} som"
+        case "s":
+            return _duration(number)
+        case "share":
+            return f"{100 * number:.3g}%"
+        case "code":
+            return list(KINDS.values())[int(number)][0]
+    figure = f"{number:,.0f}" if number.is_integer() or abs(number) >= 1000 else f"{number:.3g}"
+    return f"{figure} {unit}" if unit in SHOWN_UNITS else figure
+
+
+def _duration(seconds: float) -> str:
+    for span, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):
+        if seconds * SECOND >= 2 * span:
+            return f"{seconds * SECOND / span:,.3g} {name}"
+    return f"{seconds:,.0f} s"
 
 
 # ---- its parts -------------------------------------------------------------------------------------------------------

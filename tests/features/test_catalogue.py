@@ -8,6 +8,7 @@ import pytest
 
 from domain.criteria import FraudCriterion
 from features import wording
+from features.arrivals import KIND_CODES
 from features.catalogue import COMMAND, Entry, catalogue, entry_of, entry_of_other
 from features.definitions import (
     ALIKE,
@@ -186,3 +187,24 @@ def test_the_command_prints_or_writes_the_catalogue(tmp_path: Path, capsys: pyte
     path = tmp_path / "CATALOGUE.md"
     assert command.run(parser.parse_args(["catalogue", "--out", str(path)])) == 0
     assert path.read_text(encoding="utf-8") == TEXT
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "words"),
+    [
+        (1_250_050.0, "tyiyn", "12,500.50 som"), (90.0, "s", "90 s"), (119.0, "s", "119 s"), (120.0, "s", "2 minutes"),
+        (9_000.0, "s", "2.5 hours"), (864_000.0, "s", "10 days"), (0.125, "share", "12.5%"), (0.0, "share", "0%"),
+        (8.0, "code", "top-up"), (3.0, "arrivals", "3"), (1_234.5, "ratio", "1,234"), (0.0123, "ratio", "0.0123"),
+        (12.0, "km", "12 km"), (-1.5, "standard deviations", "-1.5 standard deviations"), (float("nan"), "tyiyn", "missing"),
+        (float("inf"), "ratio", "inf"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_is_told_in_its_unit(number: float, unit: str, words: str) -> None:
+    assert wording.value(number, unit) == words
+
+
+def test_every_kind_of_operation_is_told_by_its_code() -> None:
+    assert [wording.value(code, "code") for code in KIND_CODES.values()] == [
+        wording.KINDS[Fact[kind.name]][0] for kind in KIND_CODES
+    ]
