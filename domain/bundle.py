@@ -8,6 +8,7 @@ from domain.levels import Thresholds
 
 MODEL_FILE, MANIFEST_FILE, ROWS_FILE, CARD_FILE = "model.onnx", "manifest.json", "reference_rows.parquet", "CARD.md"
 CHAMPION_FILE, STABILITY_FILE, THRESHOLDS_FILE = "CHAMPION", "stability.json", "thresholds.json"
+CONTRIBUTIONS_FILE = "contributions.npz"
 FORMAT = 1
 
 
@@ -18,7 +19,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     model_sha256, rows_sha256: of the two files beside it; thresholds_argument: why these thresholds;
     history_sha256: of the training data; run: the MLflow run; metrics, parity: figures measured in training;
     stability_sha256: of the reference for drift, empty in bundles that were made without one; thresholds_sha256: of the curve
-    and the alternatives behind the argument, likewise; code_sha256: of the code that trained.
+    and the alternatives behind the argument, contributions_sha256: of the trees that reasons are made of, likewise; code_sha256:
+    of the code that trained.
     """
 
     format: int
@@ -37,4 +39,5 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     libraries: dict[str, str]
     stability_sha256: str = ""
     thresholds_sha256: str = ""
+    contributions_sha256: str = ""
     code_sha256: str = ""

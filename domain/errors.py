@@ -9,6 +9,7 @@ BuranaError
 +-- DeclarationError      a feature declaration is wrong
 +-- HistoryError          a history or a mapping does not fit its schema
 +-- BundleError           a model bundle does not fit what runs
++-- ExplanationError      what a score is made of cannot be said
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the durable write failed: nothing was recorded, retry later
 +-- StateError            a snapshot of the features does not fit the plan
@@ -57,6 +58,10 @@ class HistoryError(BuranaError):
 
 class BundleError(BuranaError):
     """A model bundle that does not fit the running declarations, or whose rows no longer give the stated scores."""
+
+
+class ExplanationError(BuranaError):
+    """What a score is made of cannot be said: there is no vector, no bundle that keeps it, or its parts do not make the score."""
 
 
 class RuleError(BuranaError):

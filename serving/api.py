@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from casework.keys import Keys, Scope
 from casework.ledger import Entry, Ledger
 from domain.decision import Decision
-from domain.errors import BuranaError
+from domain.errors import BuranaError, UnknownOperationError
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.feature_set import FeatureSet
@@ -26,6 +26,7 @@ from serving.assessor import Assessor
 from serving.auth import authenticated
 from serving.contracts import Problem, Recorded, Refusal, refusal_of
 from serving.endpoint import refusal_headers
+from serving.explanation import Explanation, Explanations
 from serving.live_profiles import age_s
 
 VERSION = "1.0.0"
@@ -41,8 +42,9 @@ REFUSALS = {
 
 
 def application(
-    assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], keys: Callable[[], Keys], plan: Plan
-) -> FastAPI:
+    assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], keys: Callable[[], Keys], plan: Plan,
+    explanations: Explanations,
+) -> FastAPI:  # fmt: skip
     """The FastAPI application; the callables give what is plugged in when the process starts."""
     app = FastAPI(title="Burana", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
@@ -86,14 +88,23 @@ def application(
             figures.drifted(*live.findings())
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
 
+    @app.get("/v1/operations/{operation_id:path}/explanation")
+    def explanation(operation_id: str, request: Request) -> Response:
+        allow(request, Scope.READ)
+        try:
+            found = explanations.of(ledger(), operation_id)
+        except UnknownOperationError:
+            if ledger().find("operation", whole := f"{operation_id}/explanation") is None:
+                raise _unknown(operation_id) from None
+            return operation(whole, request)
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
     def operation(operation_id: str, request: Request) -> Response:
         allow(request, Scope.READ)
         entry = ledger().find("operation", operation_id)
         if entry is None:
-            raise Refusal(
-                404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id")
-            )
+            raise _unknown(operation_id)
         features = _named(plan, entry)
         stored = {
             "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
@@ -116,6 +127,10 @@ def application(
     return app
 
 
+def _unknown(operation_id: str) -> Refusal:
+    return Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
+
+
 def _named(plan: Plan, entry: Entry) -> Any:
     """The stored vector by name; without names where other declarations made it, None where there is none."""
     if entry.vector is None:
@@ -136,7 +151,7 @@ def _profiles(assessor: Assessor) -> dict[str, str | None]:
 
 def description() -> dict[str, Any]:
     """OpenAPI 3.1 of the whole interface, from the domain's structs."""
-    types = [Operation, Event, Outcome, Decision, Recorded, Problem]
+    types = [Operation, Event, Outcome, Decision, Explanation, Recorded, Problem]
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     components["Refusal"] = {"type": "object", "required": ["error"], "additionalProperties": False,
                              "properties": {"error": {"$ref": "#/components/schemas/Problem"}}}  # fmt: skip
@@ -150,6 +165,16 @@ def description() -> dict[str, Any]:
     paths["/v1/operations/{operation_id}"] = {
         "get": {"summary": "A decision with its evidence", "parameters": [identifier], "responses": found | read}
     }
+    paths["/v1/operations/{operation_id}/explanation"] = {
+        "get": {
+            "summary": "What the score of a decision was made of: criteria and features, exactly",
+            "parameters": [identifier],
+            "responses": {
+                "200": {"description": "The score and its parts", "content": _content("Explanation")},
+                "404": _refusal("not recorded"), "409": _refusal("nothing to explain it by: the message says what is missing"),
+            } | read,
+        }
+    }  # fmt: skip
     for path, summary in (("/livez", "The process is alive"), ("/readyz", "The process takes records")):
         responses = {"200": {"description": summary}, "503": {"description": "not now"}}
         paths[path] = {"get": {"summary": summary, "security": [], "responses": responses}}
@@ -166,19 +191,20 @@ def description() -> dict[str, Any]:
 
 
 def _post(request: type, answer: type, summary: str) -> dict[str, Any]:
-    def content(name: str) -> dict[str, Any]:
-        return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-
     return {
         "summary": summary,
-        "requestBody": {"required": True, "content": content(request.__name__)},
-        "responses": {"200": {"description": "recorded", "content": content(answer.__name__)}}
+        "requestBody": {"required": True, "content": _content(request.__name__)},
+        "responses": {"200": {"description": "recorded", "content": _content(answer.__name__)}}
         | {status: _refusal(text) for status, text in REFUSALS.items()},
     }
 
 
+def _content(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
 def _refusal(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
+    return {"description": text, "content": _content("Refusal")}
 
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b;background:#fff}

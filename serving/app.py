@@ -24,6 +24,7 @@ from features.profiles import due_day
 from serving import api, recovery, scoring, spot_check
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.endpoint import Endpoint
+from serving.explanation import Explanations
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
@@ -210,5 +211,6 @@ def application(settings: Settings) -> Endpoint:
         finally:
             await burana.close()
 
-    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.keys, burana.plan)
+    explanations = Explanations(settings.models, burana.plan)
+    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.keys, burana.plan, explanations)
     return Endpoint(settings.max_body, rest, opened)

@@ -31,6 +31,7 @@ from features.layout import Word
 from features.profile_kernel import Integers
 from serving import basic
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
+from serving.contributions import explained
 from serving.decide import Assessment, Heard, decide
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
@@ -102,7 +103,8 @@ class Assessor:
             return await repeated
         row = np.array(row_of_operation(operation), np.int64)
         vector, heard, used = self._ask(operation, row)
-        assessment = decide(heard)
+        explainer = None if self.layers.model is None else self.layers.model.explainer
+        assessment = explained(decide(heard), explainer, vector, heard.score)
         decision, evidence = self._decision(operation, assessment, heard.score), self._evidence(heard, assessment, used)
         blob = None if vector is None else vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)

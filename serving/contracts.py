@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from domain.criteria import Scheme
-from domain.errors import ConflictError, InputError, LedgerError, UnknownOperationError, shortened
+from domain.errors import ConflictError, ExplanationError, InputError, LedgerError, UnknownOperationError, shortened
 from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
 from domain.operation import Kind, Operation
 
@@ -102,6 +102,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(422, Problem("invalid", str(error), error.field, error.seen, error.allowed))
         case ConflictError():
             return Refusal(409, Problem("conflict", str(error)))
+        case ExplanationError():
+            return Refusal(409, Problem("not_explained", str(error), "operation_id"))
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case LedgerError():

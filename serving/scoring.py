@@ -17,12 +17,23 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     RuntimeException,
 )
 
-from domain.bundle import CHAMPION_FILE, FORMAT, MANIFEST_FILE, MODEL_FILE, ROWS_FILE, STABILITY_FILE, Manifest
-from domain.errors import BundleError, ThresholdError
+from domain.bundle import (
+    CHAMPION_FILE,
+    CONTRIBUTIONS_FILE,
+    FORMAT,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    ROWS_FILE,
+    STABILITY_FILE,
+    Manifest,
+)
+from domain.errors import BundleError, ExplanationError, ThresholdError
 from features.bins import SCORE, Reference
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import PROFILE_NAMES
+from features.tree_contributions import Contributions
+from serving.contributions import Explainer
 
 SCORE_TOLERANCE = 1e-12
 """Raw scores must be equal to the bit; the calibrated score passes one exponential, whose last bit depends on the processor."""
@@ -43,10 +54,12 @@ class _Format(msgspec.Struct):
 class Model:
     """A loaded bundle. One thread, one reused input: a call costs the graph and little else."""
 
-    def __init__(self, manifest: Manifest, content: bytes, stability: Reference | None = None) -> None:
-        """stability: what drift is measured against, None where the bundle has none."""
+    def __init__(
+        self, manifest: Manifest, content: bytes, stability: Reference | None = None, explainer: Explainer | None = None
+    ) -> None:
+        """stability: what drift is measured against, explainer: says what a score is made of; None where the bundle has none."""
         self.manifest, self.version, self.thresholds = manifest, manifest.version, manifest.thresholds
-        self.stability = stability
+        self.stability, self.explainer = stability, explainer
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -83,9 +96,9 @@ def load(folder: Path, plan: Plan) -> Model:
     content = _stated(folder / MODEL_FILE, manifest.model_sha256)
     _stated(folder / ROWS_FILE, manifest.rows_sha256)
     _check_features(folder, manifest, plan)
-    stability = stability_of(folder, manifest)
+    stability, explainer = stability_of(folder, manifest), explainer_of(folder, manifest, plan)
     try:
-        model = Model(manifest, content, stability)
+        model = Model(manifest, content, stability, explainer)
         _check_reference_rows(folder, model)
     except UNREADABLE as error:
         raise BundleError(f"{folder}: the model or its reference rows cannot be read: {error}") from error
@@ -111,6 +124,18 @@ def stability_of(folder: Path, manifest: Manifest) -> Reference | None:
     if reference.names != (*manifest.features, SCORE):
         raise BundleError(f"{folder / STABILITY_FILE} is of other features than the model, or in another order")
     return reference
+
+
+def explainer_of(folder: Path, manifest: Manifest, plan: Plan) -> Explainer | None:
+    """Says what a score is made of; None for a bundle of a release that kept nothing to say it."""
+    if not manifest.contributions_sha256:
+        return None
+    contributions = Contributions.decode(_stated(folder / CONTRIBUTIONS_FILE, manifest.contributions_sha256))
+    if contributions.columns > len(manifest.features):
+        raise BundleError(
+            f"{folder / CONTRIBUTIONS_FILE} is of {contributions.columns} features or more, the model of fewer"
+        )
+    return Explainer(contributions, manifest.features, FeatureSet(plan).entries)
 
 
 def _stated(file: Path, sha256: str) -> bytes:
@@ -143,7 +168,8 @@ def _check_reference_rows(folder: Path, model: Model) -> None:
     with pq.ParquetFile(folder / ROWS_FILE) as file:
         table = file.read()
     columns = {name: np.from_dlpack(table[name].combine_chunks()) for name in table.column_names}
-    raw, scores = model.score_many(np.column_stack([columns[name] for name in model.manifest.features]))
+    matrix = np.column_stack([columns[name] for name in model.manifest.features])
+    raw, scores = model.score_many(matrix)
     off = np.flatnonzero((raw != columns["_raw"]) | ~(np.abs(scores - columns["_score"]) <= SCORE_TOLERANCE))
     if len(off):
         first = int(off[0])
@@ -151,3 +177,15 @@ def _check_reference_rows(folder: Path, model: Model) -> None:
             f"{folder}: {len(off)} of {len(raw)} reference rows score otherwise here; row {first}: raw {raw[first]!r}, "
             f"stated {columns['_raw'][first]!r}"
         )
+    _check_contributions(folder, model, matrix, scores)
+
+
+def _check_contributions(folder: Path, model: Model, matrix: NDArray[np.float64], scores: NDArray[np.float64]) -> None:
+    """Contributions make the scores of the reference rows; the compiled step is warm after it."""
+    if model.explainer is None:
+        return
+    try:
+        for row, score in zip(matrix, scores.tolist(), strict=True):
+            model.explainer.log_odds(row, score)
+    except ExplanationError as error:
+        raise BundleError(f"{folder / CONTRIBUTIONS_FILE} is of another model: {error}") from error

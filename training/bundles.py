@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from domain.bundle import (
     CARD_FILE,
     CHAMPION_FILE,
+    CONTRIBUTIONS_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     ROWS_FILE,
@@ -22,19 +23,24 @@ from domain.bundle import (
 )
 from features.bins import Reference
 from features.history import whole_folder
+from features.tree_contributions import Contributions
+from training import contribution_summary
+from training.contribution_summary import Summary
 from training.thresholds import Argument, Point
+
+PLOT_FILE = "contributions.png"
 
 Matrix = NDArray[np.float64]
 
 
 def write(
     models: Path, manifest: Manifest, model: bytes, rows: Matrix, raw: NDArray[np.float64], scores: NDArray[np.float64],
-    stability: Reference, argument: Argument,
+    stability: Reference, argument: Argument, contributions: Contributions, summary: Summary,
 ) -> tuple[Path, Manifest]:  # fmt: skip
     """Write the bundle whole or not at all.
 
     rows (n, features) with their raw scores and scores (n,) as the graph gave them; stability: what drift is measured against;
-    argument: why its thresholds.
+    argument: why its thresholds; contributions: what reasons are made of; summary: what they are over many operations, for the card.
     """
     folder = models / manifest.version
     with whole_folder(folder) as draft:
@@ -43,12 +49,15 @@ def write(
         pq.write_table(pa.table({**columns, "_raw": raw, "_score": scores}), draft / ROWS_FILE)
         (draft / STABILITY_FILE).write_bytes(stability.encode())
         (draft / THRESHOLDS_FILE).write_bytes(argument.encode())
+        (draft / CONTRIBUTIONS_FILE).write_bytes(contributions.encode())
         manifest = replace(
             manifest, rows_sha256=_sha256(draft / ROWS_FILE), stability_sha256=_sha256(draft / STABILITY_FILE),
-            thresholds_sha256=_sha256(draft / THRESHOLDS_FILE),
+            thresholds_sha256=_sha256(draft / THRESHOLDS_FILE), contributions_sha256=_sha256(draft / CONTRIBUTIONS_FILE),
         )  # fmt: skip
         (draft / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-        (draft / CARD_FILE).write_text(card(manifest, argument), encoding="utf-8")
+        contribution_summary.plot(summary).savefig(draft / PLOT_FILE, dpi=110)
+        section = contribution_summary.section(summary, PLOT_FILE)
+        (draft / CARD_FILE).write_text(f"{card(manifest, argument)}\n{section}\n", encoding="utf-8")
     return folder, manifest
 
 
@@ -90,7 +99,7 @@ What other thresholds would have done to the later operations; the first line is
 |---|---|---|---|---|---|---|---|---|---|
 {points}
 
-Rows whose raw ONNX score differs in any bit from LightGBM's:
+Rows whose raw ONNX score differs in any bit from LightGBM's, and rows with a contribution that is not LightGBM's:
 
 | rows | differing |
 |---|---|

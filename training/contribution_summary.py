@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from features.catalogue import Entry
@@ -15,6 +17,7 @@ Floats = NDArray[np.float64]
 SAMPLE = 2_000
 """Operations of a summary, evenly taken."""
 SHOWN = 20
+COLOURS = "coolwarm"
 BANDS = 60
 """Columns of a strip in which the points are counted, to be spread where they are dense."""
 
@@ -63,29 +66,27 @@ def _lines(summary: Summary, plot: str) -> Iterator[str]:
     yield from (f"| {entry.meaning} (`{entry.name}`) | {entry.serves} | {mean:.4f} |" for entry, mean, _ in _shown(summary))
 
 
-def draw(summary: Summary, file: Path) -> None:
+def plot(summary: Summary) -> Figure:
     """A strip for each of the strongest features: a point an operation, to the right where it raises the score."""
-    import matplotlib  # noqa: PLC0415
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     shown = _shown(summary)
-    figure, axes = plt.subplots(figsize=(11, 0.36 * len(shown) + 1.4), layout="constrained")
+    figure = Figure(figsize=(11, 0.36 * len(shown) + 1.4), layout="constrained")
+    axes = figure.subplots()
     for place, (_, _, column) in enumerate(shown):
-        added, ranks = summary.added[:, column], _ranks(summary.matrix[:, column])
-        heights = place + _spread(added)
-        missing = np.isnan(ranks)
-        axes.scatter(added[missing], heights[missing], s=5, c="black", linewidths=0)
-        points = axes.scatter(added[~missing], heights[~missing], s=5, c=ranks[~missing], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)  # fmt: skip
+        _strip(axes, place, summary.added[:, column], _ranks(summary.matrix[:, column]))
     axes.set_yticks(range(len(shown)), [entry.name for entry, _, _ in shown], fontsize=8)
     axes.axvline(0, color="0.3", linewidth=0.8)
     axes.set(title="What each feature adds to the score", xlabel="log odds", ylim=(len(shown) - 0.4, -0.6))
-    bar = figure.colorbar(points, ax=axes, ticks=[0, 1], aspect=40)
+    bar = figure.colorbar(ScalarMappable(cmap=COLOURS), ax=axes, ticks=[0, 1], aspect=40)
     bar.ax.set_yticklabels(["lowest value", "highest"])
     bar.set_label("black: missing", labelpad=-20)
-    figure.savefig(file, dpi=110)
-    plt.close(figure)
+    return figure
+
+
+def _strip(axes: Axes, place: int, added: Floats, ranks: Floats) -> None:
+    heights, missing = place + _spread(added), np.isnan(ranks)
+    axes.scatter(added[missing], heights[missing], s=5, c="black", linewidths=0)
+    points = (added[~missing], heights[~missing])
+    axes.scatter(*points, s=5, c=ranks[~missing], cmap=COLOURS, vmin=0, vmax=1, linewidths=0)
 
 
 def _shown(summary: Summary) -> list[tuple[Entry, float, int]]:

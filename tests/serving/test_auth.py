@@ -21,6 +21,7 @@ ROUTES = {
     ("POST", "/v1/events"): Scope.EVENTS,
     ("POST", "/v1/outcomes"): Scope.OUTCOMES,
     ("GET", "/v1/operations/op-1"): Scope.READ,
+    ("GET", "/v1/operations/op-1/explanation"): Scope.READ,
     ("GET", "/metrics"): Scope.METRICS,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/docs"): Scope.READ,

@@ -19,6 +19,7 @@ from casework import database
 from domain.errors import BundleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
+from features.tree_contributions import Contributions
 from serving import scoring
 from serving.settings import Settings
 from tests.serving.running import REPOSITORY, InProcess, free_port
@@ -63,6 +64,26 @@ def change_stability(folder: Path, content: bytes) -> None:
     restate(folder, stability_sha256=hashlib.sha256(content).hexdigest())
 
 
+def change_contributions(folder: Path, content: bytes) -> None:
+    """Other contributions, which the manifest states."""
+    (folder / "contributions.npz").write_bytes(content)
+    restate(folder, contributions_sha256=hashlib.sha256(content).hexdigest())
+
+
+def other_contributions(folder: Path) -> bytes:
+    """With one leaf of another value."""
+    contributions = Contributions.decode((folder / "contributions.npz").read_bytes())
+    contributions.nodes["value"][np.flatnonzero(contributions.nodes["value"])[0]] += 1
+    return contributions.encode()
+
+
+def more_contributions(folder: Path) -> bytes:
+    """With one split on a column that no vector has."""
+    contributions = Contributions.decode((folder / "contributions.npz").read_bytes())
+    contributions.nodes["feature"][1] = 99_999
+    return contributions.encode()
+
+
 def flip(path: Path) -> None:
     """Change one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
@@ -97,6 +118,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a reference for drift that is none": (lambda folder: change_stability(folder, b"{}"), "not a reference for drift"),
     "a reference for drift of other features": (
         lambda folder: change_stability(folder, b'{"bins": []}'), "stability.json is of other features"),
+    "a bit of the contributions": (lambda folder: flip(folder / "contributions.npz"), "contributions.npz is not the file"),
+    "stated contributions that are not there": (
+        lambda folder: (folder / "contributions.npz").unlink(), "is not a bundle: .*contributions"),
+    "contributions that are none": (lambda folder: change_contributions(folder, b"none"), "not the contributions of trees"),
+    "contributions of another model": (
+        lambda folder: change_contributions(folder, other_contributions(folder)), "contributions.npz is of another model"),
+    "contributions of more features": (
+        lambda folder: change_contributions(folder, more_contributions(folder)), "is of 100000 features or more"),
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "is not a bundle: .*manifest.json"),
     "a manifest cut off": (lambda folder: (folder / "manifest.json").write_bytes(b'{"format": 1, '), "is not a bundle"),
     "a manifest without thresholds": (lambda folder: restate(folder, thresholds=None), "thresholds"),

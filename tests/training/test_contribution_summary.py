@@ -7,7 +7,7 @@ import numpy as np
 from domain.criteria import FraudCriterion
 from features.catalogue import Entry
 from tests.training.test_export import grown
-from training.contribution_summary import SAMPLE, SHOWN, Summary, draw, section, summary_of
+from training.contribution_summary import SAMPLE, SHOWN, Summary, plot, section, summary_of
 from training.contributions import contributions_of
 from training.export import Platt
 
@@ -52,5 +52,7 @@ def test_the_plot_is_drawn_for_missing_constant_and_many_features(tmp_path: Path
     random, many = np.random.default_rng(1), SHOWN + 5
     matrix, added = random.normal(size=(300, many)), random.normal(size=(300, many))
     matrix[:, 0], matrix[:, 1], added[:, 2] = np.nan, 7.0, 3.0
-    draw(Summary(matrix, added, [entry(f"feature_{i}", FraudCriterion.AMOUNT) for i in range(many)]), tmp_path / "plot.png")
+    figure = plot(Summary(matrix, added, [entry(f"feature_{i}", FraudCriterion.AMOUNT) for i in range(many)]))
+    figure.savefig(tmp_path / "plot.png")
+    assert len(figure.axes[0].get_yticklabels()) == SHOWN
     assert (tmp_path / "plot.png").stat().st_size > 20_000

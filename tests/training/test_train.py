@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from domain.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
+from domain.bundle import CARD_FILE, CONTRIBUTIONS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
+from domain.criteria import FraudCriterion
 from domain.errors import BundleError, HistoryError, SettingsError
 from features import history as histories
 from features.bins import SCORE
@@ -20,7 +21,7 @@ from training import bundles, tracking
 from training.boosting import Boosting
 from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
-from training.train import TrainSettings, train
+from training.train import CONTRIBUTION_ROWS, TrainSettings, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning")
 END = datetime(2026, 2, 5, tzinfo=UTC)
@@ -64,7 +65,8 @@ def test_the_same_history_seed_and_versions_give_the_same_model_bytes(
     history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
 ) -> None:
     again, _, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
-    assert (again / MODEL_FILE).read_bytes() == (trained[0] / MODEL_FILE).read_bytes()
+    for name in (MODEL_FILE, CONTRIBUTIONS_FILE):
+        assert (again / name).read_bytes() == (trained[0] / name).read_bytes()
 
 
 def test_the_manifest_says_what_was_done(history: Path, trained: tuple[Path, Manifest, Path]) -> None:
@@ -84,6 +86,17 @@ def test_the_bundle_keeps_what_drift_is_measured_against(trained: tuple[Path, Ma
     assert sum(reference.bins[-1].counts) == manifest.metrics["later_operations"]
 
 
+def test_the_bundle_keeps_the_contributions_and_the_card_tells_them(trained: tuple[Path, Manifest, Path]) -> None:
+    bundle, manifest, _ = trained
+    explainer = scoring.load(bundle, Plan(DEFINITIONS, RETAINED_ARRIVALS)).explainer
+    assert explainer is not None
+    assert (manifest.parity["contributions"], manifest.parity["contributions_rows"]) == (0, 3 * CONTRIBUTION_ROWS)
+    card = (bundle / CARD_FILE).read_text(encoding="utf-8")
+    assert all(criterion.words in card for criterion in FraudCriterion)
+    assert f"![What each feature adds]({bundles.PLOT_FILE})" in card
+    assert (bundle / bundles.PLOT_FILE).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(trained: tuple[Path, Manifest, Path]) -> None:
     import mlflow
 
@@ -97,6 +110,8 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
     assert {file.path for file in client.list_artifacts(manifest.run, "bundle")} >= {
         f"bundle/{MODEL_FILE}",
         f"bundle/{MANIFEST_FILE}",
+        f"bundle/{CONTRIBUTIONS_FILE}",
+        f"bundle/{bundles.PLOT_FILE}",
     }
     champion = client.get_model_version_by_alias(tracking.REGISTERED_MODEL, "champion")
     assert champion.tags["bundle"] == manifest.version

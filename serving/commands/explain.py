@@ -1,0 +1,52 @@
+"""Say what the score of a stored decision was made of: criteria, then features, exactly."""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from casework import database
+from casework.ledger import Ledger
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.plan import Plan
+from serving.explanation import Explanation, Explanations
+from serving.settings import DATABASE_FILE
+
+SHOWN = 15
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--operation", required=True, help="its operation_id")
+    parser.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles")
+    parser.add_argument("--all", action="store_true", help=f"print every feature, not only the {SHOWN} strongest")
+    parser.add_argument("--json", type=Path, help="write the explanation, as the endpoint answers it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print it; a running server is not disturbed."""
+    database.existing(arguments.home / DATABASE_FILE).close()
+    ledger = Ledger(arguments.home / DATABASE_FILE)
+    try:
+        explanations = Explanations(arguments.models, Plan(DEFINITIONS, RETAINED_ARRIVALS))
+        explanation = explanations.of(ledger, arguments.operation)
+    finally:
+        ledger.close()
+    _print(explanation, None if arguments.all else SHOWN)
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(explanation), indent=1))
+    return 0
+
+
+def _print(explanation: Explanation, most: int | None) -> None:
+    print(f"operation {explanation.operation_id}: score {explanation.score:.6f} by {explanation.model}")
+    print("log odds, and by how much they multiply the odds of fraud\n")
+    print(f"{explanation.base_log_odds:+9.3f} {'':9}  the mean over the operations of the training")
+    for part in explanation.criteria:
+        print(f"{part.log_odds:+9.3f} {part.times:9.3g}  {part.criterion} {part.words}")
+    print(f"{explanation.log_odds:+9.3f} {'':9}  together\n")
+    for feature in explanation.features[:most]:
+        print(
+            f"{feature.log_odds:+9.3f} {feature.times:9.3g}  {feature.criterion or '':4} {feature.said} ({feature.feature})"
+        )
