@@ -103,6 +103,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
             timed("handed over to be counted", live.take, vector.tobytes(), score)
         stages.setdefault("all stages", []).append(time.perf_counter() - whole)
         timed("bare ONNX call", model._session.run, ["score"], model._feed)
+        if model.explainer is not None:
+            timed("why (of medium and high alone)", model.explainer.reasons, vector, score)
         if live is not None and len(stages["score"]) % BATCH == 0:
             began = time.perf_counter()
             live.count()
