@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.bundle import champion
 from serving.settings import Settings
 from tests.serving.running import REPOSITORY, InProcess, Server
 
@@ -23,6 +24,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `models`, whose champion reads profiles, and the `world` that it was trained on; nobody changes it."""
     return _made(tmp_path_factory, "profiled", "--profiles")
+
+
+@pytest.fixture(scope="session")
+def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle of fewer trees, trained on the world of `models`; nobody changes it."""
+    return champion(_made(tmp_path_factory, "rival", "--trees", "8") / "models")
 
 
 def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:

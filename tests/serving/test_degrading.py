@@ -16,12 +16,12 @@ from onnx import TensorProto, helper
 from casework import database, registry, rule_sets
 from casework.ledger import Ledger
 from casework.registry import List
-from domain.bundle import Manifest
+from domain.bundle import Manifest, champion
 from domain.identifiers import IdentifierKind
 from domain.levels import RiskLevel
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving import recovery, scoring, verification
+from serving import recovery, verification
 from serving.scoring import Model
 from serving.settings import Settings
 from tests.serving.examples import body, event, operation, outcome
@@ -116,7 +116,7 @@ def raising() -> bytes:
 
 
 def use_model(burana: InProcess, content: bytes) -> None:
-    manifest = (scoring.champion(burana.settings.models) / "manifest.json").read_bytes()
+    manifest = (champion(burana.settings.models) / "manifest.json").read_bytes()
     stated = msgspec.json.decode(manifest, type=Manifest)
     burana.burana.assessor.layers.model = Model(msgspec.structs.replace(stated, version="broken"), content)
 
