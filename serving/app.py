@@ -22,6 +22,7 @@ from features.plan import Plan
 from features.profiles import due_day
 from serving import api, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
+from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
@@ -60,12 +61,15 @@ class Burana:
             self.assessor = Assessor(settings, identifiers, layers, engine, self.ledger, succession.now, self.metrics)
             if model is not None:
                 succession.record(settings, model.version)
+            self.challengers = Challengers(settings, plan, self.metrics)
+            opened.callback(self.challengers.close)
             self._opened = opened.pop_all()
         self._refused_rules: tuple[str, FeatureSet] | None = None
         self._tasks = [
             asyncio.create_task(self._keep_up()),
             asyncio.create_task(self._follow_champion()),
             asyncio.create_task(self._follow_profiles()),
+            asyncio.create_task(self._follow_challengers()),
         ]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
@@ -123,6 +127,15 @@ class Burana:
                 await heir.look()
             except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
                 log.exception("the champion could not be followed; the one in force stays")
+
+    async def _follow_challengers(self) -> None:
+        """Let challengers score in shadow what was decided, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            try:
+                await asyncio.to_thread(self.challengers.turn, self.assessor.layers)
+            except (BuranaError, sqlite3.Error, OSError, *FEATURE_FAILURES):
+                log.exception("challengers could not score; no decision depends on them")
 
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from domain.errors import BuranaError
 
-SERVING = ("serve", "replay", "backfill", "features", "drift", "keys", "registry", "rules")
+SERVING = ("serve", "replay", "backfill", "features", "drift", "challengers", "keys", "registry", "rules")
 
 
 def main(arguments: list[str] | None = None) -> int:

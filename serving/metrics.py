@@ -49,6 +49,19 @@ class Metrics:
             "burana_champions_refused", "Bundles named as champion that did not fit", registry=self._registry
         )
 
+        self._challenger_scored = Counter(
+            "burana_challenger_scored", "Operations that a challenger scored in shadow", ["model"], registry=self._registry
+        )
+        self._challenger_behind = Gauge(
+            "burana_challenger_behind", "Entries that a challenger has yet to look at", ["model"], registry=self._registry
+        )
+        self.challengers_refused = Counter(
+            "burana_challengers_refused", "Bundles named as challengers that did not fit", registry=self._registry
+        )
+        self.challengers_failed = Counter(
+            "burana_challengers_failed", "Challengers taken out because they gave no score", registry=self._registry
+        )
+
         self._psi = Gauge(
             "burana_feature_psi", "PSI against training; NaN while nothing can be read", ["feature"], registry=self._registry
         )
@@ -87,6 +100,20 @@ class Metrics:
         if not reads_profiles:
             self.profile_age.set(math.nan)
             self._profiles_day.set(math.nan)
+
+    def challenger_scored(self, model: str, operations: int) -> None:
+        """Count what a challenger scored."""
+        self._challenger_scored.labels(model).inc(operations)
+
+    def challenger_behind(self, model: str, entries: int) -> None:
+        """Say how far a challenger is behind the ledger."""
+        self._challenger_behind.labels(model).set(entries)
+
+    def challenger_gone(self, model: str) -> None:
+        """Forget a challenger that is not asked any more."""
+        for metric in (self._challenger_scored, self._challenger_behind):
+            metric.labels(model)  # there may be none yet, and what is not there cannot be removed
+            metric.remove(model)
 
     def profiles_loaded(self, day: int) -> None:
         """Set the newest local day whose profiles are loaded."""

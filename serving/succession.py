@@ -109,7 +109,7 @@ def named(models: Path) -> Named | None:
     """What CHAMPION names; None while it cannot be read."""
     try:
         folder = champion(models)
-        return Named(folder.name, _written_ns(models / CHAMPION_FILE), _written_ns(folder / MANIFEST_FILE))
+        return Named(folder.name, written_ns(models / CHAMPION_FILE), written_ns(folder / MANIFEST_FILE))
     except BundleError:
         return None
 
@@ -156,7 +156,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _written_ns(file: Path) -> int:
+def written_ns(file: Path) -> int:
+    """When a file was written, nanoseconds since 1970; 0 for none."""
     try:
         return file.stat().st_mtime_ns
     except OSError:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,15 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle of fewer trees, trained on the world of `models`; nobody changes it."""
     return champion(_made(tmp_path_factory, "rival", "--trees", "8") / "models")
+
+
+@pytest.fixture
+def line(models: Path, rival: Path, profiled: Path, tmp_path: Path) -> Path:
+    """A folder of three bundles, which a test may change: the champion, its rival, and one that reads profiles."""
+    shutil.copytree(models, tmp_path / "models")
+    for other in (rival, champion(profiled / "models")):
+        shutil.copytree(other, tmp_path / "models" / other.name)
+    return tmp_path / "models"
 
 
 def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:

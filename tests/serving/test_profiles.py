@@ -32,14 +32,14 @@ from features.plan import Plan
 from features.profile_days import Habits
 from features.profile_language import Whose
 from features.profiles import PROFILE_NAMES, PROFILES_HASH, date_of, due_day
-from serving import replay
+from serving import replay, scoring
 from serving.backfill import entries
 from serving.contracts import encode
 from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.settings import Settings
 from serving.verification import verify
 from tests.serving.examples import operation
-from tests.serving.running import InProcess, Server, key_of
+from tests.serving.running import InProcess, Server, key_of, rows_in
 from training.bundles import set_champion
 from training.vectors import vectors
 
@@ -400,3 +400,33 @@ def test_a_champion_without_profiles_is_refused_while_a_rule_needs_one(
         assert take(burana, bodies)[0]["model"] == profiled
     assert f"rules-{version} name features that it does not read" in caplog.text
     assert "customer_profile_amount_over_p50_90d" in caplog.text
+
+
+def test_a_challenger_without_profiles_scores_beside_a_champion_with_them(either: Any, bodies: Iterator[bytes]) -> None:
+    settings, profiled, plain = either
+    (settings.models / "CHALLENGERS").write_text(plain)
+    challenger = scoring.load(settings.models / plain, PLAN)
+    with InProcess(settings) as burana:
+        burana.wait_until(lambda: plain in burana.burana.challengers._asked)
+        assert {decision["model"] for decision in take(burana, bodies, 5)} == {profiled}
+        burana.wait_until(lambda: rows_in(settings.database, "shadow_scores") == 5)
+    with closing(database.connect(settings.database)) as connection:
+        scores = [score for (score,) in connection.execute("SELECT score FROM shadow_scores ORDER BY sequence")]
+    assert scores == pytest.approx(
+        [challenger.score(vector[: len(PLAN)]) for _, vector, _ in served(settings)], rel=0, abs=scoring.SCORE_TOLERANCE
+    )
+
+
+def test_a_challenger_with_profiles_is_let_go_when_the_champion_reads_none(
+    either: Any, world: World, rival: Path, bodies: Iterator[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, profiled, plain = either
+    shutil.copytree(rival, settings.models / rival.name)
+    (settings.models / "CHALLENGERS").write_text(f"{profiled}\n")
+    with InProcess(settings) as burana:
+        for version, asked in ((plain, False), (profiled, False)):
+            set_champion(settings.models, version)
+            burana.wait_until(lambda version=version: burana.burana.model_version == version)
+            take(burana, bodies)
+            assert (profiled in burana.burana.challengers._asked) == asked
+    assert f"{profiled} reads profiles, and the champion in force does not" in caplog.text

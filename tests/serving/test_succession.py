@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -31,15 +30,6 @@ from training.bundles import set_champion
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 CONNECTIONS, SWAPS = 6, 7
-
-
-@pytest.fixture
-def line(models: Path, rival: Path, profiled: Path, tmp_path: Path) -> Path:
-    """A folder of three bundles, which a test may change: the champion, its rival, and one that reads profiles."""
-    shutil.copytree(models, tmp_path / "models")
-    for other in (rival, champion(profiled / "models")):
-        shutil.copytree(other, tmp_path / "models" / other.name)
-    return tmp_path / "models"
 
 
 @pytest.fixture
@@ -77,6 +67,12 @@ def refuse(burana: InProcess, version: str) -> None:
 def metric(burana: InProcess, name: str) -> float:
     found = re.findall(rf"^{re.escape(name)} (\S+)$", burana.burana.metrics.text().decode(), re.MULTILINE)
     return float(found[0])
+
+
+def shadow_scores(home: Path) -> list[tuple[str, int, float]]:
+    """Challenger, sequence number and score of all that was scored in shadow."""
+    with closing(database.connect(home / "burana.db")) as connection:
+        return connection.execute("SELECT model, sequence, score FROM shadow_scores").fetchall()
 
 
 def changes(home: Path) -> list[tuple[str, str, str]]:
@@ -151,6 +147,7 @@ def server(line: Path, tmp_path: Path) -> Iterator[Server]:
 
 def test_champions_change_under_load_and_no_operation_is_lost_refused_or_scored_by_another_than_it_says(line, rival, server):
     pair = [champion(line).name, rival.name]
+    (line / "CHALLENGERS").write_text("\n".join(pair))
     load = asyncio.run(swapped_under_load(server, [pair[(swap + 1) % 2] for swap in range(SWAPS)]))
     server.stop()
     assert {status for status, _ in load.answers.values()} == {200}
@@ -168,6 +165,12 @@ def test_champions_change_under_load_and_no_operation_is_lost_refused_or_scored_
     assert in_turn == [pair[swap % 2] for swap in range(SWAPS + 1)], "one at a time, each until the next"
     assert len(changes(server.home)) == SWAPS + 1
     assert verify(server.home, PLAN)["vectors_differ"] == 0
+    vectors = {entry.sequence: np.frombuffer(entry.vector, "<f8") for entry in entries if entry.vector is not None}
+    in_shadow = shadow_scores(server.home)
+    assert {version for version, _, _ in in_shadow} == set(pair), "each was a challenger while the other was champion"
+    assert [score for _, _, score in in_shadow] == pytest.approx(
+        [models[version].score(vectors[sequence]) for version, sequence, _ in in_shadow], rel=0, abs=scoring.SCORE_TOLERANCE
+    )
 
 
 # ---- what takes over with it ----------------------------------------------------------------------------------------------
