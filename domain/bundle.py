@@ -23,7 +23,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     model_sha256, rows_sha256: of the two files beside it; thresholds_argument: why these thresholds;
     history_sha256: of the training data; run: the MLflow run; metrics, parity: figures measured in training;
     stability_sha256: of the reference for drift, empty in bundles that were made without one; thresholds_sha256: of the curve
-    and the alternatives behind the argument, likewise; code_sha256: of the code that trained.
+    and the alternatives behind the argument, likewise; code_sha256: of the code that trained; trained_to: operations before it may have been
+    trained on, None in bundles that do not say so.
     """
 
     format: int
@@ -43,6 +44,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     stability_sha256: str = ""
     thresholds_sha256: str = ""
     code_sha256: str = ""
+    trained_to: datetime | None = None
 
 
 class _Format(Struct):

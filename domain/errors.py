@@ -9,6 +9,8 @@ BuranaError
 +-- DeclarationError      a feature declaration is wrong
 +-- HistoryError          a history or a mapping does not fit its schema
 +-- BundleError           a model bundle does not fit what runs
++-- PromotionError        a bundle may not become champion as asked
++-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the durable write failed: nothing was recorded, retry later
 +-- StateError            a snapshot of the features does not fit the plan
@@ -57,6 +59,14 @@ class HistoryError(BuranaError):
 
 class BundleError(BuranaError):
     """A model bundle that does not fit the running declarations, or whose rows no longer give the stated scores."""
+
+
+class PromotionError(BuranaError):
+    """A challenger that is worse than the champion, or a change of champion that cannot be made as asked."""
+
+
+class TrackingError(BuranaError):
+    """MLflow's store cannot be reached or refuses."""
 
 
 class RuleError(BuranaError):

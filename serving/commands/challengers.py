@@ -1,9 +1,10 @@
 """Compare challengers, which score in shadow, with the champion over the last days."""
 
 import argparse
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from domain.errors import SettingsError
 from serving import shadow_report
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
     for line in shadow_report.table(figures):
         print(line)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1))
     return 0

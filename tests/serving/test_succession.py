@@ -7,17 +7,14 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
 from casework import database
 from casework.ledger import Ledger
 from domain.bundle import champion
-from domain.promotions import Promotion
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import scoring
@@ -26,6 +23,7 @@ from serving.settings import Settings
 from serving.verification import verify
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, Server
+from training import champions
 from training.bundles import set_champion
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
@@ -80,12 +78,6 @@ def changes(home: Path) -> list[tuple[str, str, str]]:
     with closing(database.connect(home / "burana.db")) as connection:
         query = "SELECT person, reason, change FROM audit WHERE change LIKE 'champion: %' ORDER BY audit_id"
         return connection.execute(query).fetchall()
-
-
-def say_who(models: Path, version: str, by: str, reason: str) -> None:
-    promotion = Promotion(datetime(2026, 1, 1, tzinfo=UTC), by, reason, None, version)
-    with (models / "promotions.jsonl").open("ab") as file:
-        file.write(msgspec.json.encode(promotion) + b"\n")
 
 
 # ---- under load, over HTTP ------------------------------------------------------------------------------------------------
@@ -199,12 +191,22 @@ def test_the_metrics_name_one_champion(burana, rival):
 
 def test_the_audit_log_says_who_promoted_it_and_why(burana, line, rival):
     first = burana.burana.model_version
-    say_who(line, rival.name, "aigul", "more of the takeovers are seen")
-    take_over(burana, rival.name)
+    champions.promote(line, rival.name, "aigul", "more of the takeovers are seen", expected=first)
+    burana.wait_until(lambda: burana.burana.model_version == rival.name)
     assert changes(burana.settings.home) == [
         ("unknown", "promotions.jsonl says nothing of it", f"champion: none -> {first}"),
         ("aigul", "more of the takeovers are seen", f"champion: {first} -> {rival.name}"),
     ]
+
+
+def test_going_back_is_in_the_audit_log_too(burana, line, rival):
+    first = burana.burana.model_version
+    champions.promote(line, first, "burana train", "the first", expected=first)
+    champions.promote(line, rival.name, "aigul", "more is seen", expected=first)
+    burana.wait_until(lambda: burana.burana.model_version == rival.name)
+    champions.roll_back(line, "bakyt", "too many calls")
+    burana.wait_until(lambda: burana.burana.model_version == first)
+    assert changes(burana.settings.home)[-1] == ("bakyt", "too many calls", f"champion: {rival.name} -> {first}")
 
 
 def test_a_restart_writes_nothing_and_a_champion_named_meanwhile_is_written_then(settings, line, rival):
@@ -212,8 +214,7 @@ def test_a_restart_writes_nothing_and_a_champion_named_meanwhile_is_written_then
         with InProcess(settings) as burana:
             first = burana.burana.model_version
     assert len(changes(settings.home)) == 1
-    say_who(line, rival.name, "aigul", "named while nothing ran")
-    set_champion(line, rival.name)
+    champions.promote(line, rival.name, "aigul", "named while nothing ran", expected=first)
     with InProcess(settings):
         assert changes(settings.home)[1:] == [("aigul", "named while nothing ran", f"champion: {first} -> {rival.name}")]
 

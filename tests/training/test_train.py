@@ -89,7 +89,7 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
 
     _, manifest, home = trained
     uri = f"sqlite:///{home}/mlflow.db"
-    tracking.set_champion(uri, manifest.version)
+    tracking.set_aliases(uri, {"champion": manifest.version})
     client = mlflow.MlflowClient(uri)
     run = client.get_run(manifest.run)
     assert run.data.params["declarations"] == manifest.declarations
