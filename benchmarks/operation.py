@@ -18,6 +18,7 @@ import numpy as np
 from casework import database
 from casework.ledger import Ledger
 from casework.registry import Registry
+from domain.bundle import champion
 from domain.operation import Operation, normal_operation
 from features import history as histories
 from features.arrivals import row_of_operation
@@ -26,7 +27,7 @@ from features.feature_set import FeatureSet
 from features.history import records_of
 from features.layout import Word
 from features.plan import Plan
-from serving import app, basic, recovery, scoring
+from serving import basic, recovery, scoring, succession
 from serving.app import live_rules
 from serving.contracts import OPERATION, decoded, encode
 from serving.control import Shares
@@ -59,13 +60,13 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     settings = Settings(home=folder / "home", models=folder / "models", profiles=folder / "profiles" / "snapshots")
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
     connection = database.connect(settings.database)
-    model = scoring.load(scoring.champion(settings.models), plan)
+    model = scoring.load(champion(settings.models), plan)
     features = FeatureSet(plan, model.asks_for_profiles)
     identifiers, rules = settings.identifiers(), live_rules(connection, features)
     registry = Registry(connection, identifiers)
     profiles = LiveProfiles(settings.profiles, settings.profiles_days_behind, Metrics()) if features.with_profiles else None
     lots = settings.lots()
-    live = app.live_counts(model, Metrics())
+    live = succession.live_counts(model, Metrics())
     ledger = Ledger(settings.database)
     engine = recovery.rebuild(plan, ledger, settings.state)
     table = histories.read(folder / "history").operations

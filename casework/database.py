@@ -56,6 +56,9 @@ CREATE TABLE IF NOT EXISTS api_keys (
     key_id TEXT PRIMARY KEY, caller TEXT NOT NULL, secret_sha256 BLOB NOT NULL, scopes TEXT NOT NULL,
     made_at TEXT NOT NULL, made_by TEXT NOT NULL, revoked_at TEXT
 );
+CREATE TABLE IF NOT EXISTS shadow_scores (  -- what challengers would have scored; decides nothing, may be deleted
+    model TEXT NOT NULL, sequence INTEGER NOT NULL, score REAL NOT NULL, PRIMARY KEY (model, sequence)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     audit_id INTEGER PRIMARY KEY, at TEXT NOT NULL, person TEXT NOT NULL, reason TEXT NOT NULL, change TEXT NOT NULL
 );

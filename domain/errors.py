@@ -10,6 +10,8 @@ BuranaError
 +-- HistoryError          a history or a mapping does not fit its schema
 +-- BundleError           a model bundle does not fit what runs
 +-- ExplanationError      what a score is made of cannot be said
++-- PromotionError        a bundle may not become champion as asked
++-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the durable write failed: nothing was recorded, retry later
 +-- StateError            a snapshot of the features does not fit the plan
@@ -62,6 +64,14 @@ class BundleError(BuranaError):
 
 class ExplanationError(BuranaError):
     """What a score is made of cannot be said: there is no vector, no bundle that keeps it, or its parts do not make the score."""
+
+
+class PromotionError(BuranaError):
+    """A challenger that is worse than the champion, or a change of champion that cannot be made as asked."""
+
+
+class TrackingError(BuranaError):
+    """MLflow's store cannot be reached or refuses."""
 
 
 class RuleError(BuranaError):

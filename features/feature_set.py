@@ -2,7 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from domain.bundle import Manifest
+from domain.errors import BundleError
 from features.catalogue import Entry, entries_of
 from features.plan import Plan
 from features.profiles import PROFILE_FEATURES, PROFILE_NAMES, PROFILES_HASH
@@ -34,3 +37,18 @@ class FeatureSet:
         if not self.with_profiles:
             return self.plan.hash
         return hashlib.sha256(f"{self.plan.hash} {PROFILES_HASH}".encode()).hexdigest()
+
+
+def fitting(folder: Path, manifest: Manifest, plan: Plan) -> FeatureSet:
+    """What the model of a bundle reads; BundleError names the difference where that is not what runs."""
+    running = FeatureSet(plan, not set(PROFILE_NAMES).isdisjoint(manifest.features))
+    if manifest.declarations == running.hash and manifest.features == running.names:
+        return running
+    missing = [name for name in manifest.features if name not in running.names]
+    new = [name for name in running.names if name not in manifest.features]
+    raise BundleError(
+        f"{folder} was trained on other features (declarations {manifest.declarations[:12]}, running {running.hash[:12]}): "
+        f"only in the bundle {missing or 'none'}, only running {new or 'none'}"
+        + ("" if missing or new else "; the names agree, so an order, a window, a filter or the retained arrivals differ")
+        + ". Train again or serve the release that made it."
+    )

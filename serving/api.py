@@ -82,9 +82,9 @@ def application(
         figures = assessor().metrics
         figures.waiting.set(assessor().waiting)
         figures.entities.set(assessor().engine.entities)
-        if (profiles := assessor().profiles) is not None and (day := profiles.newest_day) is not None:
+        if (profiles := assessor().layers.profiles) is not None and (day := profiles.newest_day) is not None:
             figures.profile_age.set(age_s(day, datetime.now(UTC)))
-        if (live := assessor().live) is not None:
+        if (live := assessor().layers.live) is not None:
             figures.drifted(*live.findings())
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
 
@@ -143,9 +143,9 @@ def _named(plan: Plan, entry: Entry) -> Any:
 
 def _profiles(assessor: Assessor) -> dict[str, str | None]:
     """The newest local day of the profiles at hand, null for none; nothing where the model asks for none."""
-    if assessor.profiles is None:
+    if (profiles := assessor.layers.profiles) is None:
         return {}
-    day = assessor.profiles.newest_day
+    day = profiles.newest_day
     return {"profiles": None if day is None else date_of(day).isoformat()}
 
 

@@ -7,25 +7,24 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib import resources
 
 from casework import database, rule_sets
 from casework.keys import Keys
 from casework.ledger import Ledger
 from casework.registry import Registry
-from domain.errors import BundleError, BuranaError
+from domain.errors import BuranaError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
 from features.profiles import due_day
-from serving import api, recovery, scoring, spot_check
+from serving import api, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
+from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.explanation import Explanations
-from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.rules import Rules
@@ -33,7 +32,6 @@ from serving.settings import Settings
 
 log = logging.getLogger("burana")
 STARTER_RULES = "starter_rules.toml"
-NO_REFERENCE = "bundle %s was trained by a release that kept no stability.json; a new training keeps one"
 
 
 @dataclass
@@ -51,24 +49,31 @@ class Burana:
             opened.enter_context(database.hold(settings.home))
             self.connection = opened.enter_context(contextlib.closing(database.connect(settings.database)))
             self.keys, identifiers = Keys(self.connection), settings.identifiers()
-            model = champion(settings, plan)
-            self.features = FeatureSet(plan, model is not None and model.asks_for_profiles)
-            layers = Layers(Registry(self.connection, identifiers), model, live_rules(self.connection, self.features))
+            model = succession.first(settings, plan)
+            features = FeatureSet(plan, model is not None and model.asks_for_profiles)
+            layers = Layers(Registry(self.connection, identifiers), model, live_rules(self.connection, features), features)
             recovery.warm_up(plan)
             self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
-            metrics = Metrics()
-            profiles = await self._profiles(metrics) if self.features.with_profiles else None
-            self.assessor = Assessor(
-                settings, identifiers, layers, engine, self.ledger, now, metrics, live_counts(model, metrics), profiles
-            )
+            self.metrics = Metrics()
+            layers.live = succession.live_counts(model, self.metrics)
+            succession.tell(self.metrics, layers)
+            layers.profiles = await self._profiles() if features.with_profiles else None
+            self.assessor = Assessor(settings, identifiers, layers, engine, self.ledger, succession.now, self.metrics)
+            if model is not None:
+                succession.record(settings, model.version)
+            self.challengers = Challengers(settings, plan, self.metrics)
+            opened.callback(self.challengers.close)
             self._opened = opened.pop_all()
-        self._refused_rules: str | None = None
-        self._tasks = [asyncio.create_task(self._keep_up())]
+        self._refused_rules: tuple[str, FeatureSet] | None = None
+        self._tasks = [
+            asyncio.create_task(self._keep_up()),
+            asyncio.create_task(self._follow_champion()),
+            asyncio.create_task(self._follow_profiles()),
+            asyncio.create_task(self._follow_challengers()),
+        ]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
-        if profiles is not None:
-            self._tasks.append(asyncio.create_task(self._follow_profiles(profiles)))
         log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
 
     @property
@@ -99,7 +104,7 @@ class Burana:
 
     async def _spot_checks(self) -> None:
         """Time and again: recompute a sample of the served vectors, and count what differs."""
-        metrics = self.assessor.metrics
+        metrics = self.metrics
         while True:
             await asyncio.sleep(self.settings.spot_check_s)
             try:
@@ -110,13 +115,32 @@ class Burana:
             metrics.spot_checked.inc(found.vectors)
             metrics.spot_differing.inc(found.differing)
             if found.vectors:
-                metrics.spot_checked_at.set(now().timestamp())
+                metrics.spot_checked_at.set(succession.now().timestamp())
             if found.differing:
                 log.error("%d of %d served vectors differ: %s", found.differing, found.vectors, found.first_difference)
 
-    async def _profiles(self, metrics: Metrics) -> LiveProfiles:
+    async def _follow_champion(self) -> None:
+        """Let another champion take over when CHAMPION names one; in a task of its own, so that the registry waits for nobody."""
+        heir = succession.Succession(self.settings, self.plan, self.assessor, self._profiles)
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            try:
+                await heir.look()
+            except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
+                log.exception("the champion could not be followed; the one in force stays")
+
+    async def _follow_challengers(self) -> None:
+        """Let challengers score in shadow what was decided, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            try:
+                await asyncio.to_thread(self.challengers.turn, self.assessor.layers)
+            except (BuranaError, sqlite3.Error, OSError, *FEATURE_FAILURES):
+                log.exception("challengers could not score; no decision depends on them")
+
+    async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""
-        profiles = LiveProfiles(self.settings.profiles, self.settings.profiles_days_behind, metrics)
+        profiles = LiveProfiles(self.settings.profiles, self.settings.profiles_days_behind, self.metrics)
         if (last := self.ledger.at(self.ledger.last_sequence)) is not None:
             row = recovery.row_of_entry(self.ledger, last)
             profiles.ask(due_day(row[Word.TIME], row[Word.ZONE_OFFSET]))
@@ -125,14 +149,19 @@ class Burana:
             log.warning("no profiles in %s: every operation is verified until there are some", self.settings.profiles)
         return profiles
 
-    async def _follow_profiles(self, profiles: LiveProfiles) -> None:
-        """Load newer profiles as they come, off the thread that answers."""
+    async def _follow_profiles(self) -> None:
+        """Load newer profiles as they come, off the thread that answers, while the champion reads any."""
         while True:
+            if (profiles := self.assessor.layers.profiles) is None:
+                await asyncio.sleep(self.settings.refresh_s)
+                continue
             await profiles.turn(self.settings.profiles_refresh_s)
             try:
                 await asyncio.to_thread(profiles.refresh)
             except (BuranaError, OSError, *FEATURE_FAILURES):
                 log.exception("profiles could not be looked at; what was loaded last stays in force")
+            if profiles is not self.assessor.layers.profiles:  # a champion without them took over meanwhile
+                succession.tell(self.metrics, self.assessor.layers)
 
     async def _recover(self) -> None:
         if self.assessor.broken is not None or self.assessor.stale:
@@ -145,46 +174,22 @@ class Burana:
         self.keys.refresh()
 
     async def _follow_rules(self) -> None:
-        stored = rule_sets.live(self.connection)
-        if stored is None or stored.version in (self.assessor.layers.rules.version, self._refused_rules):
+        stored, layers = rule_sets.live(self.connection), self.assessor.layers
+        if stored is None or stored.version == layers.rules.version:
             return
-        self._refused_rules = stored.version
-        self.assessor.layers.rules = Rules(stored.content, self.features.names, stored.version)
+        if (asked := (stored.version, layers.features)) == self._refused_rules:
+            return
+        self._refused_rules = asked
+        layers.rules = Rules(stored.content, layers.features.names, stored.version)
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
 
     async def _count_live(self) -> None:
-        if self.assessor.live is not None:
-            await asyncio.to_thread(self.assessor.live.count)
+        if (live := self.assessor.layers.live) is not None:
+            await asyncio.to_thread(live.count)
 
     def _rebuilt(self) -> Engine:
         return recovery.rebuild(self.plan, self.ledger, self.settings.state)
-
-
-def champion(settings: Settings, plan: Plan) -> scoring.Model | None:
-    """The checked champion, warm; None without one where the settings allow to run on rules alone."""
-    try:
-        model = scoring.load(scoring.champion(settings.models), plan)
-    except BundleError:
-        if settings.require_model:
-            raise
-        log.warning("no champion: every operation is verified until there is one", exc_info=True)
-        return None
-    return model
-
-
-def live_counts(model: scoring.Model | None, metrics: Metrics) -> LiveCounts | None:
-    """Counts of what will be served; None, and said so, where drift cannot be measured."""
-    if model is None or model.stability is None:
-        log.warning("drift is not measured: %s", "there is no model" if model is None else NO_REFERENCE % model.version)
-        return None
-    metrics.psi_measured.set(1)
-    return LiveCounts(model.stability, now, metrics.psi_dropped.inc)
-
-
-def now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
 
 
 def live_rules(connection: sqlite3.Connection, features: FeatureSet) -> Rules:

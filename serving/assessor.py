@@ -46,11 +46,18 @@ FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, Type
 
 @dataclass
 class Layers:
-    """What an assessment asks; each may be exchanged while running."""
+    """What an assessment asks. A new champion brings new layers, exchanged as a whole; rules may be exchanged alone.
+
+    features: what the model reads, the vocabulary of the rules; profiles: what it reads beside behaviour, None for a model
+    that reads behaviour alone; live: counts the served vectors, to see drift, None where there is nothing to compare with.
+    """
 
     registry: Registry
     model: Model | None
     rules: Rules
+    features: FeatureSet
+    profiles: LiveProfiles | None = None
+    live: LiveCounts | None = None
 
 
 @dataclass
@@ -70,14 +77,8 @@ class Assessor:
     """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
-                 clock: Callable[[], datetime], metrics: Metrics, live: LiveCounts | None = None,
-                 profiles: LiveProfiles | None = None) -> None:  # fmt: skip
-        """live: counts the served vectors, to see drift; None where there is nothing to compare them with.
-
-        profiles: what the model reads beside behaviour; None for a model that reads behaviour alone.
-        """
-        self.layers, self.engine, self.metrics, self.live, self.profiles = layers, engine, metrics, live, profiles
-        self.features = FeatureSet(engine.plan, profiles is not None)
+                 clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
+        self.layers, self.engine, self.metrics = layers, engine, metrics
         self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
         self._lots, self._shares = settings.lots(), settings.shares
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
@@ -101,7 +102,7 @@ class Assessor:
         canonical = encode(operation)
         if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
             return await repeated
-        row = np.array(row_of_operation(operation), np.int64)
+        row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
         vector, heard, used = self._ask(operation, row)
         explainer = None if self.layers.model is None else self.layers.model.explainer
         assessment = explained(decide(heard), explainer, vector, heard.score)
@@ -109,8 +110,8 @@ class Assessor:
         blob = None if vector is None else vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
-        if self.live is not None and blob is not None:
-            self.live.take(blob, decision.score)
+        if live is not None and blob is not None:  # of the layers that were asked, whatever came while the disk wrote
+            live.take(blob, decision.score)
         return answer
 
     async def event(self, body: bytes) -> bytes:
@@ -155,9 +156,9 @@ class Assessor:
         level that it would have had without the lot, and the probability with which such an operation is stopped.
         """
         control = assessment.control
-        profiles = {} if used is None else {"behaviour": self.features.plan.hash, "profiles": used.evidence()}
+        profiles = {} if used is None else {"behaviour": self.engine.plan.hash, "profiles": used.evidence()}
         return encode({
-            "declarations": self.features.hash, **profiles, "limit_tyiyn": self._settings.limit_tyiyn,
+            "declarations": self.layers.features.hash, **profiles, "limit_tyiyn": self._settings.limit_tyiyn,
             "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in heard.hits],
             "shadow": [rule.id for rule in heard.rules.shadow],
             "failed": [{"rule": name, "error": error} for name, error in heard.rules.failed],
@@ -170,7 +171,8 @@ class Assessor:
             return None, None
         try:
             behaviour = self.engine.read(row)
-            return (behaviour, None) if self.profiles is None else self.profiles.beside(behaviour, row)
+            profiles = self.layers.profiles
+            return (behaviour, None) if profiles is None else profiles.beside(behaviour, row)
         except FEATURE_FAILURES:
             log.exception("features could not be read; the operation goes to verification")
             return None, None

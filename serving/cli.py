@@ -10,7 +10,9 @@ from types import ModuleType
 
 from domain.errors import BuranaError
 
-SERVING = ("serve", "replay", "backfill", "export", "features", "drift", "explain", "keys", "registry", "rules")
+SERVING = (
+    "serve", "replay", "backfill", "export", "features", "drift", "explain", "challengers", "keys", "registry", "rules",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,12 +17,12 @@ from tqdm import tqdm
 from casework import database
 from casework.ledger import Entry, Ledger
 from domain import instants
-from domain.bundle import Manifest
+from domain.bundle import Manifest, champion, manifest_of
 from domain.errors import BundleError, SettingsError
 from domain.instants import DAY, HOUR
 from features.bins import SCORE, Counts, Floats, Reference
 from features.stability import MOVING, UNREAD, Finding, Level, findings
-from serving.scoring import champion, manifest_of, stability_of
+from serving.scoring import stability_of
 from serving.settings import DATABASE_FILE
 
 CHUNK = 10_000

@@ -11,11 +11,12 @@ import numpy as np
 from msgspec import Struct
 
 from casework.ledger import Entry, Ledger
+from domain.bundle import manifest_of
 from domain.criteria import FraudCriterion
 from domain.errors import BundleError, ExplanationError, UnknownOperationError
 from features.plan import Plan
 from serving.contributions import Explainer, Floats
-from serving.scoring import explainer_of, manifest_of
+from serving.scoring import explainer_of
 
 log = logging.getLogger("burana")
 KEPT = 4

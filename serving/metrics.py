@@ -44,12 +44,33 @@ class Metrics:
             "burana_features_verified_at_seconds", "When that was last done, seconds since 1970", registry=self._registry
         )
 
+        self._champion = Gauge("burana_champion", "1 for the bundle in force", ["model"], registry=self._registry)
+        self.champions_taken = Counter(
+            "burana_champions_taken", "Champions that took over while this process ran", registry=self._registry
+        )
+        self.champions_refused = Counter(
+            "burana_champions_refused", "Bundles named as champion that did not fit", registry=self._registry
+        )
+
+        self._challenger_scored = Counter(
+            "burana_challenger_scored", "Operations that a challenger scored in shadow", ["model"], registry=self._registry
+        )
+        self._challenger_behind = Gauge(
+            "burana_challenger_behind", "Entries that a challenger has yet to look at", ["model"], registry=self._registry
+        )
+        self.challengers_refused = Counter(
+            "burana_challengers_refused", "Bundles named as challengers that did not fit", registry=self._registry
+        )
+        self.challengers_failed = Counter(
+            "burana_challengers_failed", "Challengers taken out because they gave no score", registry=self._registry
+        )
+
         self._psi = Gauge(
             "burana_feature_psi", "PSI against training; NaN while nothing can be read", ["feature"], registry=self._registry
         )
         self._score_psi = Gauge("burana_score_psi", "The same of the model's score", registry=self._registry)
         self._psi_vectors = Gauge("burana_feature_psi_vectors", "Vectors that PSI is of", registry=self._registry)
-        self.psi_measured = Gauge(
+        self._psi_measured = Gauge(
             "burana_feature_psi_measured", "1, or 0 without a model or its reference for drift", registry=self._registry
         )
         self.psi_dropped = Counter(
@@ -69,8 +90,33 @@ class Metrics:
         self.profiles_refused = Counter(
             "burana_profiles_refused", "Snapshots of profiles that could not be loaded", registry=self._registry
         )
-        self.profile_age.set(math.nan)
-        self._profiles_day.set(math.nan)
+        self.in_force(None, is_psi_measured=False, reads_profiles=False)
+
+    def in_force(self, model: str | None, *, is_psi_measured: bool, reads_profiles: bool) -> None:
+        """Name the bundle in force, None for none; figures that were of another one are forgotten."""
+        for gauge in (self._champion, self._psi):
+            gauge.clear()
+        if model is not None:
+            self._champion.labels(model).set(1)
+        self._psi_measured.set(int(is_psi_measured))
+        self._score_psi.set(math.nan)
+        if not reads_profiles:
+            self.profile_age.set(math.nan)
+            self._profiles_day.set(math.nan)
+
+    def challenger_scored(self, model: str, operations: int) -> None:
+        """Count what a challenger scored."""
+        self._challenger_scored.labels(model).inc(operations)
+
+    def challenger_behind(self, model: str, entries: int) -> None:
+        """Say how far a challenger is behind the ledger."""
+        self._challenger_behind.labels(model).set(entries)
+
+    def challenger_gone(self, model: str) -> None:
+        """Forget a challenger that is not asked any more."""
+        for metric in (self._challenger_scored, self._challenger_behind):
+            metric.labels(model)  # there may be none yet, and what is not there cannot be removed
+            metric.remove(model)
 
     def profiles_loaded(self, day: int) -> None:
         """Set the newest local day whose profiles are loaded."""

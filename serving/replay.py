@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from casework.effectiveness import Effectiveness, effectiveness
 from casework.ledger import bring_in
+from domain.bundle import champion
 from domain.decision import ASKS_FOR_NOTHING, Layer
 from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
 from features.history import History
-from serving import scoring
 from serving.app import Burana
 from serving.backfill import Arrival, arrivals, entries
 from serving.client import Connection, Response, connect
@@ -122,7 +122,7 @@ async def in_process(history: History, before: History, settings: Settings) -> R
     BundleError, and nothing is brought in, when no champion is named and the settings ask for one.
     """
     if settings.require_model:
-        scoring.champion(settings.models)  # what is missing is said before the ledger is filled, which takes minutes
+        champion(settings.models)  # what is missing is said before the ledger is filled, which takes minutes
     burana = Burana(settings)
     bring_in(settings.database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
     await burana.open()

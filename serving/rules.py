@@ -79,7 +79,7 @@ class Rules:
 
     def __init__(self, content: str, features: tuple[str, ...], version: str = "") -> None:
         """content: TOML with [[rules]]; RuleError names the rule, the place and what is allowed."""
-        self.version = version
+        self.version, self.features, self._content = version, features, content
         self.rules = tuple(rule for rule in parsed(content) if rule.state is not State.OFF)
         self._environment = cel.NewEnv(variables=OPERATION_VARIABLES | dict.fromkeys(features, cel.Type.DOUBLE))
         self._each = [self._compiled(rule) for rule in self.rules]
@@ -91,6 +91,10 @@ class Rules:
             raise RuleError(
                 f"{len(self.rules)} rules do not compile together: {error}; load fewer or shorter ones"
             ) from error
+
+    def over(self, features: tuple[str, ...]) -> "Rules":
+        """The same set over other features; RuleError where one of its rules needs a feature that is not among them."""
+        return self if features == self.features else Rules(self._content, features, self.version)
 
     def evaluate(
         self,

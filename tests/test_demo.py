@@ -47,12 +47,14 @@ def test_help_lists_every_command_with_a_sentence() -> None:
         "replay",
         "backfill",
         "features",
+        "challengers",
         "keys",
         "registry",
         "rules",
         "simulate",
         "import",
         "train",
+        "promote",
         "demo",
     ):
         assert f"  {name} " in done.stdout

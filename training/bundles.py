@@ -1,6 +1,7 @@
 """Writing a model bundle: models/<version>/ with model, manifest, reference rows and card."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import msgspec
@@ -68,7 +69,10 @@ def _sha256(file: Path) -> str:
 def set_champion(models: Path, version: str) -> None:
     """Name the served version, in one rename."""
     draft = models / f".{CHAMPION_FILE}"
-    draft.write_text(version + "\n", encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(version + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(models / CHAMPION_FILE)
 
 

@@ -1,16 +1,17 @@
 """The MLflow run of a training: parameters, metrics, plots, the bundle; the registry holds it with aliases."""
 
 import logging
+import math
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from domain.bundle import Manifest
-from domain.errors import SettingsError
+from domain.errors import SettingsError, TrackingError
 from training import training_plots
 from training.pipeline import FitSettings, Fitted
 
@@ -22,6 +23,15 @@ class Run:
 
     def __init__(self, mlflow: Any, run_id: str) -> None:
         self._mlflow, self.id = mlflow, run_id
+
+    def log_comparison(self, figures: Mapping[str, float], file: Path) -> None:
+        """Log what a challenger was compared by, and the file with all of it."""
+        self._mlflow.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)})
+        self._mlflow.log_artifact(str(file), "comparison")
+
+    def tag(self, **tags: str) -> None:
+        """Say what became of it."""
+        self._mlflow.set_tags(tags)
 
     def finish(self, bundle: Path, manifest: Manifest, settings: FitSettings, fitted: Fitted) -> None:
         """Log figures, plots and the bundle, and register it as a version of the model, alias `candidate`."""
@@ -57,14 +67,32 @@ def run(tracking_uri: str, parameters: dict[str, Any]) -> Iterator[Run]:
         yield Run(mlflow, started.info.run_id)
 
 
-def set_champion(tracking_uri: str, version: str) -> None:
-    """Give the registered model of a bundle the alias `champion`."""
+def set_aliases(tracking_uri: str, bundles: Mapping[str, str | None]) -> None:
+    """Alias -> bundle whose registered version takes it; None, or a bundle that was never registered, takes it away.
+
+    TrackingError when the store cannot be reached.
+    """
     mlflow = _mlflow()
     mlflow.set_tracking_uri(tracking_uri)
-    client = mlflow.MlflowClient()
-    for found in client.search_model_versions(f"name='{REGISTERED_MODEL}'"):
-        if found.tags.get("bundle") == version:
-            client.set_registered_model_alias(REGISTERED_MODEL, "champion", found.version)
+    with _reached(mlflow, tracking_uri):
+        client = mlflow.MlflowClient()
+        found = client.search_model_versions(f"name='{REGISTERED_MODEL}'")
+        versions = {one.tags.get("bundle"): one.version for one in reversed(found)}
+        for alias, bundle in bundles.items():
+            if bundle in versions:
+                client.set_registered_model_alias(REGISTERED_MODEL, alias, versions[bundle])
+            elif found:
+                client.delete_registered_model_alias(REGISTERED_MODEL, alias)
+
+
+@contextmanager
+def _reached(mlflow: Any, tracking_uri: str) -> Iterator[None]:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 with MLflow, whose stores raise it
+
+    try:
+        yield
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
+        raise TrackingError(f"{tracking_uri}: {error}") from error
 
 
 def _mlflow() -> Any:

@@ -102,6 +102,7 @@ def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings
             features=features.names, declarations=features.hash, model_sha256=hashlib.sha256(content).hexdigest(), rows_sha256="",
             thresholds=fitted.thresholds, thresholds_argument=fitted.argument.text, history_sha256=history_sha256, run=run.id,
             metrics=report.metrics, parity=differences, code_sha256=data["code"],
+            trained_to=instants.from_ms(int(dataset.times.max()) + 1),
             libraries={name: importlib.metadata.version(name) for name in LIBRARIES},
         )  # fmt: skip
         with report.stage("bundle"):

@@ -9,9 +9,10 @@ from pathlib import Path
 from domain.bundle import Manifest
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
-from training import bundles, tracking
+from training import champions
 from training.fit_arguments import add_boosting, add_policy, boosting_of, policy_of, search_of
 from training.pipeline import FitSettings
+from training.promote_command import announce
 from training.train import Report, TrainSettings, train
 
 
@@ -37,17 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--search-file", type=Path, default=Path("search.db"), help="keeps the trials; a search goes on from it"
     )
-    parser.add_argument("--champion", action="store_true", help="serve this bundle from now on")
+    parser.add_argument("--champion", action="store_true", help="serve this bundle from now on, compared with nothing")
+    parser.add_argument("--by", default="", help="the responsible person (R109), with --champion")
+    parser.add_argument("--reason", default="trained to be the champion", help="why (R111), with --champion")
     parser.add_argument("--json", type=Path, help="write every printed figure")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, print the figures, name the champion if asked or if there is none."""
+    if arguments.champion and not arguments.by.strip():
+        raise SettingsError("--champion changes what is served and needs --by PERSON; `burana promote` compares first")
     arguments.models.mkdir(parents=True, exist_ok=True)
     bundle, manifest, report = train(arguments.history, arguments.models, arguments.mlflow, _settings(arguments))
-    if arguments.champion or not (arguments.models / "CHAMPION").exists():
-        bundles.set_champion(arguments.models, manifest.version)
-        tracking.set_champion(arguments.mlflow, manifest.version)
+    before = champions.in_force(arguments.models)
+    if arguments.champion or before is None:
+        by = arguments.by or "burana train"
+        promotion = champions.promote(
+            arguments.models, manifest.version, by, arguments.reason, expected=before, override=before is not None
+        )
+        announce(promotion, arguments.models, arguments.mlflow)
     figures = _figures(manifest, report)
     _print(bundle, manifest, figures)
     if arguments.json:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.bundle import champion
 from serving.settings import Settings
 from tests.serving.running import REPOSITORY, InProcess, Server
 
@@ -23,6 +25,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `models`, whose champion reads profiles, and the `world` that it was trained on; nobody changes it."""
     return _made(tmp_path_factory, "profiled", "--profiles")
+
+
+@pytest.fixture(scope="session")
+def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle of fewer trees, trained on the world of `models`; nobody changes it."""
+    return champion(_made(tmp_path_factory, "rival", "--trees", "8") / "models")
+
+
+@pytest.fixture
+def line(models: Path, rival: Path, profiled: Path, tmp_path: Path) -> Path:
+    """A folder of three bundles, which a test may change: the champion, its rival, and one that reads profiles."""
+    shutil.copytree(models, tmp_path / "models")
+    for other in (rival, champion(profiled / "models")):
+        shutil.copytree(other, tmp_path / "models" / other.name)
+    return tmp_path / "models"
 
 
 def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:

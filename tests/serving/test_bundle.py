@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from casework import database
+from domain.bundle import champion
 from domain.errors import BundleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
@@ -31,7 +32,7 @@ PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 def copied(models: Path, tmp_path: Path) -> Path:
     """The folder of a bundle that a test may damage, champion of `tmp_path/models`."""
     shutil.copytree(models, tmp_path / "models")
-    return scoring.champion(tmp_path / "models")
+    return champion(tmp_path / "models")
 
 
 def restate(folder: Path, **changes: Any) -> None:
@@ -175,7 +176,7 @@ def test_a_bundle_of_before_drift_was_measured_is_served(copied):
 def test_a_champion_that_is_not_there_is_refused(copied):
     (copied.parent / "CHAMPION").write_text("20200101T000000-gone\n")
     with pytest.raises(BundleError, match="20200101T000000-gone is not a bundle"):
-        scoring.load(scoring.champion(copied.parent), PLAN)
+        scoring.load(champion(copied.parent), PLAN)
 
 
 def test_a_burana_that_did_not_open_leaves_its_home_free(copied, tmp_path, models):

@@ -11,19 +11,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 
 from casework import database, registry, rule_sets
 from casework.ledger import Ledger
 from casework.registry import List
-from domain.bundle import Manifest
+from domain.bundle import Manifest, champion
 from domain.identifiers import IdentifierKind
 from domain.levels import RiskLevel
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving import recovery, scoring, verification
+from serving import recovery, verification
 from serving.scoring import Model
 from serving.settings import Settings
+from tests.serving.broken_models import BROKEN_MODELS, constant, raising
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_in
 
@@ -87,41 +87,10 @@ def equals_a_replay(burana: InProcess) -> bool:
 # ---- the model -----------------------------------------------------------------------------------------------------------
 
 
-def graph(*nodes: object, constants: tuple[object, ...] = ()) -> bytes:
-    """An ONNX model with the input and the outputs of a bundle's."""
-    model = helper.make_graph(
-        list(nodes), "broken", [helper.make_tensor_value_info("features", TensorProto.DOUBLE, [None, len(PLAN)])],
-        [helper.make_tensor_value_info(name, TensorProto.DOUBLE, None) for name in ("raw", "score")], list(constants),
-    )  # fmt: skip
-    return helper.make_model(model, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
-
-
-def constant(value: float) -> bytes:
-    """A model whose score is the same for every vector."""
-    sums = helper.make_node("ReduceSum", ["features", "columns"], ["raw"], keepdims=1)
-    unknown = helper.make_node("IsNaN", ["raw"], ["unknown"])
-    score = helper.make_node("Where", ["unknown", "value", "value"], ["score"])
-    constants = (
-        helper.make_tensor("columns", TensorProto.INT64, [1], [1]),
-        helper.make_tensor("value", TensorProto.DOUBLE, [1], [value]),
-    )
-    return graph(sums, unknown, score, constants=constants)
-
-
-def raising() -> bytes:
-    """A model that fails for every vector: it folds it into a shape that it does not have."""
-    fold = helper.make_node("Reshape", ["features", "shape"], ["raw"])
-    same = helper.make_node("Identity", ["raw"], ["score"])
-    return graph(fold, same, constants=(helper.make_tensor("shape", TensorProto.INT64, [2], [7, 1_000]),))
-
-
 def use_model(burana: InProcess, content: bytes) -> None:
-    manifest = (scoring.champion(burana.settings.models) / "manifest.json").read_bytes()
+    manifest = (champion(burana.settings.models) / "manifest.json").read_bytes()
     stated = msgspec.json.decode(manifest, type=Manifest)
     burana.burana.assessor.layers.model = Model(msgspec.structs.replace(stated, version="broken"), content)
-
-
-BROKEN_MODELS = {"NaN": constant(float("nan")), "above one": constant(1.5), "negative": constant(-0.1), "raises": raising()}
 
 
 def test_the_broken_models_of_these_tests_are_otherwise_sound(burana):

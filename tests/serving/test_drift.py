@@ -233,7 +233,7 @@ def test_a_server_whose_bundle_keeps_no_reference_serves_and_says_that_drift_is_
     restate(copied, stability_sha256="")
     with caplog.at_level("WARNING"), InProcess(Settings(home=tmp_path / "home", models=copied)) as running:
         assert running.decide(operation(1))["score"] is not None
-        assert running.burana.assessor.live is None
+        assert running.burana.assessor.layers.live is None
         text = running.burana.assessor.metrics.text().decode()
         assert re.findall(r"^burana_feature_psi_measured (\S+)$", text, re.MULTILINE) == ["0.0"]
     assert "drift is not measured: bundle" in caplog.text
@@ -242,7 +242,7 @@ def test_a_server_whose_bundle_keeps_no_reference_serves_and_says_that_drift_is_
 def test_a_server_without_a_model_measures_no_drift(tmp_path, caplog):
     with InProcess(Settings(home=tmp_path / "home", models=tmp_path, require_model=False)) as running:
         running.decide(operation(1))
-        assert running.burana.assessor.live is None
+        assert running.burana.assessor.layers.live is None
     assert "drift is not measured: there is no model" in caplog.text
 
 
@@ -259,12 +259,12 @@ def test_few_vectors_are_counted_and_read_as_nothing(settings):
 def test_a_repeat_is_counted_once(burana):
     for _ in range(3):
         burana.decide(operation(1))
-    assert burana.burana.assessor.live.findings()[1] == 1
+    assert burana.burana.assessor.layers.live.findings()[1] == 1
 
 
 def test_vectors_are_counted_while_nobody_looks(burana):
     burana.decide(operation(1))
-    hours = burana.burana.assessor.live._hours
+    hours = burana.burana.assessor.layers.live._hours
     burana.wait_until(lambda: any(counts[-1].sum() for counts in hours.values()))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 
 from casework import database, rule_sets
 from casework.ledger import Ledger, bring_in
+from domain.bundle import champion
 from domain.errors import RuleError
 from domain.instants import to_ms
 from domain.levels import RiskLevel
@@ -30,14 +32,15 @@ from features.plan import Plan
 from features.profile_days import Habits
 from features.profile_language import Whose
 from features.profiles import PROFILE_NAMES, PROFILES_HASH, date_of, due_day
-from serving import replay
+from serving import replay, scoring
 from serving.backfill import entries
 from serving.contracts import encode
 from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.settings import Settings
 from serving.verification import verify
 from tests.serving.examples import operation
-from tests.serving.running import InProcess, Server, key_of
+from tests.serving.running import InProcess, Server, key_of, rows_in
+from training.bundles import set_champion
 from training.vectors import vectors
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
@@ -185,7 +188,7 @@ def test_a_newer_snapshot_is_read_while_running(settings: Settings, world: World
         take(burana, bodies)
         assert metric(burana, "burana_profiles_loaded_day") == world.day - 1
         world.snapshot(settings.profiles, world.day)
-        burana.wait_until(lambda: burana.burana.assessor.profiles.newest_day == world.day)
+        burana.wait_until(lambda: burana.burana.assessor.layers.profiles.newest_day == world.day)
         take(burana, bodies)
         assert metric(burana, "burana_profiles_loaded_day") == world.day
         assert metric(burana, "burana_profiles_refused_total") == 0
@@ -342,3 +345,88 @@ def test_rules_read_profiles_where_the_model_does(
     assert any(fired)
     with pytest.raises(RuleError, match="customer_profile_amount_over_p50_90d"):
         InProcess(replace(settings, models=models))
+
+
+# ---- when the champion changes -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def either(settings: Settings, world: World, models: Path, tmp_path: Path) -> tuple[Settings, str, str]:
+    """Settings with two bundles, and their versions: the champion reads profiles, the other one behaviour alone."""
+    shutil.copytree(world.models, tmp_path / "models")
+    plain = champion(models)
+    shutil.copytree(plain, tmp_path / "models" / plain.name)
+    world.snapshot(settings.profiles, world.day)
+    return replace(settings, models=tmp_path / "models"), champion(world.models).name, plain.name
+
+
+def test_champions_with_and_without_profiles_take_over_from_each_other(either: Any, bodies: Iterator[bytes]) -> None:
+    settings, profiled, plain = either
+    with InProcess(settings) as burana:
+        for version in (plain, profiled, plain, profiled):
+            set_champion(settings.models, version)
+            burana.wait_until(lambda version=version: burana.burana.model_version == version)
+            decision = take(burana, bodies)[0]
+            assert (decision["model"], decision["degraded"]) == (version, [])
+            with_profiles = version == profiled
+            assert burana.burana.assessor.layers.features.names == FeatureSet(PLAN, with_profiles).names
+            burana.wait_until(lambda w=with_profiles: math.isnan(metric(burana, "burana_profiles_loaded_day")) != w)
+    assert [len(vector) for _, vector, _ in served(settings)] == [len(PLAN), len(WHOLE)] * 2
+    figures = verify(settings.home, PLAN)
+    assert (figures["vectors"], figures["vectors_differ"], figures["vectors_with_profiles"]) == (4, 0, 2)
+
+
+def test_newer_profiles_are_read_for_a_champion_that_took_over(either: Any, world: World, bodies: Iterator[bytes]) -> None:
+    settings, profiled, plain = either
+    set_champion(settings.models, plain)
+    with InProcess(settings) as burana:
+        set_champion(settings.models, profiled)
+        burana.wait_until(lambda: burana.burana.model_version == profiled)
+        world.snapshot(settings.profiles, world.day + 1)
+        burana.wait_until(lambda: burana.burana.assessor.layers.profiles.newest_day == world.day + 1)
+        assert take(burana, bodies)[0]["degraded"] == []
+
+
+def test_a_champion_without_profiles_is_refused_while_a_rule_needs_one(
+    either: Any, bodies: Iterator[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, profiled, plain = either
+    with InProcess(settings) as burana:
+        with closing(database.connect(settings.database)) as connection:
+            version = rule_sets.load(connection, RULE, "the tests", "to need a profile")
+        burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
+        set_champion(settings.models, plain)
+        burana.wait_until(lambda: metric(burana, "burana_champions_refused_total") == 1)
+        assert take(burana, bodies)[0]["model"] == profiled
+    assert f"rules-{version} name features that it does not read" in caplog.text
+    assert "customer_profile_amount_over_p50_90d" in caplog.text
+
+
+def test_a_challenger_without_profiles_scores_beside_a_champion_with_them(either: Any, bodies: Iterator[bytes]) -> None:
+    settings, profiled, plain = either
+    (settings.models / "CHALLENGERS").write_text(plain)
+    challenger = scoring.load(settings.models / plain, PLAN)
+    with InProcess(settings) as burana:
+        burana.wait_until(lambda: plain in burana.burana.challengers._asked)
+        assert {decision["model"] for decision in take(burana, bodies, 5)} == {profiled}
+        burana.wait_until(lambda: rows_in(settings.database, "shadow_scores") == 5)
+    with closing(database.connect(settings.database)) as connection:
+        scores = [score for (score,) in connection.execute("SELECT score FROM shadow_scores ORDER BY sequence")]
+    assert scores == pytest.approx(
+        [challenger.score(vector[: len(PLAN)]) for _, vector, _ in served(settings)], rel=0, abs=scoring.SCORE_TOLERANCE
+    )
+
+
+def test_a_challenger_with_profiles_is_let_go_when_the_champion_reads_none(
+    either: Any, world: World, rival: Path, bodies: Iterator[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, profiled, plain = either
+    shutil.copytree(rival, settings.models / rival.name)
+    (settings.models / "CHALLENGERS").write_text(f"{profiled}\n")
+    with InProcess(settings) as burana:
+        for version, asked in ((plain, False), (profiled, False)):
+            set_champion(settings.models, version)
+            burana.wait_until(lambda version=version: burana.burana.model_version == version)
+            take(burana, bodies)
+            assert (profiled in burana.burana.challengers._asked) == asked
+    assert f"{profiled} reads profiles, and the champion in force does not" in caplog.text

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from domain.bundle import CARD_FILE, CONTRIBUTIONS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
+from domain.bundle import CARD_FILE, CONTRIBUTIONS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, champion
 from domain.criteria import FraudCriterion
 from domain.errors import BundleError, HistoryError, SettingsError
 from features import history as histories
@@ -47,7 +47,7 @@ def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
     bundle, manifest, home = trained
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
     bundles.set_champion(home / "models", manifest.version)
-    assert scoring.champion(home / "models") == bundle
+    assert champion(home / "models") == bundle
     model = scoring.load(bundle, plan)
     assert model.version == manifest.version
     assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
@@ -102,7 +102,7 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
 
     _, manifest, home = trained
     uri = f"sqlite:///{home}/mlflow.db"
-    tracking.set_champion(uri, manifest.version)
+    tracking.set_aliases(uri, {"champion": manifest.version})
     client = mlflow.MlflowClient(uri)
     run = client.get_run(manifest.run)
     assert run.data.params["declarations"] == manifest.declarations
@@ -113,8 +113,8 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
         f"bundle/{CONTRIBUTIONS_FILE}",
         f"bundle/{bundles.PLOT_FILE}",
     }
-    champion = client.get_model_version_by_alias(tracking.REGISTERED_MODEL, "champion")
-    assert champion.tags["bundle"] == manifest.version
+    registered = client.get_model_version_by_alias(tracking.REGISTERED_MODEL, "champion")
+    assert registered.tags["bundle"] == manifest.version
 
 
 def test_nothing_that_became_known_later_changes_the_model(
@@ -145,4 +145,4 @@ def test_a_tracking_store_of_another_form_is_refused(history: Path, tmp_path: Pa
 
 def test_an_untrained_installation_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="train a model first"):
-        scoring.champion(tmp_path)
+        champion(tmp_path)

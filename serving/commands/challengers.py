@@ -1,0 +1,33 @@
+"""Compare challengers, which score in shadow, with the champion over the last days."""
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from domain.errors import SettingsError
+from serving import shadow_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHALLENGERS")
+    parser.add_argument("--days", type=float, default=7, help="what was decided in so many days until now (default: 7)")
+    parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as genuine (default: 7)")
+    parser.add_argument("--json", type=Path, help="write every figure")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 whoever did better: `burana promote` decides."""
+    for name, days, low in (("--days", arguments.days, 0.001), ("--delay-days", arguments.delay_days, 0)):
+        if not low <= days <= 36_500:
+            raise SettingsError(f"{name}: seen {days:g}, allowed {low:g} to 36500")
+    start = datetime.now(UTC) - timedelta(days=arguments.days)
+    figures = shadow_report.report(arguments.home, arguments.models, start, timedelta(days=arguments.delay_days))
+    for line in shadow_report.table(figures):
+        print(line)
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1))
+    return 0
