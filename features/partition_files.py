@@ -60,7 +60,7 @@ class PartitionFiles:
         if path not in self._open:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             self._open[path] = pa.ipc.new_stream(path, SCHEMA, options=options)
-        words = np.ascontiguousarray(arrivals.rows[index].T)
+        words = np.ascontiguousarray(np.take(arrivals.rows, index, axis=0).T)
         columns = (arrivals.number[index], arrivals.clock[index], active, arrivals.wanted[index], *words)
         self._open[path].write_batch(pa.record_batch([pa.array(column) for column in columns], schema=SCHEMA))
 

@@ -122,18 +122,21 @@ class Split:
 
 
 def split(rows: Integers, entity: Entity, parts: int) -> Split:
-    """The rows (n, WORDS) that each of `parts` parts takes of one kind of entity: all rows of an entity are in one part."""
-    places, bits = [], []
-    for slot, columns in keys_of(entity).items():
+    """The rows (n, WORDS) that each of `parts` parts, below 2^16, takes of one kind of entity: an entity's are all in one part."""
+    slots = keys_of(entity)
+    part = np.full((len(rows), len(slots)), parts, np.uint16)  # of each slot; `parts` stands for none
+    active = np.tile(np.array([1 << slot for slot in slots], np.int64), (len(rows), 1))
+    for place, columns in enumerate(slots.values()):
         hashed, given = _hashed([values_of(rows, column) for column in columns])
-        index = np.flatnonzero(given)
-        places.append((hashed[index] % np.uint64(parts)).astype(np.int64) * len(rows) + index)
-        bits.append(np.full(len(index), 1 << slot))
-    place, inverse = np.unique(np.concatenate(places), return_inverse=True)
-    active = np.zeros(len(place), np.int64)
-    np.bitwise_or.at(active, inverse, np.concatenate(bits))
-    part, index = np.divmod(place, max(1, len(rows)))
-    return Split(index, active, np.searchsorted(part, np.arange(parts + 1)))
+        part[given, place] = hashed[given] % np.uint64(parts)
+        for earlier in range(place):  # a row that stands twice in a part goes there once
+            twice = given & (part[:, place] == part[:, earlier])
+            active[twice, earlier] |= 1 << list(slots)[place]
+            part[twice, place] = parts
+    order = np.argsort(part.ravel(), kind="stable")  # by counting: the numbers have 16 bits
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(part.ravel(), minlength=parts + 1)[:parts])])
+    kept = order[: bounds[-1]]
+    return Split(kept // len(slots), active.ravel()[kept], bounds)
 
 
 def values_of(rows: Integers, column: Column) -> Integers:

@@ -136,7 +136,7 @@ def _parts(rows: Integers, clock: Integers, asked: NDArray[np.bool_], share: par
     for first, last in itertools.pairwise(split.bounds.tolist()):
         index = split.index[first:last]
         stream = np.stack([index, clock[index], split.active[first:last]], axis=1)
-        yield parts.Part(rows[index], stream, np.where(asked[index], 0, -1))
+        yield parts.Part(np.take(rows, index, axis=0), stream, np.where(asked[index], 0, -1))
 
 
 def _figures(plan: Plan, replay: Replay, operations: int) -> dict[str, Any]:
