@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from domain.errors import StateError
 from features import kernel
-from features.kernel import META_WORDS, PAIR_WORDS, Buffer
+from features.kernel import META_WORDS, PAIR_WORDS, PAIRS_BEYOND, Buffer
 from features.layout import MISSING, WORDS
-from features.plan import MAX_FAMILIES, Plan, Table
+from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
-SNAPSHOT_FORMAT = 3
+SNAPSHOT_FORMAT = 4
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 FIRST_SLOTS = 1 << 11
 """Of a hash table of a new state."""
@@ -54,7 +54,7 @@ class Engine:
         self._vector = self._buffers[Buffer.VECTOR]
         self._addresses = np.zeros(len(Buffer), np.int64)
         self._handle = _address(self._addresses)
-        self._hold(_empty(self._rows, self._header(Table.LOG_WORDS), self._header(Table.RECORDS)))
+        self._hold(_empty(plan.program.tables, self._rows))
 
     def _header(self, name: Table) -> int:
         return int(self.plan.program.tables[name])
@@ -65,7 +65,6 @@ class Engine:
         self._meta = meta = self._buffers[Buffer.META]
         meta[kernel.M_ROWS] = self._rows
         meta[kernel.M_DIRECTORY_SIZE] = len(self._buffers[Buffer.DIRECTORY])
-        meta[kernel.M_PAIRS_SIZE] = len(self._buffers[Buffer.PAIRS]) // PAIR_WORDS
         for name, buffer in self._buffers.items():
             self._addresses[name] = _address(buffer)
 
@@ -81,14 +80,17 @@ class Engine:
 
     @property
     def nbytes(self) -> int:
-        """Bytes in use by the state: of the log and the pool, what was ever written."""
+        """Bytes in use by the state: of what has room at its end, without that room."""
         used = self._used()
         return sum(8 * used.get(name, len(self._buffers[name])) for name in SAVED)
 
     def _used(self) -> dict[Buffer, int]:
         """Words in use of the buffers that are longer than what is in them."""
         rows = min(self.applied, self._rows)
-        return {Buffer.LOG: rows * self._header(Table.LOG_WORDS), Buffer.POOL: int(self._meta[kernel.M_POOL])}
+        return {
+            Buffer.LOG: rows * self._header(Table.LOG_WORDS), Buffer.POOL: int(self._meta[kernel.M_POOL]),
+            Buffer.PAIRS: _pair_words(1 << 64 - int(self._meta[kernel.M_PAIRS_SHIFT])),
+        }  # fmt: skip
 
     def read(self, row: Sequence[int] | Integers) -> Vector:
         """The vector (features,) float64 of an operation that has not arrived yet; changes nothing."""
@@ -142,12 +144,14 @@ class Engine:
                 raise ValueError(f"replay: {what}, C-contiguous")
 
     def _grow(self) -> None:
-        """A longer hash table where little room is left, filled anew."""
+        """A longer hash table where little room is left."""
         meta, slots = self._meta, self._header(Table.SLOTS)
         directory, pairs = self._buffers[Buffer.DIRECTORY], self._buffers[Buffer.PAIRS]
-        if 5 * (meta[kernel.M_PAIRS] + slots * MAX_FAMILIES) > 3 * meta[kernel.M_PAIRS_SIZE]:
-            self._hold({Buffer.PAIRS: _no_pairs(2 * len(pairs) // PAIR_WORDS)})
-            kernel.reindex_pairs(self._handle, _address(pairs), len(pairs) // PAIR_WORDS)
+        if not kernel.double_pairs(self._handle, len(pairs) // PAIR_WORDS):
+            raise StateError(
+                f"{1 << 64 - int(meta[kernel.M_PAIRS_SHIFT])} homes of pairs are full, as many as {self._rows} arrivals need"
+                " when hashes fall evenly; retain more arrivals"
+            )
         if 2 * (meta[kernel.M_LIVE] + slots) > len(directory):
             self._hold({Buffer.DIRECTORY: _zeros(2 * len(directory))})
             kernel.reindex_entities(self._handle)
@@ -156,7 +160,6 @@ class Engine:
         """ValueError unless every saved buffer is as long as the state says: the kernel trusts it."""
         allowed = {**{name: len(self._buffers[name]) for name in SAVED}, **self._used()}
         allowed[Buffer.DIRECTORY] = 1 << int(len(saved[Buffer.DIRECTORY]) - 1).bit_length()
-        allowed[Buffer.PAIRS] = PAIR_WORDS << int(len(saved[Buffer.PAIRS]) // PAIR_WORDS - 1).bit_length()
         for name in SAVED:
             if len(saved[name]) != allowed[name]:
                 raise ValueError(f"{name.name.lower()} has {len(saved[name])} words, allowed {allowed[name]}")
@@ -238,20 +241,31 @@ def _reserved(words: int) -> Integers:
     return np.frombuffer(memory, np.int64)
 
 
-def _no_pairs(slots: int) -> Integers:
-    pairs = _zeros(slots * PAIR_WORDS)
-    pairs[::PAIR_WORDS] = -1
-    return pairs
+def _pair_words(homes: int) -> int:
+    return (homes + PAIRS_BEYOND) * PAIR_WORDS
 
 
-def _empty(rows: int, log_words: int, records: int) -> dict[Buffer, Integers]:
-    """The buffers of a state without history; records: words of a record of each slot, as many as an arrival can bring."""
+def _most_pairs(tables: Integers, rows: int) -> int:
+    """Homes of pairs, a power of two, when every arrival of a full log has brought all that its slots follow."""
+    spaces = (
+        tables[Table.SPACE] + SPACE_WORDS * tables[tables[Table.SLOT] + SLOT_WORDS * slot]
+        for slot in range(tables[Table.SLOTS])
+    )
+    followed = sum(int(tables[space + 4] - tables[space + 3]) // FAMILY_WORDS for space in spaces)
+    most = rows * followed + int(tables[Table.SLOTS]) * MAX_FAMILIES
+    return max(FIRST_SLOTS, 1 << (5 * most // 3).bit_length())
+
+
+def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
+    """The buffers of a state without history, for a log of so many rows."""
     meta = _zeros(META_WORDS)
     meta[kernel.M_CLOCK] = meta[kernel.M_EVICTED_TIME] = MISSING
     meta[kernel.M_FREE :] = -1
+    meta[kernel.M_PAIRS_SHIFT] = 64 - (FIRST_SLOTS - 1).bit_length()
     return {
-        Buffer.META: meta, Buffer.LOG: _reserved(rows * log_words), Buffer.POOL: _reserved(rows * records),
-        Buffer.DIRECTORY: _zeros(FIRST_SLOTS), Buffer.PAIRS: _no_pairs(FIRST_SLOTS),
+        Buffer.META: meta, Buffer.LOG: _reserved(rows * int(tables[Table.LOG_WORDS])),
+        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS])), Buffer.DIRECTORY: _zeros(FIRST_SLOTS),
+        Buffer.PAIRS: _reserved(_pair_words(_most_pairs(tables, rows))),
     }  # fmt: skip
 
 
@@ -259,6 +273,6 @@ def _filled(name: Buffer, saved: Integers, empty: Integers) -> Integers:
     """A saved buffer with the room at its end that was not saved."""
     if saved.dtype != np.int64 or saved.ndim != 1 or (name is Buffer.META and len(saved) != len(empty)):
         raise ValueError(f"{name.name.lower()} is {saved.dtype} {saved.shape}")
-    filled = empty if name in {Buffer.LOG, Buffer.POOL} else _zeros(len(saved))
+    filled = empty if name in {Buffer.LOG, Buffer.POOL, Buffer.PAIRS} else _zeros(len(saved))
     filled[: len(saved)] = saved
     return filled

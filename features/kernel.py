@@ -7,7 +7,9 @@ log: a ring of rows, one an arrival; each row stands in up to sixteen chains, on
 slot; a chain links the nodes of one entity from oldest to newest.
 pool: the entities' records one after another: header, a cursor per window (the oldest node still inside, and its time),
 accumulators. An entity is the word of the pool at which its record begins.
-pairs: (entity, family), value -> newest node, count over what is retained, time of the newest: novelty, habit, distinct counts.
+pairs: 64 mixed bits of (entity, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts. One
+entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000. They stand in
+the order of their upper bits, so that the table doubles in its place by being read once from end to end.
 
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
 it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
@@ -70,17 +72,20 @@ L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
 # words of a record's header
 R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
-# and oldest row of the ring, rows kept, and sizes; from M_FREE on, one list of free records per space
+# and oldest row of the ring, rows kept, and sizes (of pairs as the bits of a hash beyond those of a home); from M_FREE on, one list of free records per space
 (M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS,
- M_DIRECTORY_SIZE, M_PAIRS_SIZE) = range(12)  # fmt: skip
+ M_DIRECTORY_SIZE, M_PAIRS_SHIFT) = range(12)  # fmt: skip
 M_FREE = 16
 META_WORDS = M_FREE + MAX_SLOTS
-PAIR_WORDS = 4
-P_TAG, P_VALUE, P_NEWEST, P_TIME = range(PAIR_WORDS)
+PAIR_WORDS = 2
+P_HASH, P_NEWEST = range(PAIR_WORDS)
+PAIRS_BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
+"""Places behind the last home: room is made before half of them are used, and an arrival brings no more than the other half."""
 # words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
-# entity and record; per family previous time, per slot and family the place of a pair. Behind the frames: copies of records
+# entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
 X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31, 32, 64, 80, 96
-X_PREVIOUS, X_PLACE = 112, 144
+X_PREVIOUS, X_HASH = 112, 144
+X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 4
 """An arrival's keys are hashed three arrivals ahead, its records asked for two ahead, and what leaves its windows one ahead."""
@@ -287,36 +292,46 @@ def _tag(entity: int, family: int) -> int:
 
 
 @inlined
-def _pair_home(tag: int, value: int, mask: int) -> int:
-    return _mixed((tag * 0x2545F4914F6CDD1D) ^ value) & mask
+def _pair_hash(tag: int, value: int) -> int:
+    return _mixed((tag * 0x2545F4914F6CDD1D) ^ value)
 
 
 @inlined
-def _find_pair(pairs: Any, mask: int, place: int, tag: int, value: int) -> int:
+def _pair_home(hashed: int, shift: int) -> int:
+    return int(np.int64(np.uint64(hashed) >> np.uint64(shift)))
+
+
+@inlined
+def _find_pair(pairs: Any, place: int, hashed: int) -> int:
     """From a place on: the hash slot of a pair, or the empty slot where it would stand."""
-    while True:
-        word = place * PAIR_WORDS
-        if pairs[word] < 0 or (pairs[word] == tag and pairs[word + P_VALUE] == value):
-            return place
-        place = (place + 1) & mask
+    while pairs[place * PAIR_WORDS + P_NEWEST] != 0 and pairs[place * PAIR_WORDS] != hashed:
+        place += 1
+    return place
 
 
 @jit
 def _forget_pair(s: State, gap: int) -> None:
-    pairs = s.pairs
-    mask = s.meta[M_PAIRS_SIZE] - 1
-    place = gap
-    while True:
-        place = (place + 1) & mask
-        word = place * PAIR_WORDS
-        if pairs[word] < 0:
-            break
-        if not _lies_between(_pair_home(pairs[word], pairs[word + P_VALUE], mask), gap, place):
-            for i in range(PAIR_WORDS):
-                pairs[gap * PAIR_WORDS + i] = pairs[word + i]
+    pairs, shift = s.pairs, s.meta[M_PAIRS_SHIFT]
+    place = gap + 1
+    while pairs[place * PAIR_WORDS + P_NEWEST] != 0:
+        if _pair_home(pairs[place * PAIR_WORDS], shift) <= gap:
+            _move_pair(pairs, place, gap)
             gap = place
-    pairs[gap * PAIR_WORDS] = -1
+        place += 1
+    pairs[gap * PAIR_WORDS] = pairs[gap * PAIR_WORDS + P_NEWEST] = 0
     s.meta[M_PAIRS] -= 1
+
+
+@inlined
+def _move_pair(pairs: Any, place: int, to: int) -> None:
+    pairs[to * PAIR_WORDS] = pairs[place * PAIR_WORDS]
+    pairs[to * PAIR_WORDS + P_NEWEST] = pairs[place * PAIR_WORDS + P_NEWEST]
+
+
+@inlined
+def _last_row(s: State, place: int) -> int:
+    """Where the newest arrival of a pair begins in the log."""
+    return (s.pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * s.tables[_T_LOG_WORDS]
 
 
 # ---- windows ---------------------------------------------------------------------------------------------------------
@@ -388,8 +403,10 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
 
 @inlined
 def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
-    """Ask for the log rows that `_advance` will look at."""
+    """Ask for the log rows that `_advance` will look at, and for the link that a new node will be hung on."""
     tables = s.tables
+    tail = records[base + R_TAIL]
+    prefetch(s.log, (tail >> 4) * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT] + (tail & 15))
     row = tables[_T_SPACE] + space * SPACE_WORDS
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
         cursor = base + tables[group + 1]
@@ -628,20 +645,22 @@ def _locate(s: State) -> None:
 def _foresee_pairs(s: State, slot: int, entity: int) -> None:
     """The home of each pair that will be asked for or followed (-1: none), prefetched."""
     scratch, tables = s.scratch, s.tables
-    mask = s.meta[M_PAIRS_SIZE] - 1
+    shift = s.meta[M_PAIRS_SHIFT]
     row = tables[_T_SLOT] + slot * SLOT_WORDS
     space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
     seen, asked = scratch[X_ROW + _W_FACTS] | tables[row + 1], scratch[X_ASKED] != 0
-    place = X_PLACE + slot * MAX_FAMILIES
+    at = slot * MAX_FAMILIES
     tag = _tag(entity, 0)
     for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
         value = scratch[X_COLUMNS + tables[family]]
-        scratch[place] = -1
+        scratch[X_PLACE + at] = -1
         if value != MISSING and (asked or _passes(seen, tables[family + 1], tables[family + 2])):
-            home = _pair_home(tag, value, mask)
-            scratch[place] = home
+            hashed = _pair_hash(tag, value)
+            home = _pair_home(hashed, shift)
+            scratch[X_HASH + at] = hashed
+            scratch[X_PLACE + at] = home
             prefetch(s.pairs, home * PAIR_WORDS)
-        place += 1
+        at += 1
         tag += 1
 
 
@@ -649,58 +668,50 @@ def _foresee_pairs(s: State, slot: int, entity: int) -> None:
 def _look_up_pairs(s: State) -> None:
     """From homes to places: where each pair stands, or would stand."""
     scratch, tables, pairs = s.scratch, s.tables, s.pairs
-    mask = s.meta[M_PAIRS_SIZE] - 1
-    width = tables[_T_LOG_WORDS]
     for slot in range(scratch[X_FROM], scratch[X_TO]):
-        entity = scratch[X_ENTITY + slot]
-        if entity < 0:
+        if scratch[X_ENTITY + slot] < 0:
             continue
         space = tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS
-        at = X_PLACE + slot * MAX_FAMILIES
-        tag = _tag(entity, 0)
+        at = slot * MAX_FAMILIES
         for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
-            if scratch[at] >= 0:
-                place = _find_pair(pairs, mask, scratch[at], tag, scratch[X_COLUMNS + tables[family]])
-                scratch[at] = place
-                if tables[family + 3] >= 0 and pairs[place * PAIR_WORDS] >= 0:
-                    prefetch(s.log, (pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * width + L_MARKS)
+            if scratch[X_PLACE + at] >= 0:
+                place = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at])
+                scratch[X_PLACE + at] = place
+                if tables[family + 5] != 0 and pairs[place * PAIR_WORDS + P_NEWEST] != 0:
+                    prefetch(s.log, _last_row(s, place))
             at += 1
-            tag += 1
 
 
 @inlined
-def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int, time: int) -> None:
-    """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair was last seen."""
+def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int) -> None:
+    """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair that is counted as distinct was last seen."""
     scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
     row = tables[_T_SPACE] + space * SPACE_WORDS
-    mask = s.meta[M_PAIRS_SIZE] - 1
-    width = tables[_T_LOG_WORDS]
     shift = (slot & 3) << 4
-    number = -1
+    number, at = -1, slot * MAX_FAMILIES - 1
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
         number += 1
+        at += 1
         scratch[X_PREVIOUS + number] = NEVER
         value = scratch[X_COLUMNS + tables[family]]
         if value == MISSING or not _passes(facts, tables[family + 1], tables[family + 2]):
             continue
-        tag = _tag(entity, number)
-        place = scratch[X_PLACE + slot * MAX_FAMILIES + number] if scratch[X_BASE + slot] >= 0 else -1
-        place = _find_pair(pairs, mask, place if place >= 0 else _pair_home(tag, value, mask), tag, value)
-        word, bit = place * PAIR_WORDS, tables[family + 3]
-        if pairs[word] < 0:
+        if scratch[X_BASE + slot] < 0 or scratch[X_PLACE + at] < 0:  # nothing was foreseen for it
+            scratch[X_HASH + at] = _pair_hash(_tag(entity, number), value)
+            scratch[X_PLACE + at] = _pair_home(scratch[X_HASH + at], s.meta[M_PAIRS_SHIFT])
+        place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 3]
+        word = place * PAIR_WORDS
+        if pairs[word + P_NEWEST] == 0:
             scratch[X_PREVIOUS + number] = MISSING
-            pairs[word], pairs[word + P_VALUE], pairs[word + P_NEWEST] = tag, value, 0
+            pairs[word] = scratch[X_HASH + at]
             s.meta[M_PAIRS] += 1
-        else:
-            scratch[X_PREVIOUS + number] = pairs[word + P_TIME]
-            if bit >= 0:
-                last = pairs[word + P_NEWEST] >> 32
-                other = last & 15
-                log[(last >> 4) * width + L_MARKS + (other >> 2)] &= ~(np.int64(1) << np.int64(((other & 3) << 4) + bit))
+        elif bit >= 0:
+            last, other = _last_row(s, place), (pairs[word + P_NEWEST] >> 32) & 15
+            scratch[X_PREVIOUS + number] = log[last + L_TIME]
+            log[last + L_MARKS + (other >> 2)] &= ~(np.int64(1) << np.int64(((other & 3) << 4) + bit))
         pairs[word + P_NEWEST] = (node << 32) | ((pairs[word + P_NEWEST] & 0xFFFFFFFF) + 1)
-        pairs[word + P_TIME] = time
         if bit >= 0:
-            log[(node >> 4) * width + L_MARKS + (slot >> 2)] |= np.int64(1) << np.int64(shift + bit)
+            log[(node >> 4) * tables[_T_LOG_WORDS] + L_MARKS + (slot >> 2)] |= np.int64(1) << np.int64(shift + bit)
 
 
 @jit
@@ -712,8 +723,7 @@ def _stored(s: State, row: int, family: int) -> int:
 @jit
 def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
     """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
-    tables, pairs = s.tables, s.pairs
-    mask = s.meta[M_PAIRS_SIZE] - 1
+    tables, pairs, shift = s.tables, s.pairs, s.meta[M_PAIRS_SHIFT]
     at = tables[_T_SPACE] + space * SPACE_WORDS
     tag = _tag(entity, 0) - 1
     for family in range(tables[at + 3], tables[at + 4], FAMILY_WORDS):
@@ -723,7 +733,8 @@ def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
         value = _stored(s, row, family)
         if value == MISSING:
             continue
-        place = _find_pair(pairs, mask, _pair_home(tag, value, mask), tag, value)
+        hashed = _pair_hash(tag, value)
+        place = _find_pair(pairs, _pair_home(hashed, shift), hashed)
         pairs[place * PAIR_WORDS + P_NEWEST] -= 1
         if pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF == 0:
             _forget_pair(s, place)
@@ -741,7 +752,6 @@ def _foresee_eviction(s: State) -> None:
     following = row + width if meta[M_OLDEST] + 1 < meta[M_ROWS] else 0
     for word in range(following, following + width, 8):
         prefetch(log, word)
-    mask = meta[M_PAIRS_SIZE] - 1
     facts = log[row + L_FACTS]
     for slot in range(tables[_T_SLOTS]):
         link = log[row + tables[_T_LINKS_AT] + slot]
@@ -758,7 +768,8 @@ def _foresee_eviction(s: State) -> None:
         for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
             tag += 1
             if _passes(facts | tables[at + 1], tables[family + 1], tables[family + 2]):
-                prefetch(s.pairs, _pair_home(tag, _stored(s, row, family), mask) * PAIR_WORDS)
+                hashed = _pair_hash(tag, _stored(s, row, family))
+                prefetch(s.pairs, _pair_home(hashed, meta[M_PAIRS_SHIFT]) * PAIR_WORDS)
 
 
 @jit
@@ -930,11 +941,11 @@ def _emit_pair(s: State, slot: int, emit: int, family: int, records: Any, count:
     place = s.scratch[X_PLACE + slot * MAX_FAMILIES + family]
     if place < 0:
         return missing
-    known = s.pairs[place * PAIR_WORDS] >= 0
+    known = s.pairs[place * PAIR_WORDS + P_NEWEST] != 0
     if emit == _E_IS_NEW:
         return 0.0 if known else 1.0
     if emit == _E_SINCE_SAME:
-        return (now - s.pairs[place * PAIR_WORDS + P_TIME]) / 1000.0 if known else missing
+        return (now - s.log[_last_row(s, place) + L_TIME]) / 1000.0 if known else missing
     same = np.float64(s.pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF) if known else 0.0
     if emit == _E_SAME_COUNT:
         return same
@@ -1142,7 +1153,7 @@ def _arrive(s: State, number: int, now: int) -> None:
                 entity = _new_entity(s, key, space)
         s.log[links + slot] = (entity + 1) << 32
         _chain(s, entity, node, now)
-        _follow(s, slot, entity, space, node, seen, now)
+        _follow(s, slot, entity, space, node, seen)
         _enter(s, entity, space, node, seen, now, number)
     meta[M_NUMBER] = number + 1
     meta[M_CLOCK] = now
@@ -1165,11 +1176,15 @@ def _clock(s: State) -> int:
 @jit
 def _has_room(s: State) -> bool:
     """Whether one more arrival is sure to fit without growing."""
-    meta, slots = s.meta, s.tables[_T_SLOTS]
-    return (
-        2 * (meta[M_LIVE] + slots) <= meta[M_DIRECTORY_SIZE]
-        and 5 * (meta[M_PAIRS] + slots * MAX_FAMILIES) <= 3 * meta[M_PAIRS_SIZE]
-    )
+    return 2 * (s.meta[M_LIVE] + s.tables[_T_SLOTS]) <= s.meta[M_DIRECTORY_SIZE] and has_room_for_pairs(s)
+
+
+@jit
+def has_room_for_pairs(s: State) -> bool:
+    """Of a table that is not too full, nor anywhere near its end."""
+    homes = 1 << (64 - s.meta[M_PAIRS_SHIFT])
+    behind = (homes + PAIRS_BEYOND // 2) * PAIR_WORDS + P_NEWEST
+    return 5 * (s.meta[M_PAIRS] + s.tables[_T_SLOTS] * MAX_FAMILIES) <= 3 * homes and s.pairs[behind] == 0
 
 
 @jit
@@ -1285,14 +1300,29 @@ def reindex_entities(handle: int) -> None:
 
 
 @jit
-def reindex_pairs(handle: int, old: int, size: int) -> None:
-    """Fill an empty, longer table with every pair of the old one: its address, and its number of hash slots."""
+def double_pairs(handle: int, places: int) -> bool:
+    """Twice as many homes for pairs, if there is little room. False, and nothing happened, if memory is too short.
+
+    places: of memory, zero behind the table.
+    The table moves to the end of the longer one and is taken over from its beginning on: the place that a pair takes is never
+    beyond the one that it leaves.
+    """
     s = _state(handle, 0)
-    pairs = as_integers(old)
-    mask = s.meta[M_PAIRS_SIZE] - 1
-    for word in range(0, size * PAIR_WORDS, PAIR_WORDS):
-        if pairs[word] >= 0:
-            tag, value = pairs[word], pairs[word + P_VALUE]
-            place = _find_pair(s.pairs, mask, _pair_home(tag, value, mask), tag, value) * PAIR_WORDS
-            for i in range(PAIR_WORDS):
-                s.pairs[place + i] = pairs[word + i]
+    pairs, meta = s.pairs, s.meta
+    homes = 1 << (64 - meta[M_PAIRS_SHIFT])
+    if has_room_for_pairs(s):
+        return True
+    if 2 * homes + PAIRS_BEYOND > places:
+        return False
+    meta[M_PAIRS_SHIFT] -= 1
+    for place in range(homes + PAIRS_BEYOND - 1, -1, -1):
+        _move_pair(pairs, place, homes + place)
+    for word in range(homes * PAIR_WORDS):
+        pairs[word] = 0
+    for place in range(homes, 2 * homes + PAIRS_BEYOND):
+        hashed, newest = pairs[place * PAIR_WORDS], pairs[place * PAIR_WORDS + P_NEWEST]
+        if newest != 0:
+            pairs[place * PAIR_WORDS] = pairs[place * PAIR_WORDS + P_NEWEST] = 0
+            word = _find_pair(pairs, _pair_home(hashed, meta[M_PAIRS_SHIFT]), hashed) * PAIR_WORDS
+            pairs[word], pairs[word + P_NEWEST] = hashed, newest
+    return True

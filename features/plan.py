@@ -110,7 +110,7 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 5, 7
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 6, 7
 # words of a log row before its marks, 16 bits a slot, and its links: time, amount, facts, number, small columns
 LOG_HEADER = 5
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
@@ -125,8 +125,8 @@ class Program:
     tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and
     to, the first that is no plain VALUE), keys, spaces
     (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
-    excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word),
-    emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
+    excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word,
+    whether the time of a pair's newest arrival is asked for), emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
     floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
 
@@ -160,12 +160,16 @@ EVERY: _Filter = (0, 0)
 
 
 class _SpaceBuilder:
-    """Collects the accumulators and followed columns that the features of one space need, each once."""
+    """Collects the accumulators and followed columns that the features of one space need, each once.
+
+    dated: the families of whose pairs the time is asked for.
+    """
 
     def __init__(self) -> None:
         self.groups: dict[int, _Group] = {}
         self.families: dict[tuple[Column, _Filter], int] = {}
         self.bits: dict[int, int] = {}
+        self.dated: set[int] = set()
         self.deques: dict[tuple[_Filter, int], int] = {}
         self.stride = 0
 
@@ -181,6 +185,7 @@ class _SpaceBuilder:
         return family
 
     def distinct_bit(self, family: int, place: str) -> int:
+        self.dated.add(family)
         bit = self.bits.setdefault(family, len(self.bits))
         if bit >= MAX_DISTINCT:
             raise DeclarationError(
@@ -367,7 +372,8 @@ class _Compiler:
             case say.IsNew(column):
                 return Emit.IS_NEW, slot, [column, family(column)]
             case say.SinceSame(column):
-                return Emit.SINCE_SAME, slot, [column, family(column)]
+                space.dated.add(followed := family(column))
+                return Emit.SINCE_SAME, slot, [column, followed]
             case say.SinceLast():
                 return Emit.SINCE_LAST, slot, [cell(Cell.LAST)]
             case say.SinceFirst():
@@ -460,7 +466,7 @@ class _Compiler:
                 runs.append((*where, *tables.add(cells)))
             groups.append((group.window, HEADER + CURSOR * number, *tables.add(runs)))
         families = [
-            (column, *where, space.bits.get(family, -1), self._stored_at + stored.index(column))
+            (column, *where, space.bits.get(family, -1), self._stored_at + stored.index(column), family in space.dated)
             for (column, where), family in space.families.items()
         ]
         return space.stride, *tables.add(groups), *tables.add(families)

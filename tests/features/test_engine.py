@@ -330,6 +330,40 @@ def test_memory_is_bounded_by_the_arrivals_retained() -> None:
     assert engine.entities == 256 * len(set(plan.slots) - {-1})
 
 
+def test_however_hashes_fall_the_table_of_pairs_is_doubled_before_its_end_is_reached() -> None:
+    """Recipients whose pairs with one customer would all stand behind the last home of the table."""
+    plan = Plan([Feature(Slot.CUSTOMER, IsNew(Column.RECIPIENT), SENT)], 2**16)
+    engine = Engine(plan)
+    shift, first_record = int(engine._meta[kernel.M_PAIRS_SHIFT]), 0
+    tag = kernel._tag(first_record, 0)
+    last = (1 << 64 - shift) - 1
+    falling = (value for value in range(2**30) if kernel._pair_home(kernel._pair_hash(tag, value), shift) == last)
+    recipients = [next(falling) for _ in range(kernel.PAIRS_BEYOND // 2 + 10)]
+    for recipient in recipients:
+        engine.apply(payment_to(recipient))
+    assert engine._meta[kernel.M_PAIRS_SHIFT] < shift, "doubled, though a third of its homes would have held them"
+    assert [engine.read(payment_to(recipient)).tolist() for recipient in recipients] == [[0.0]] * len(recipients)
+
+
+def test_a_table_of_pairs_that_cannot_be_doubled_is_said_so_and_not_written_beside() -> None:
+    engine = Engine(Plan([Feature(Slot.CUSTOMER, IsNew(Column.RECIPIENT), SENT)], 2**12))
+    behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.PAIRS_BEYOND // 2
+    pairs = engine._buffers[kernel.Buffer.PAIRS]
+    pairs[behind * kernel.PAIR_WORDS : (behind + 1) * kernel.PAIR_WORDS] = -1, 1  # as if hashes fell there, doubled or not
+    with pytest.raises(StateError, match="8192 homes of pairs are full"):
+        for _ in range(3):
+            engine.apply(payment_to(1))
+            behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.PAIRS_BEYOND // 2
+            pairs[behind * kernel.PAIR_WORDS : (behind + 1) * kernel.PAIR_WORDS] = -1, 1
+
+
+def payment_to(recipient: int) -> list[int]:
+    row = [MISSING] * WORDS
+    row[Word.TIME], row[Word.FACTS], row[Word.CUSTOMER], row[Word.RECIPIENT] = START, int(Fact.OPERATION), 1, recipient
+    row[Word.ZONE_OFFSET] = row[Word.AMOUNT] = row[Word.KIND] = 0
+    return row
+
+
 def test_a_long_crowded_history_equals_the_oracle_through_growth_and_eviction() -> None:
     plan = Plan(DEFINITIONS, 512)
     engine, oracle = Engine(plan), Oracle(plan.declarations, plan.retained)
