@@ -87,8 +87,9 @@ X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31
 X_PREVIOUS, X_HASH = 112, 144
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
-FRAMES = 4
-"""An arrival's keys are hashed three arrivals ahead, its records asked for two ahead, and what leaves its windows one ahead."""
+FRAMES = 5
+"""An arrival's keys are hashed four arrivals ahead, its records asked for three ahead, what leaves its windows two ahead, and what
+is the oldest inside them then one ahead."""
 X_COPIES = FRAMES * FRAME
 NEVER = 2**63 - 1
 EVERY_SLOT = (1 << MAX_SLOTS) - 1
@@ -402,6 +403,14 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
 
 
 @inlined
+def _foresee_node(s: State, node: int) -> None:
+    """Ask for a node's row and link; of no node, for nothing that hurts."""
+    place = (node >> 4) * s.tables[_T_LOG_WORDS]
+    prefetch(s.log, place)
+    prefetch(s.log, place + s.tables[_T_LINKS_AT] + (node & 15))
+
+
+@inlined
 def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
     """Ask for the log rows that `_advance` will look at, and for the link that a new node will be hung on."""
     tables = s.tables
@@ -411,9 +420,7 @@ def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
         cursor = base + tables[group + 1]
         if records[cursor + 1] <= now - tables[group]:
-            place = (records[cursor] >> 4) * tables[_T_LOG_WORDS]
-            prefetch(s.log, place)
-            prefetch(s.log, place + tables[_T_LINKS_AT] + (records[cursor] & 15))
+            _foresee_node(s, records[cursor])
 
 
 @inlined
@@ -435,9 +442,7 @@ def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int)
     width = s.tables[_T_LOG_WORDS]
     while time <= edge:
         following = _next_of(s, node)
-        if following >= 0:  # its row is on the way while the one before leaves
-            prefetch(s.log, (following >> 4) * width)
-            prefetch(s.log, (following >> 4) * width + s.tables[_T_LINKS_AT] + (following & 15))
+        _foresee_node(s, following)  # its row is on the way while the one before leaves
         _leave(s, records, base, group, node)
         node = following
         time = NEVER if node < 0 else s.log[(node >> 4) * width + L_TIME]
@@ -625,6 +630,12 @@ def _foresee_records(s: State, is_read: bool) -> None:
             _foresee_pairs(s, slot, entity)
 
 
+@inlined
+def _is_of(records: Any, base: int, key: int, space: int) -> bool:
+    """Whether a record that was guessed is a key's."""
+    return bool(records[base + R_KEY] == key and records[base + R_SPACE] == space and records[base + R_NODES] != 0)
+
+
 @jit
 def _locate(s: State) -> None:
     """The entity of each slot: -1 without history, MISSING where none was given."""
@@ -634,7 +645,7 @@ def _locate(s: State) -> None:
         if hashed == MISSING:
             continue
         key, space = scratch[X_KEY + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-        if guess < 0 or pool[guess + R_KEY] != key or pool[guess + R_SPACE] != space or pool[guess + R_NODES] == 0:
+        if guess < 0 or not _is_of(pool, guess, key, space):
             guess = _find_entity(s, hashed, key, space)  # it came or went since it was guessed, or another has half its hash
             if guess >= 0:
                 _foresee_pairs(s, slot, guess)
@@ -1116,6 +1127,21 @@ def _foresee_leaving(s: State, records: Any, now: int) -> None:
 
 
 @jit
+def _foresee_staying(s: State, records: Any, now: int) -> None:
+    """Ask for the log rows that follow those that will leave, if the records are those of the slots' entities."""
+    scratch, tables = s.scratch, s.tables
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
+        base, space = scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+        if base < 0 or not _is_of(records, base, scratch[X_KEY + slot], space):
+            continue
+        row = tables[_T_SPACE] + space * SPACE_WORDS
+        for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+            cursor = base + tables[group + 1]
+            if records[cursor + 1] <= now - tables[group]:
+                _foresee_node(s, _next_of(s, records[cursor]))
+
+
+@jit
 def _advance_all(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
     for slot in range(scratch[X_FROM], scratch[X_TO]):
@@ -1207,6 +1233,7 @@ def read(handle: int) -> None:
             copy += stride
     _foresee_leaving(s, scratch, now)
     _look_up_pairs(s)
+    _foresee_staying(s, scratch, now)
     _advance_all(s, scratch, now)
     _emit(s, scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
 
@@ -1264,17 +1291,25 @@ def replay(
     matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
     longer history, or 0 when the rows are the whole of what arrives.
     """
-    s, second, third, fourth = _state(handle, 0), _state(handle, 1), _state(handle, 2), _state(handle, 3)
+    s, second, third, fourth, fifth = (
+        _state(handle, 0),
+        _state(handle, 1),
+        _state(handle, 2),
+        _state(handle, 3),
+        _state(handle, 4),
+    )
     row, wants, parts, has_parts = as_integers(rows), as_integers(wanted), as_integers(stream), stream != 0
-    for i in range(start - 3, count):  # three turns in which only what comes is foreseen
+    for i in range(start - 4, count):  # four turns in which only what comes is foreseen
         if i >= start and not _has_room(s):
             return i
-        if i + 3 < count:
-            _take(fourth, row, i + 3, words, parts, has_parts)
+        if i + 4 < count:
+            _take(fifth, row, i + 4, words, parts, has_parts)
+        if start <= i + 3 < count:
+            _foresee_records(fourth, wants[i + 3] >= 0)
         if start <= i + 2 < count:
-            _foresee_records(third, wants[i + 2] >= 0)
+            _foresee_leaving(third, third.pool, _clock(third))
         if start <= i + 1 < count:
-            _foresee_leaving(second, second.pool, max(second.scratch[X_ROW + _W_TIME], s.meta[M_CLOCK]))
+            _foresee_staying(second, second.pool, _clock(second))
         if i >= start:
             active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
             if has_parts:
@@ -1284,7 +1319,7 @@ def replay(
             if wants[i] >= 0:
                 _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
             _arrive(s, number, now)
-        s, second, third, fourth = second, third, fourth, s
+        s, second, third, fourth, fifth = second, third, fourth, fifth, s
     return count
 
 
