@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from domain.errors import StateError
 from features import kernel
-from features.kernel import META_WORDS, PAIR_WORDS, PAIRS_BEYOND, Buffer
+from features.kernel import BEYOND, META_WORDS, PAIR_WORDS, Buffer
 from features.layout import MISSING, WORDS
 from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
 
@@ -24,7 +24,7 @@ Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
 SNAPSHOT_FORMAT = 4
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
-FIRST_SLOTS = 1 << 11
+FIRST_HOMES = 1 << 11
 """Of a hash table of a new state."""
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """Address space alone, not counted as memory until it is touched."""
@@ -64,7 +64,6 @@ class Engine:
         self._buffers.update(buffers)
         self._meta = meta = self._buffers[Buffer.META]
         meta[kernel.M_ROWS] = self._rows
-        meta[kernel.M_DIRECTORY_SIZE] = len(self._buffers[Buffer.DIRECTORY])
         for name, buffer in self._buffers.items():
             self._addresses[name] = _address(buffer)
 
@@ -89,7 +88,8 @@ class Engine:
         rows = min(self.applied, self._rows)
         return {
             Buffer.LOG: rows * self._header(Table.LOG_WORDS), Buffer.POOL: int(self._meta[kernel.M_POOL]),
-            Buffer.PAIRS: _pair_words(1 << 64 - int(self._meta[kernel.M_PAIRS_SHIFT])),
+            Buffer.DIRECTORY: _places(self._meta, kernel.M_DIRECTORY_SHIFT),
+            Buffer.PAIRS: _places(self._meta, kernel.M_PAIRS_SHIFT) * PAIR_WORDS,
         }  # fmt: skip
 
     def read(self, row: Sequence[int] | Integers) -> Vector:
@@ -144,22 +144,17 @@ class Engine:
                 raise ValueError(f"replay: {what}, C-contiguous")
 
     def _grow(self) -> None:
-        """A longer hash table where little room is left."""
-        meta, slots = self._meta, self._header(Table.SLOTS)
+        """Hash tables twice as long where little room is left."""
         directory, pairs = self._buffers[Buffer.DIRECTORY], self._buffers[Buffer.PAIRS]
-        if not kernel.double_pairs(self._handle, len(pairs) // PAIR_WORDS):
+        if not kernel.make_room(self._handle, len(directory), len(pairs) // PAIR_WORDS):
             raise StateError(
-                f"{1 << 64 - int(meta[kernel.M_PAIRS_SHIFT])} homes of pairs are full, as many as {self._rows} arrivals need"
-                " when hashes fall evenly; retain more arrivals"
+                f"a hash table of {self.entities} entities or {int(self._meta[kernel.M_PAIRS])} pairs is full, though as long as"
+                f" {self._rows} arrivals need it when hashes fall evenly; retain more arrivals"
             )
-        if 2 * (meta[kernel.M_LIVE] + slots) > len(directory):
-            self._hold({Buffer.DIRECTORY: _zeros(2 * len(directory))})
-            kernel.reindex_entities(self._handle)
 
     def _check_lengths(self, saved: dict[Buffer, Integers]) -> None:
         """ValueError unless every saved buffer is as long as the state says: the kernel trusts it."""
         allowed = {**{name: len(self._buffers[name]) for name in SAVED}, **self._used()}
-        allowed[Buffer.DIRECTORY] = 1 << int(len(saved[Buffer.DIRECTORY]) - 1).bit_length()
         for name in SAVED:
             if len(saved[name]) != allowed[name]:
                 raise ValueError(f"{name.name.lower()} has {len(saved[name])} words, allowed {allowed[name]}")
@@ -241,19 +236,21 @@ def _reserved(words: int) -> Integers:
     return np.frombuffer(memory, np.int64)
 
 
-def _pair_words(homes: int) -> int:
-    return (homes + PAIRS_BEYOND) * PAIR_WORDS
+def _places(meta: Integers, shift: int) -> int:
+    """Of a hash table, by the word of meta that says how long it is."""
+    return (1 << 64 - int(meta[shift])) + BEYOND
 
 
-def _most_pairs(tables: Integers, rows: int) -> int:
-    """Homes of pairs, a power of two, when every arrival of a full log has brought all that its slots follow."""
-    spaces = (
-        tables[Table.SPACE] + SPACE_WORDS * tables[tables[Table.SLOT] + SLOT_WORDS * slot]
-        for slot in range(tables[Table.SLOTS])
-    )
-    followed = sum(int(tables[space + 4] - tables[space + 3]) // FAMILY_WORDS for space in spaces)
-    most = rows * followed + int(tables[Table.SLOTS]) * MAX_FAMILIES
-    return max(FIRST_SLOTS, 1 << (5 * most // 3).bit_length())
+def _most_places(entries: int) -> int:
+    """Of a hash table in which so many entries have room."""
+    return max(FIRST_HOMES, 1 << (5 * entries // 3).bit_length()) + BEYOND
+
+
+def _followed(tables: Integers) -> int:
+    """How many pairs one arrival can bring."""
+    rows = range(tables[Table.SLOT], tables[Table.SLOT] + SLOT_WORDS * tables[Table.SLOTS], SLOT_WORDS)
+    spaces = [tables[Table.SPACE] + SPACE_WORDS * tables[row] for row in rows]
+    return sum(int(tables[space + 4] - tables[space + 3]) // FAMILY_WORDS for space in spaces)
 
 
 def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
@@ -261,11 +258,12 @@ def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
     meta = _zeros(META_WORDS)
     meta[kernel.M_CLOCK] = meta[kernel.M_EVICTED_TIME] = MISSING
     meta[kernel.M_FREE :] = -1
-    meta[kernel.M_PAIRS_SHIFT] = 64 - (FIRST_SLOTS - 1).bit_length()
+    meta[kernel.M_DIRECTORY_SHIFT] = meta[kernel.M_PAIRS_SHIFT] = 65 - FIRST_HOMES.bit_length()
+    slots = int(tables[Table.SLOTS])
     return {
         Buffer.META: meta, Buffer.LOG: _reserved(rows * int(tables[Table.LOG_WORDS])),
-        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS])), Buffer.DIRECTORY: _zeros(FIRST_SLOTS),
-        Buffer.PAIRS: _reserved(_pair_words(_most_pairs(tables, rows))),
+        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS])), Buffer.DIRECTORY: _reserved(_most_places((rows + 1) * slots)),
+        Buffer.PAIRS: _reserved(_most_places(rows * _followed(tables) + slots * MAX_FAMILIES) * PAIR_WORDS),
     }  # fmt: skip
 
 
@@ -273,6 +271,5 @@ def _filled(name: Buffer, saved: Integers, empty: Integers) -> Integers:
     """A saved buffer with the room at its end that was not saved."""
     if saved.dtype != np.int64 or saved.ndim != 1 or (name is Buffer.META and len(saved) != len(empty)):
         raise ValueError(f"{name.name.lower()} is {saved.dtype} {saved.shape}")
-    filled = empty if name in {Buffer.LOG, Buffer.POOL, Buffer.PAIRS} else _zeros(len(saved))
-    filled[: len(saved)] = saved
-    return filled
+    empty[: len(saved)] = saved
+    return empty

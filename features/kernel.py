@@ -7,9 +7,9 @@ log: a ring of rows, one an arrival; each row stands in up to sixteen chains, on
 slot; a chain links the nodes of one entity from oldest to newest.
 pool: the entities' records one after another: header, a cursor per window (the oldest node still inside, and its time),
 accumulators. An entity is the word of the pool at which its record begins.
+directory: upper half of a key's hash, entity + 1.
 pairs: 64 mixed bits of (entity, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts. One
-entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000. They stand in
-the order of their upper bits, so that the table doubles in its place by being read once from end to end.
+entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
 
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
 it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
@@ -59,7 +59,7 @@ class Buffer(IntEnum):
     META = 0
     LOG = 1
     POOL = 2
-    DIRECTORY = 3  # hash slots of entity keys: upper half of the hash, entity + 1; 0 is empty
+    DIRECTORY = 3
     PAIRS = 4
     TABLES = 5
     FLOATS = 6
@@ -72,15 +72,15 @@ L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
 # words of a record's header
 R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
-# and oldest row of the ring, rows kept, and sizes (of pairs as the bits of a hash beyond those of a home); from M_FREE on, one list of free records per space
+# and oldest row of the ring, rows kept, rows in all, and of both hash tables how many bits a hash is longer than a home; from M_FREE on, one list of free records per space
 (M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS,
- M_DIRECTORY_SIZE, M_PAIRS_SHIFT) = range(12)  # fmt: skip
+ M_DIRECTORY_SHIFT, M_PAIRS_SHIFT) = range(12)  # fmt: skip
 M_FREE = 16
 META_WORDS = M_FREE + MAX_SLOTS
 PAIR_WORDS = 2
 P_HASH, P_NEWEST = range(PAIR_WORDS)
-PAIRS_BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
-"""Places behind the last home: room is made before half of them are used, and an arrival brings no more than the other half."""
+BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
+"""Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
 # words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
 # entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
 X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31, 32, 64, 80, 96
@@ -169,12 +169,66 @@ def _mixed(x: int) -> int:
     return int(np.int64(z ^ (z >> np.uint64(31))))
 
 
+# ---- hash tables -----------------------------------------------------------------------------------------------------
+# Entries of one or two words, the first a hash or its upper half, the last not zero. An entry stands at its home, the upper bits
+# of its hash, or as near behind it as there was a place. So a table is nearly in order, and doubles in one pass where it stands
+
+
+@inlined
+def _home(hashed: int, shift: int) -> int:
+    return int(np.int64(np.uint64(hashed) >> np.uint64(shift)))
+
+
+@inlined
+def _is_taken(table: Any, place: int, width: int) -> bool:
+    return bool(table[place * width + width - 1] != 0)
+
+
+@inlined
+def _move_entry(table: Any, place: int, to: int, width: int) -> None:
+    for word in range(width):
+        table[to * width + word] = table[place * width + word]
+        table[place * width + word] = 0
+
+
+@inlined
+def _take_out(table: Any, gap: int, width: int, shift: int) -> None:
+    """Empty a place; an entry that would no longer be found behind it moves into it."""
+    for word in range(width):
+        table[gap * width + word] = 0
+    place = gap + 1
+    while _is_taken(table, place, width):
+        if _home(table[place * width], shift) <= gap:
+            _move_entry(table, place, gap, width)
+            gap = place
+        place += 1
+
+
+@inlined
+def _has_place(table: Any, width: int, shift: int, used: int, coming: int) -> bool:
+    """Whether `coming` entries are sure to fit: neither is the table too full, nor is it taken near its end."""
+    homes = 1 << (64 - shift)
+    return 5 * (used + coming) <= 3 * homes and not _is_taken(table, homes + BEYOND // 2, width)
+
+
 @jit
-def _lies_between(home: int, gap: int, place: int) -> bool:
-    """Whether `home` lies cyclically in (gap, place]: then the entry at `place` must not move into the gap."""
-    if gap <= place:
-        return gap < home <= place
-    return home > gap or home <= place
+def _double(table: Any, width: int, homes: int, shift: int) -> None:
+    """Twice as many homes, of hashes by the new `shift`; the memory behind the table is zero.
+
+    The table moves to the end of the longer one and is taken over from its beginning on: no entry's new place is beyond the
+    one that it leaves, since as many entries as there are places before it could not fill that space twice as long.
+    """
+    for word in range((homes + BEYOND) * width - 1, -1, -1):
+        table[homes * width + word] = table[word]
+    for word in range(homes * width):
+        table[word] = 0
+    for place in range(homes, 2 * homes + BEYOND):
+        if _is_taken(table, place, width):
+            to = _home(table[place * width], shift)
+            while to != place and _is_taken(table, to, width):
+                to += 1
+            if to != place:
+                _move_entry(table, place, to, width)
 
 
 # ---- entities --------------------------------------------------------------------------------------------------------
@@ -182,15 +236,14 @@ def _lies_between(home: int, gap: int, place: int) -> bool:
 
 @inlined
 def _entity_hash(key: int, space: int) -> int:
-    return _mixed(key ^ (space << 56))
+    return _mixed(key ^ (space << 56)) | 1  # never MISSING
 
 
 @inlined
 def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
     """The entity of a key, or -1."""
     directory, pool = s.directory, s.pool
-    mask = s.meta[M_DIRECTORY_SIZE] - 1
-    place = hashed & mask
+    place = _home(hashed, s.meta[M_DIRECTORY_SHIFT])
     upper = hashed >> 32
     while True:
         entry = directory[place]
@@ -200,16 +253,14 @@ def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
             entity = (entry & 0xFFFFFFFF) - 1
             if pool[entity + R_KEY] == key and pool[entity + R_SPACE] == space:
                 return entity
-        place = (place + 1) & mask
+        place += 1
 
 
-@jit
-def _index_entity(s: State, entity: int) -> None:
-    hashed = _entity_hash(s.pool[entity + R_KEY], s.pool[entity + R_SPACE])
-    mask = s.meta[M_DIRECTORY_SIZE] - 1
-    place = hashed & mask
+@inlined
+def _index_entity(s: State, entity: int, hashed: int) -> None:
+    place = _home(hashed, s.meta[M_DIRECTORY_SHIFT])
     while s.directory[place] != 0:
-        place = (place + 1) & mask
+        place += 1
     s.directory[place] = ((hashed >> 32) << 32) | (entity + 1)
 
 
@@ -235,7 +286,7 @@ def _new_entity(s: State, key: int, space: int) -> int:
         pool[cursor] = -1
         pool[cursor + 1] = NEVER
         _empty_cells(s, entity, group)
-    _index_entity(s, entity)
+    _index_entity(s, entity, _entity_hash(key, space))
     meta[M_LIVE] += 1
     return entity
 
@@ -262,23 +313,12 @@ def _empty_cells(s: State, entity: int, group: int) -> None:
 @jit
 def _forget_entity(s: State, entity: int) -> None:
     """An entity of which nothing is retained has no history: its key leaves the directory, its record is free."""
-    meta, pool, directory = s.meta, s.pool, s.directory
+    meta, pool, directory, shift = s.meta, s.pool, s.directory, s.meta[M_DIRECTORY_SHIFT]
     space = pool[entity + R_SPACE]
-    mask = meta[M_DIRECTORY_SIZE] - 1
-    place = _entity_hash(pool[entity + R_KEY], space) & mask
+    place = _home(_entity_hash(pool[entity + R_KEY], space), shift)
     while (directory[place] & 0xFFFFFFFF) != entity + 1:
-        place = (place + 1) & mask
-    gap = place
-    while True:
-        place = (place + 1) & mask
-        entry = directory[place]
-        if entry == 0:
-            break
-        other = (entry & 0xFFFFFFFF) - 1
-        if not _lies_between(_entity_hash(pool[other + R_KEY], pool[other + R_SPACE]) & mask, gap, place):
-            directory[gap] = entry
-            gap = place
-    directory[gap] = 0
+        place += 1
+    _take_out(directory, place, 1, shift)
     pool[entity + R_HEAD] = meta[M_FREE + space]
     meta[M_FREE + space] = entity
     meta[M_LIVE] -= 1
@@ -298,35 +338,11 @@ def _pair_hash(tag: int, value: int) -> int:
 
 
 @inlined
-def _pair_home(hashed: int, shift: int) -> int:
-    return int(np.int64(np.uint64(hashed) >> np.uint64(shift)))
-
-
-@inlined
 def _find_pair(pairs: Any, place: int, hashed: int) -> int:
     """From a place on: the hash slot of a pair, or the empty slot where it would stand."""
-    while pairs[place * PAIR_WORDS + P_NEWEST] != 0 and pairs[place * PAIR_WORDS] != hashed:
+    while _is_taken(pairs, place, PAIR_WORDS) and pairs[place * PAIR_WORDS] != hashed:
         place += 1
     return place
-
-
-@jit
-def _forget_pair(s: State, gap: int) -> None:
-    pairs, shift = s.pairs, s.meta[M_PAIRS_SHIFT]
-    place = gap + 1
-    while pairs[place * PAIR_WORDS + P_NEWEST] != 0:
-        if _pair_home(pairs[place * PAIR_WORDS], shift) <= gap:
-            _move_pair(pairs, place, gap)
-            gap = place
-        place += 1
-    pairs[gap * PAIR_WORDS] = pairs[gap * PAIR_WORDS + P_NEWEST] = 0
-    s.meta[M_PAIRS] -= 1
-
-
-@inlined
-def _move_pair(pairs: Any, place: int, to: int) -> None:
-    pairs[to * PAIR_WORDS] = pairs[place * PAIR_WORDS]
-    pairs[to * PAIR_WORDS + P_NEWEST] = pairs[place * PAIR_WORDS + P_NEWEST]
 
 
 @inlined
@@ -582,7 +598,6 @@ def _prepare(s: State, active: int) -> None:
     )  # half an octave further: 181 / 128 is the root of two
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
-    mask = s.meta[M_DIRECTORY_SIZE] - 1
     scratch[X_FROM] = min(lowest_bit(active), tables[_T_SLOTS])
     scratch[X_TO] = min(bit_length(active), tables[_T_SLOTS])
     for slot in range(scratch[X_FROM], scratch[X_TO]):
@@ -599,9 +614,8 @@ def _prepare(s: State, active: int) -> None:
         if key == MISSING:
             continue
         scratch[X_KEY + slot] = key
-        hashed = _entity_hash(key, tables[row])
-        scratch[X_ENTITY + slot] = hashed if hashed != MISSING else 0
-        prefetch(s.directory, hashed & mask)
+        scratch[X_ENTITY + slot] = hashed = _entity_hash(key, tables[row])
+        prefetch(s.directory, _home(hashed, s.meta[M_DIRECTORY_SHIFT]))
 
 
 @jit
@@ -611,16 +625,15 @@ def _foresee_records(s: State, is_read: bool) -> None:
     is_read: its vector is asked for; an operation's pairs are needed for its marks as well.
     """
     scratch, tables, directory = s.scratch, s.tables, s.directory
-    mask = s.meta[M_DIRECTORY_SIZE] - 1
     scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         hashed = scratch[X_ENTITY + slot]
         scratch[X_BASE + slot] = -1
         if hashed == MISSING:
             continue
-        place = hashed & mask
+        place = _home(hashed, s.meta[M_DIRECTORY_SHIFT])
         while directory[place] != 0 and directory[place] >> 32 != hashed >> 32:
-            place = (place + 1) & mask
+            place += 1
         if directory[place] != 0:
             entity = (directory[place] & 0xFFFFFFFF) - 1
             scratch[X_BASE + slot] = entity
@@ -667,7 +680,7 @@ def _foresee_pairs(s: State, slot: int, entity: int) -> None:
         scratch[X_PLACE + at] = -1
         if value != MISSING and (asked or _passes(seen, tables[family + 1], tables[family + 2])):
             hashed = _pair_hash(tag, value)
-            home = _pair_home(hashed, shift)
+            home = _home(hashed, shift)
             scratch[X_HASH + at] = hashed
             scratch[X_PLACE + at] = home
             prefetch(s.pairs, home * PAIR_WORDS)
@@ -709,7 +722,7 @@ def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int)
             continue
         if scratch[X_BASE + slot] < 0 or scratch[X_PLACE + at] < 0:  # nothing was foreseen for it
             scratch[X_HASH + at] = _pair_hash(_tag(entity, number), value)
-            scratch[X_PLACE + at] = _pair_home(scratch[X_HASH + at], s.meta[M_PAIRS_SHIFT])
+            scratch[X_PLACE + at] = _home(scratch[X_HASH + at], s.meta[M_PAIRS_SHIFT])
         place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 3]
         word = place * PAIR_WORDS
         if pairs[word + P_NEWEST] == 0:
@@ -745,10 +758,11 @@ def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
         if value == MISSING:
             continue
         hashed = _pair_hash(tag, value)
-        place = _find_pair(pairs, _pair_home(hashed, shift), hashed)
+        place = _find_pair(pairs, _home(hashed, shift), hashed)
         pairs[place * PAIR_WORDS + P_NEWEST] -= 1
         if pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF == 0:
-            _forget_pair(s, place)
+            _take_out(pairs, place, PAIR_WORDS, shift)
+            s.meta[M_PAIRS] -= 1
 
 
 # ---- eviction --------------------------------------------------------------------------------------------------------
@@ -780,7 +794,7 @@ def _foresee_eviction(s: State) -> None:
             tag += 1
             if _passes(facts | tables[at + 1], tables[family + 1], tables[family + 2]):
                 hashed = _pair_hash(tag, _stored(s, row, family))
-                prefetch(s.pairs, _pair_home(hashed, meta[M_PAIRS_SHIFT]) * PAIR_WORDS)
+                prefetch(s.pairs, _home(hashed, meta[M_PAIRS_SHIFT]) * PAIR_WORDS)
 
 
 @jit
@@ -1202,15 +1216,18 @@ def _clock(s: State) -> int:
 @jit
 def _has_room(s: State) -> bool:
     """Whether one more arrival is sure to fit without growing."""
-    return 2 * (s.meta[M_LIVE] + s.tables[_T_SLOTS]) <= s.meta[M_DIRECTORY_SIZE] and has_room_for_pairs(s)
+    return _has_room_for_entities(s) and _has_room_for_pairs(s)
 
 
 @jit
-def has_room_for_pairs(s: State) -> bool:
-    """Of a table that is not too full, nor anywhere near its end."""
-    homes = 1 << (64 - s.meta[M_PAIRS_SHIFT])
-    behind = (homes + PAIRS_BEYOND // 2) * PAIR_WORDS + P_NEWEST
-    return 5 * (s.meta[M_PAIRS] + s.tables[_T_SLOTS] * MAX_FAMILIES) <= 3 * homes and s.pairs[behind] == 0
+def _has_room_for_entities(s: State) -> bool:
+    return _has_place(s.directory, 1, s.meta[M_DIRECTORY_SHIFT], s.meta[M_LIVE], s.tables[_T_SLOTS])
+
+
+@jit
+def _has_room_for_pairs(s: State) -> bool:
+    coming = s.tables[_T_SLOTS] * MAX_FAMILIES
+    return _has_place(s.pairs, PAIR_WORDS, s.meta[M_PAIRS_SHIFT], s.meta[M_PAIRS], coming)
 
 
 @jit
@@ -1324,40 +1341,20 @@ def replay(
 
 
 @jit
-def reindex_entities(handle: int) -> None:
-    """Fill the empty directory of a grown state with every live entity."""
+def make_room(handle: int, entities: int, pairs: int) -> bool:
+    """Double each hash table in which little room is left. False where its memory, so many places, is too short for that."""
     s = _state(handle, 0)
-    entity = 0
-    while entity < s.meta[M_POOL]:
-        if s.pool[entity + R_NODES] > 0:
-            _index_entity(s, entity)
-        entity += s.tables[s.tables[_T_SPACE] + s.pool[entity + R_SPACE] * SPACE_WORDS]
-
-
-@jit
-def double_pairs(handle: int, places: int) -> bool:
-    """Twice as many homes for pairs, if there is little room. False, and nothing happened, if memory is too short.
-
-    places: of memory, zero behind the table.
-    The table moves to the end of the longer one and is taken over from its beginning on: the place that a pair takes is never
-    beyond the one that it leaves.
-    """
-    s = _state(handle, 0)
-    pairs, meta = s.pairs, s.meta
-    homes = 1 << (64 - meta[M_PAIRS_SHIFT])
-    if has_room_for_pairs(s):
-        return True
-    if 2 * homes + PAIRS_BEYOND > places:
-        return False
-    meta[M_PAIRS_SHIFT] -= 1
-    for place in range(homes + PAIRS_BEYOND - 1, -1, -1):
-        _move_pair(pairs, place, homes + place)
-    for word in range(homes * PAIR_WORDS):
-        pairs[word] = 0
-    for place in range(homes, 2 * homes + PAIRS_BEYOND):
-        hashed, newest = pairs[place * PAIR_WORDS], pairs[place * PAIR_WORDS + P_NEWEST]
-        if newest != 0:
-            pairs[place * PAIR_WORDS] = pairs[place * PAIR_WORDS + P_NEWEST] = 0
-            word = _find_pair(pairs, _pair_home(hashed, meta[M_PAIRS_SHIFT]), hashed) * PAIR_WORDS
-            pairs[word], pairs[word + P_NEWEST] = hashed, newest
+    meta = s.meta
+    if not _has_room_for_entities(s):
+        homes = 1 << (64 - meta[M_DIRECTORY_SHIFT])
+        if 2 * homes + BEYOND > entities:
+            return False
+        meta[M_DIRECTORY_SHIFT] -= 1
+        _double(s.directory, 1, homes, meta[M_DIRECTORY_SHIFT])
+    if not _has_room_for_pairs(s):
+        homes = 1 << (64 - meta[M_PAIRS_SHIFT])
+        if 2 * homes + BEYOND > pairs:
+            return False
+        meta[M_PAIRS_SHIFT] -= 1
+        _double(s.pairs, PAIR_WORDS, homes, meta[M_PAIRS_SHIFT])
     return True

@@ -337,8 +337,8 @@ def test_however_hashes_fall_the_table_of_pairs_is_doubled_before_its_end_is_rea
     shift, first_record = int(engine._meta[kernel.M_PAIRS_SHIFT]), 0
     tag = kernel._tag(first_record, 0)
     last = (1 << 64 - shift) - 1
-    falling = (value for value in range(2**30) if kernel._pair_home(kernel._pair_hash(tag, value), shift) == last)
-    recipients = [next(falling) for _ in range(kernel.PAIRS_BEYOND // 2 + 10)]
+    falling = (value for value in range(2**30) if kernel._home(kernel._pair_hash(tag, value), shift) == last)
+    recipients = [next(falling) for _ in range(kernel.BEYOND // 2 + 10)]
     for recipient in recipients:
         engine.apply(payment_to(recipient))
     assert engine._meta[kernel.M_PAIRS_SHIFT] < shift, "doubled, though a third of its homes would have held them"
@@ -347,13 +347,13 @@ def test_however_hashes_fall_the_table_of_pairs_is_doubled_before_its_end_is_rea
 
 def test_a_table_of_pairs_that_cannot_be_doubled_is_said_so_and_not_written_beside() -> None:
     engine = Engine(Plan([Feature(Slot.CUSTOMER, IsNew(Column.RECIPIENT), SENT)], 2**12))
-    behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.PAIRS_BEYOND // 2
+    behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.BEYOND // 2
     pairs = engine._buffers[kernel.Buffer.PAIRS]
     pairs[behind * kernel.PAIR_WORDS : (behind + 1) * kernel.PAIR_WORDS] = -1, 1  # as if hashes fell there, doubled or not
-    with pytest.raises(StateError, match="8192 homes of pairs are full"):
+    with pytest.raises(StateError, match="1 entities or 1 pairs is full"):
         for _ in range(3):
             engine.apply(payment_to(1))
-            behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.PAIRS_BEYOND // 2
+            behind = (1 << 64 - int(engine._meta[kernel.M_PAIRS_SHIFT])) + kernel.BEYOND // 2
             pairs[behind * kernel.PAIR_WORDS : (behind + 1) * kernel.PAIR_WORDS] = -1, 1
 
 
