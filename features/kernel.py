@@ -26,6 +26,7 @@ import numpy as np
 from numba import njit
 
 from features import pointers
+from features.language import RETAINED
 from features.layout import FIRST_MARK, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import (
     CELL_WORDS,
@@ -69,8 +70,8 @@ class Buffer(IntEnum):
 
 # words of a log row
 L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
-# words of a record's header
-R_KEY, R_SPACE, R_HEAD, R_TAIL, R_NODES, R_SINCE = range(HEADER)
+# words of a record's header: key, newest node (of a free record: the next free one), nodes * MAX_SLOTS + space, time of the oldest
+R_KEY, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
 # and oldest row of the ring, rows kept, rows in all, and of both hash tables how many bits a hash is longer than a home; from M_FREE on, one list of free records per space
 (M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS,
@@ -118,7 +119,7 @@ LAYOUT = zlib.crc32(
     repr([
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
         CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
-        SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
+        RETAINED, SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
         inspect.getsource(pointers),
     ]).encode()
 )  # fmt: skip
@@ -251,7 +252,7 @@ def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
             return -1
         if entry >> 32 == upper:
             entity = (entry & 0xFFFFFFFF) - 1
-            if pool[entity + R_KEY] == key and pool[entity + R_SPACE] == space:
+            if pool[entity + R_KEY] == key and pool[entity + R_NODES] % MAX_SLOTS == space:
                 return entity
         place += 1
 
@@ -272,15 +273,15 @@ def _new_entity(s: State, key: int, space: int) -> int:
     stride = tables[row]
     entity = meta[M_FREE + space]
     if entity >= 0:
-        meta[M_FREE + space] = pool[entity + R_HEAD]
+        meta[M_FREE + space] = pool[entity + R_TAIL]
     else:
         entity = meta[M_POOL]
         meta[M_POOL] += stride
     for word in range(entity, entity + stride):
         pool[word] = 0
     pool[entity + R_KEY] = key
-    pool[entity + R_SPACE] = space
-    pool[entity + R_HEAD] = pool[entity + R_TAIL] = -1
+    pool[entity + R_TAIL] = -1
+    pool[entity + R_NODES] = space
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
         cursor = entity + tables[group + 1]
         pool[cursor] = -1
@@ -314,12 +315,13 @@ def _empty_cells(s: State, entity: int, group: int) -> None:
 def _forget_entity(s: State, entity: int) -> None:
     """An entity of which nothing is retained has no history: its key leaves the directory, its record is free."""
     meta, pool, directory, shift = s.meta, s.pool, s.directory, s.meta[M_DIRECTORY_SHIFT]
-    space = pool[entity + R_SPACE]
+    space = pool[entity + R_NODES] % MAX_SLOTS
     place = _home(_entity_hash(pool[entity + R_KEY], space), shift)
     while (directory[place] & 0xFFFFFFFF) != entity + 1:
         place += 1
     _take_out(directory, place, 1, shift)
-    pool[entity + R_HEAD] = meta[M_FREE + space]
+    pool[entity + R_NODES] = space
+    pool[entity + R_TAIL] = meta[M_FREE + space]
     meta[M_FREE + space] = entity
     meta[M_LIVE] -= 1
 
@@ -388,6 +390,24 @@ def add_square(records: Any, word: int, amount: int, sign: int) -> None:
 
 
 @inlined
+def _deque_word(s: State, node: int, at: int) -> int:
+    return (node >> 4) * s.tables[_T_LOG_WORDS] + at + (1 if (node & 15) == 1 else 0)
+
+
+@inlined
+def _shift(s: State, records: Any, word: int, at: int, node: int) -> None:
+    """Take the oldest node out of the chain of extremes, if it is still in it."""
+    if records[word] != node:
+        return
+    following = (s.log[_deque_word(s, node, at)] >> 32) - 1
+    records[word] = following
+    if following < 0:
+        records[word + 1] = -1
+    else:
+        s.log[_deque_word(s, following, at)] &= ~0xFFFFFFFF
+
+
+@inlined
 def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
     tables, log = s.tables, s.log
@@ -410,8 +430,10 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
                 records[word] -= (marks >> (((slot & 3) << 4) + tables[cell + 3])) & 1
             elif kind == _C_TALLY:
                 records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
+            elif kind == _C_DEQUE:  # of a window as long as the log: it is evicted
+                _shift(s, records, word, tables[cell + 3], node)
             elif kind == _C_EXTREME and records[word] == node:
-                following = (log[row + tables[cell + 3] + (1 if (node & 15) == 1 else 0)] >> 32) - 1
+                following = (log[_deque_word(s, node, tables[cell + 3])] >> 32) - 1
                 records[word] = following
                 if following >= 0:
                     kept = L_TIME if tables[cell + 2] == 0 else L_AMOUNT
@@ -538,11 +560,6 @@ def _step_on(s: State, word: int, begin: int, end: int, facts: int, number: int,
         step -= 2
 
 
-@inlined
-def _deque_word(s: State, node: int, at: int) -> int:
-    return (node >> 4) * s.tables[_T_LOG_WORDS] + at + (1 if (node & 15) == 1 else 0)
-
-
 @jit
 def _push(s: State, word: int, sign: int, at: int, node: int, amount: int) -> None:
     """Append a node to the chain from which extremes are taken; whatever it outdoes leaves the chain's end: nothing when sign is 0.
@@ -560,20 +577,6 @@ def _push(s: State, word: int, sign: int, at: int, node: int, amount: int) -> No
         before = _deque_word(s, last, at)
         log[before] = ((node + 1) << 32) | (log[before] & 0xFFFFFFFF)
     pool[word + 1] = node
-
-
-@jit
-def _shift(s: State, word: int, at: int, node: int) -> None:
-    """Take the oldest node out of the chain of extremes, if it is still in it."""
-    pool, log = s.pool, s.log
-    if pool[word] != node:
-        return
-    following = (log[_deque_word(s, node, at)] >> 32) - 1
-    pool[word] = following
-    if following < 0:
-        pool[word + 1] = -1
-    else:
-        log[_deque_word(s, following, at)] &= ~0xFFFFFFFF
 
 
 # ---- an arrival's columns, entities and pairs ------------------------------------------------------------------------
@@ -646,7 +649,8 @@ def _foresee_records(s: State, is_read: bool) -> None:
 @inlined
 def _is_of(records: Any, base: int, key: int, space: int) -> bool:
     """Whether a record that was guessed is a key's."""
-    return bool(records[base + R_KEY] == key and records[base + R_SPACE] == space and records[base + R_NODES] != 0)
+    nodes = records[base + R_NODES]
+    return bool(records[base + R_KEY] == key and nodes % MAX_SLOTS == space and nodes >= MAX_SLOTS)
 
 
 @jit
@@ -745,10 +749,10 @@ def _stored(s: State, row: int, family: int) -> int:
 
 
 @jit
-def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
+def _unfollow(s: State, entity: int, row: int, facts: int) -> None:
     """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
     tables, pairs, shift = s.tables, s.pairs, s.meta[M_PAIRS_SHIFT]
-    at = tables[_T_SPACE] + space * SPACE_WORDS
+    at = tables[_T_SPACE] + s.pool[entity + R_NODES] % MAX_SLOTS * SPACE_WORDS
     tag = _tag(entity, 0) - 1
     for family in range(tables[at + 3], tables[at + 4], FAMILY_WORDS):
         tag += 1
@@ -766,6 +770,19 @@ def _unfollow(s: State, entity: int, space: int, row: int, facts: int) -> None:
 
 
 # ---- eviction --------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def _foresee_beginning(s: State, entity: int, space: int, facts: int) -> None:
+    """Prefetch a record's cursors, and what is kept as long as the log: shorter windows have mostly been left long before."""
+    tables = s.tables
+    for word in range(0, HEADER + CURSOR * (tables[space + 2] - tables[space + 1]) // GROUP_WORDS, 8):
+        prefetch(s.pool, entity + word)
+    for group in range(tables[space + 1], tables[space + 2], GROUP_WORDS):
+        if tables[group] == RETAINED:
+            for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+                if _passes(facts, tables[run], tables[run + 1]):
+                    prefetch(s.pool, entity + tables[tables[run + 2] + 1])
 
 
 @jit
@@ -787,8 +804,7 @@ def _foresee_eviction(s: State) -> None:
             prefetch(log, (next_node >> 4) * width)
         at = tables[_T_SLOT] + slot * SLOT_WORDS
         space = tables[_T_SPACE] + tables[at] * SPACE_WORDS
-        for word in range(entity, entity + tables[space], 8):
-            prefetch(s.pool, word)
+        _foresee_beginning(s, entity, space, facts | tables[at + 1])
         tag = _tag(entity, 0) - 1
         for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
             tag += 1
@@ -807,37 +823,31 @@ def _evict(s: State) -> None:
         entity = _upper(log[row + tables[_T_LINKS_AT] + slot]) - 1
         if entity < 0:
             continue
-        node = (oldest << 4) | slot
-        facts = log[row + L_FACTS] | _role(node)
-        space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-        following = _next_of(s, node)
-        time = NEVER if following < 0 else log[(following >> 4) * tables[_T_LOG_WORDS] + L_TIME]
-        at = tables[_T_SPACE] + space * SPACE_WORDS
-        for group in range(tables[at + 1], tables[at + 2], GROUP_WORDS):
-            cursor = entity + tables[group + 1]
-            if pool[cursor] == node:
-                _leave(s, pool, entity, group, node)
-                pool[cursor] = following
-                pool[cursor + 1] = time
-            _shift_deques(s, entity, group, node, facts)
-        _unfollow(s, entity, space, row, facts)
-        pool[entity + R_HEAD] = following
-        pool[entity + R_SINCE] = time
-        pool[entity + R_NODES] -= 1
-        if pool[entity + R_NODES] == 0:
+        _unfollow(s, entity, row, log[row + L_FACTS] | _role(slot))
+        if pool[entity + R_NODES] < 2 * MAX_SLOTS:
             _forget_entity(s, entity)
+        else:
+            _begin_later(s, entity, (oldest << 4) | slot)
     meta[M_EVICTED_TIME] = log[row + L_TIME]
     meta[M_OLDEST] = oldest + 1 if oldest + 1 < meta[M_ROWS] else 0
     meta[M_KEPT] -= 1
 
 
-@jit
-def _shift_deques(s: State, entity: int, group: int, node: int, facts: int) -> None:
-    tables = s.tables
-    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
-        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
-            if tables[cell] == _C_DEQUE and _passes(facts, tables[run], tables[run + 1]):
-                _shift(s, entity + tables[cell + 1], tables[cell + 3], node)
+@inlined
+def _begin_later(s: State, entity: int, node: int) -> None:
+    """Take an entity's oldest node out of the windows in which it still is; the entity has others."""
+    pool, tables = s.pool, s.tables
+    following = _next_of(s, node)
+    time = s.log[(following >> 4) * tables[_T_LOG_WORDS] + L_TIME]
+    at = tables[_T_SPACE] + pool[entity + R_NODES] % MAX_SLOTS * SPACE_WORDS
+    for group in range(tables[at + 1], tables[at + 2], GROUP_WORDS):
+        cursor = entity + tables[group + 1]
+        if pool[cursor] == node:
+            _leave(s, pool, entity, group, node)
+            pool[cursor] = following
+            pool[cursor + 1] = time
+    pool[entity + R_SINCE] = time
+    pool[entity + R_NODES] -= MAX_SLOTS
 
 
 @jit
@@ -1121,14 +1131,13 @@ def _write_row(s: State, place: int, facts: int, number: int, now: int) -> None:
 def _chain(s: State, entity: int, node: int, now: int) -> None:
     """Append a node to the chain of an entity."""
     pool = s.pool
-    if pool[entity + R_NODES] == 0:
-        pool[entity + R_HEAD] = node
+    if pool[entity + R_NODES] < MAX_SLOTS:
         pool[entity + R_SINCE] = now
     else:
         tail = pool[entity + R_TAIL]
         s.log[(tail >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (tail & 15)] |= node + 1
     pool[entity + R_TAIL] = node
-    pool[entity + R_NODES] += 1
+    pool[entity + R_NODES] += MAX_SLOTS
 
 
 @jit

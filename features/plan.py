@@ -29,8 +29,8 @@ MAX_RETAINED = 1 << 26
 """Arrivals of a log: a node, 16 a row, and one more fit in 31 bits."""
 MAX_POOL = 1 << 32
 """Words of the pool of records: an entity is its first word's number, and has 32 bits in links and directory."""
-HEADER = 6
-"""Words of an entity's record before its cursors: KEY, SPACE, HEAD, TAIL, NODES, SINCE."""
+HEADER = 4
+"""Words of an entity's record before its cursors: KEY, TAIL, NODES, SINCE."""
 CURSOR = 2
 """Words of a cursor: the oldest node inside the window and its time."""
 

@@ -460,7 +460,10 @@ def test_a_log_longer_than_its_numbers_reach_is_refused() -> None:
     with pytest.raises(DeclarationError, match=f"seen {2**27}, allowed a power of two from 8 to {2**26}"):
         Plan([HOURLY], 2**27)
     with pytest.raises(DeclarationError, match=rf"seen {2**26}, of \d+ words of records each; allowed fewer than \d+"):
-        Plan([replace(HOURLY, by=by) for by in Slot if by is not Slot.RECIPIENT], 2**26)
+        Plan(
+            [replace(HOURLY, by=by, over=over) for by in Slot if by is not Slot.RECIPIENT for over in (hours(1), days(1))],
+            2**26,
+        )
 
 
 # ---- the hash --------------------------------------------------------------------------------------------------------
