@@ -69,7 +69,7 @@ class Buffer(IntEnum):
 
 
 # words of a log row
-L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL, L_MARKS = range(6)
+L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL = range(LOG_HEADER)
 # words of a record's header: key, newest node (of a free record: the next free one), nodes * MAX_SLOTS + space, time of the oldest
 R_KEY, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
@@ -373,6 +373,17 @@ def _upper(word: int) -> int:
 
 
 @inlined
+def _newest_at(s: State, row: int, slot: int) -> int:
+    """The word of a log row that says, a bit each, of which pairs of a slot's entity it is the newest arrival."""
+    return row + s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 7]
+
+
+@inlined
+def _newest_shift(s: State, slot: int, bit: int) -> int:
+    return s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 8] + bit
+
+
+@inlined
 def _next_of(s: State, node: int) -> int:
     return (s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)] & 0xFFFFFFFF) - 1
 
@@ -426,8 +437,7 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
                 add_square(records, word, log[row + L_AMOUNT], -1)
             elif kind == _C_DISTINCT:
                 slot = node & 15
-                marks = log[row + L_MARKS + (slot >> 2)]
-                records[word] -= (marks >> (((slot & 3) << 4) + tables[cell + 3])) & 1
+                records[word] -= (log[_newest_at(s, row, slot)] >> _newest_shift(s, slot, tables[cell + 3])) & 1
             elif kind == _C_TALLY:
                 records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
             elif kind == _C_DEQUE:  # of a window as long as the log: it is evicted
@@ -715,7 +725,6 @@ def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int)
     """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair that is counted as distinct was last seen."""
     scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
     row = tables[_T_SPACE] + space * SPACE_WORDS
-    shift = (slot & 3) << 4
     number, at = -1, slot * MAX_FAMILIES - 1
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
         number += 1
@@ -736,10 +745,11 @@ def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int)
         elif bit >= 0:
             last, other = _last_row(s, place), (pairs[word + P_NEWEST] >> 32) & 15
             scratch[X_PREVIOUS + number] = log[last + L_TIME]
-            log[last + L_MARKS + (other >> 2)] &= ~(np.int64(1) << np.int64(((other & 3) << 4) + bit))
+            log[_newest_at(s, last, other)] &= ~(np.int64(1) << np.int64(_newest_shift(s, other, bit)))
         pairs[word + P_NEWEST] = (node << 32) | ((pairs[word + P_NEWEST] & 0xFFFFFFFF) + 1)
         if bit >= 0:
-            log[(node >> 4) * tables[_T_LOG_WORDS] + L_MARKS + (slot >> 2)] |= np.int64(1) << np.int64(shift + bit)
+            here = _newest_at(s, (node >> 4) * tables[_T_LOG_WORDS], slot)
+            log[here] |= np.int64(1) << np.int64(_newest_shift(s, slot, bit))
 
 
 @jit
@@ -1110,7 +1120,7 @@ def _write_row(s: State, place: int, facts: int, number: int, now: int) -> None:
     """Write an arrival's facts and values; its links follow."""
     log, tables, scratch = s.log, s.tables, s.scratch
     row = place * tables[_T_LOG_WORDS]
-    for word in range(row + L_MARKS, row + tables[_T_LOG_WORDS]):
+    for word in range(row + LOG_HEADER, row + tables[_T_LOG_WORDS]):
         log[word] = 0
     log[row + L_TIME], log[row + L_AMOUNT], log[row + L_FACTS] = now, scratch[X_ROW + _W_AMOUNT], facts
     log[row + L_NUMBER] = number

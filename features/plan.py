@@ -24,7 +24,7 @@ MAX_SLOTS = 16
 MAX_FAMILIES = 32
 """Columns followed per space: five bits of a pair's tag."""
 MAX_DISTINCT = 16
-"""Columns counted as distinct per space: a bit each in the log's marks of a slot."""
+"""Columns counted as distinct per space: a bit each for each of its slots in a log row."""
 MAX_RETAINED = 1 << 26
 """Arrivals of a log: a node, 16 a row, and one more fit in 31 bits."""
 MAX_POOL = 1 << 32
@@ -110,9 +110,12 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 7, 5, 4, 4, 5, 6, 7
-# words of a log row before its marks, 16 bits a slot, and its links: time, amount, facts, number, small columns
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 9, 5, 4, 4, 5, 6, 7
+# words of a log row before its links: time, amount, facts, number, small columns; bits for the columns that are counted as distinct
+# are behind the small columns, and in words of their own where there are too many
 LOG_HEADER = 5
+WORD_BITS = 64
+SMALL_BITS = 8 * len(SMALL_COLUMNS)
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
 TALLIED = 4096
 """Counts below it have their own entry in the table of n log2 n; larger ones are scaled down, to eleven bits exact."""
@@ -123,7 +126,7 @@ class Program:
     """The plan as two arrays: what the kernel reads.
 
     tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and
-    to, the first that is no plain VALUE), keys, spaces
+    to, the first that is no plain VALUE, log word and shift of the marks), keys, spaces
     (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
     excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word,
     whether the time of a pair's newest arrival is asked for), emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
@@ -417,6 +420,7 @@ class _Compiler:
                 (
                     space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],
                     emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes),
+                    *self._newest[slot],
                 )
                 for slot in slots
             ])[0],
@@ -441,8 +445,22 @@ class _Compiler:
         return places, -(-word // 8) * 8
 
     @property
+    def _newest(self) -> list[tuple[int, int]]:
+        """For each slot the log word and the shift of its bits, one for each column that its entity counts as distinct.
+
+        They begin behind the small columns: a log row that is a word too long takes a cache line more.
+        """
+        places, word, shift = [], LOG_HEADER - 1, SMALL_BITS
+        for slot in range(SLOTS + len(self.groups)):
+            bits = len(self.spaces[space_of(slot)].bits)
+            word, shift = (word, shift) if shift + bits <= WORD_BITS else (word + 1, 0)
+            places.append((word, shift))
+            shift += bits
+        return places
+
+    @property
     def _links_at(self) -> int:
-        return LOG_HEADER - (-(SLOTS + len(self.groups)) // 4)
+        return self._newest[-1][0] + 1
 
     @property
     def _stored_at(self) -> int:

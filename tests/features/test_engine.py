@@ -49,7 +49,7 @@ from features.language import (
     minutes,
 )  # fmt: skip
 from features.layout import MISSING, WORDS, Column, Fact, Slot, Word
-from features.plan import Plan
+from features.plan import MAX_DISTINCT, Plan
 from tests.oracle import Oracle
 
 SENT, RECEIVED = Where("sent", Fact.OPERATION | Fact.SENDING), Where("received", Fact.OPERATION | Fact.RECEIVING)
@@ -382,6 +382,25 @@ def test_a_long_crowded_history_equals_the_oracle_through_growth_and_eviction() 
         if i % 25 == 0:
             seen, wanted = engine.read(row), np.array(oracle.vector(row))
             assert agree(plan, seen, wanted), explain(plan, seen, wanted)
+        engine.apply(row)
+        oracle.apply(row)
+
+
+def test_columns_counted_as_distinct_beyond_one_word_of_bits_equal_the_oracle() -> None:
+    """Of sender and recipient, of customers and of devices: 64 bits of a log row, of which 24 fit behind the small columns."""
+    columns = list(Column)[:MAX_DISTINCT]
+    plan = Plan(
+        [
+            Feature(by, Distinct(c), fact("operation", Fact.OPERATION), days(1))
+            for by in (Slot.SENDER, Slot.CUSTOMER, Slot.DEVICE)
+            for c in columns
+        ],
+        64,
+    )
+    engine, oracle = Engine(plan), Oracle(plan.declarations, plan.retained)
+    for row in crowded(200):
+        seen, wanted = engine.read(row), np.array(oracle.vector(row))
+        assert agree(plan, seen, wanted), explain(plan, seen, wanted)
         engine.apply(row)
         oracle.apply(row)
 
