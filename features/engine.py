@@ -220,7 +220,7 @@ def _zeros(words: int) -> Integers:
 
 
 def _reserved(words: int) -> Integers:
-    """Zeros of which memory is taken page by page when they are first touched: so the log and the pool never move or grow.
+    """Zeros of which memory is taken page by page when they are first touched: so nothing that grows in them ever moves.
 
     In pages of 2 MiB where the system has them: entities lie anywhere, and finding a page costs as much as reading a line of
     it (409 ns against 259 for a dependent read of one in a gigabyte). StateError where so much cannot be addressed.
