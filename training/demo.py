@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     _step("1. A payment world of its own, with fraud as actors", "simulate", "--out", str(history), *world)
     split, profiles = _day_before_end(history, arguments.replay_days), folder / "profiles"
     _step(f"2. A model trained on what was known before {split}", "train", "--history", str(history), "--to", split,
-          "--models", str(models), "--mlflow", mlflow, "--profiles", "--champion", "--by", "demo")  # fmt: skip
+          "--models", str(models), "--mlflow", mlflow, "--profiles", "--champion", "--by", "demo",
+          "--warm-up-days", str(arguments.days // 5))  # fmt: skip
     first = _day_before_end(history, arguments.replay_days + 2)
     _step("3. Profiles of the days to come, through Feast, as each day would have found them", "features", "materialise",
           "--history", str(history), "--store", str(profiles), "--from", first, "--every-day")  # fmt: skip

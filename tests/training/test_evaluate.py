@@ -193,7 +193,7 @@ def test_what_cannot_be_measured_is_refused_in_words(
 
 
 def test_a_search_is_measured_on_validation_folds_before_any_test_fold(history: Path, matrix: Path, tmp_path: Path) -> None:
-    search = ("--validate", "2026-01-11", "--trials", "2", "--search-file", str(tmp_path / "search.db"))
+    search = ("--validate", "2026-01-16", "--trials", "2", "--search-file", str(tmp_path / "search.db"))
     found = evaluated(history, tmp_path / "found.json", "--matrix", str(matrix), *FOLDS[:-1], "0", *search)
     assert found["search"]["trials"] == 2
     assert found["boosting"] == found["search"]["boosting"]
