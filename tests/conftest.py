@@ -1,5 +1,6 @@
 """What every test may count on: fixed examples, and the public data where they are."""
 
+import os
 from pathlib import Path
 
 import prometheus_client  # noqa: F401 before Feast, which would have all registries of a process share their values in files
@@ -12,6 +13,12 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 settings.register_profile("fixed", deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate), database=None)
 settings.register_profile("search", deadline=None, max_examples=2_000)
 settings.load_profile("fixed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Feast, once imported, leaves this behind; a server in the same process could then take no label off a metric."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 
 @pytest.fixture(scope="session")
