@@ -141,7 +141,7 @@ def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -
     ids, champions, levels, champion_levels, times = [], [], [], [], []
     for one in shadow_scores.compared(connection, version, after):
         decision = DECISION.decode(one.answer)
-        spoke = [BY_THE_SCORE[reason.code] for reason in decision.reasons if reason.layer is Layer.SCORE]
+        spoke = [BY_THE_SCORE[reason.code] for reason in decision.reasons if _is_level(reason)]
         if decision.model is None or decision.model == version or not spoke:
             continue
         ids.append(one.operation_id)
@@ -151,6 +151,11 @@ def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -
         times.append(instants.to_ms(OPERATION.decode(one.body).occurred_at))
     as_numbers = (np.array(numbers, np.int64) for numbers in (levels, champion_levels, times))
     return Beside(tuple(ids), tuple(champions), *as_numbers)
+
+
+def _is_level(reason: _Reason) -> bool:
+    """Whether it is the level of the score; the layer's other reasons say what raised it."""
+    return reason.layer is Layer.SCORE and reason.code in BY_THE_SCORE
 
 
 def _verdicts(bodies: Iterator[bytes]) -> dict[str, bool]:
