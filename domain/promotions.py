@@ -48,9 +48,14 @@ def last_to(promotions: Sequence[Promotion], version: str) -> Promotion | None:
 
 
 def champion_before(promotions: Sequence[Promotion], in_force: str) -> str | None:
-    """The champion that going back leads to: each step back undoes one promotion, so two of them undo two."""
+    """The champion that going back leads to: each step back undoes one promotion, so two of them undo two.
+
+    A champion that a change took the place of, and that no line before names, was written into CHAMPION by hand: it counts too.
+    """
     line: list[str] = []
     for promotion in promotions:
+        if promotion.before is not None and line[-1:] != [promotion.before]:
+            line.append(promotion.before)
         if promotion.roll_back and len(line) > 1:
             line.pop()
         else:

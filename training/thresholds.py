@@ -11,6 +11,8 @@ from domain.levels import Thresholds
 from training.ranked import HIGHEST, LOWEST, Ranked
 
 CURVE_POINTS = 200
+MOST_COST, MOST_ALERTS = 1e15, 1e9
+"""Bounds of a cost in minor units and of alerts a day: what is above them was not meant."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,12 @@ class Capacity:
     def __post_init__(self) -> None:
         allowed = (
             0 < self.alerts_per_1000 < 500 and 0 < self.high_precision <= 1 and self.high_at_least > 0
-            and 0 <= self.wrongly_rejected_per_1000 <= 1000 and (self.alerts_per_day is None or self.alerts_per_day > 0)
+            and 0 <= self.wrongly_rejected_per_1000 <= 1000 and (self.alerts_per_day is None or 0 < self.alerts_per_day <= MOST_ALERTS)
         )  # fmt: skip
         if not allowed:
             raise ThresholdError(
-                f"{self}: allowed 0 < alerts_per_1000 < 500, alerts_per_day > 0, 0 < high_precision <= 1, high_at_least > 0, "
-                "0 <= wrongly_rejected_per_1000 <= 1000"
+                f"{self}: allowed 0 < alerts_per_1000 < 500, 0 < alerts_per_day <= {MOST_ALERTS:g}, 0 < high_precision <= 1, "
+                "high_at_least > 0, 0 <= wrongly_rejected_per_1000 <= 1000"
             )
 
     def cuts(self, ranked: Ranked) -> tuple[int, int]:
@@ -79,8 +81,9 @@ class Costs:
     rejection: float = 50_000
 
     def __post_init__(self) -> None:
-        if not (0 <= self.verified_lost <= self.lost <= 1 and min(self.analyst, self.friction, self.rejection) >= 0):
-            raise ThresholdError(f"{self}: allowed 0 <= verified_lost <= lost <= 1, all other costs 0 and more")
+        priced = (self.analyst, self.friction, self.rejection)
+        if not (0 <= self.verified_lost <= self.lost <= 1 and all(0 <= cost <= MOST_COST for cost in priced)):
+            raise ThresholdError(f"{self}: allowed 0 <= verified_lost <= lost <= 1, all other costs 0 to {MOST_COST:g}")
 
     def cuts(self, ranked: Ranked) -> tuple[int, int]:
         """(medium, high) at which everything together costs least."""
@@ -183,7 +186,7 @@ def _alternatives(policy: Policy) -> list[Policy]:
     per_day = policy.alerts_per_day
     people = [
         Capacity(**{**asdict(policy), "alerts_per_1000": min(499.0, policy.alerts_per_1000 * times),
-                    "alerts_per_day": None if per_day is None else per_day * times})
+                    "alerts_per_day": None if per_day is None else min(MOST_ALERTS, per_day * times)})
         for times in (0.5, 2)
     ]  # fmt: skip
     strictness = [Capacity(**{**asdict(policy), "high_precision": share}) for share in (0.8, 0.95)]

@@ -36,6 +36,22 @@ def test_each_step_back_undoes_one_promotion(steps, in_force, before):
     assert champion_before(line_of(*steps), in_force) == before
 
 
+def change(before: str | None, after: str, roll_back: bool = False) -> Promotion:
+    return Promotion(AT, "aigul", "why", before, after, roll_back=roll_back)
+
+
+def test_a_change_that_took_no_effect_is_no_step_when_it_is_made_again():
+    """A crash between the line and CHAMPION, or CHAMPION set back by hand: b is promoted from a twice."""
+    assert champion_before([change(None, "a"), change("a", "b"), change("a", "b")], "b") == "a"
+
+
+def test_a_champion_written_by_hand_is_a_step_like_others():
+    by_hand = [change(None, "a"), change("a", "b"), change("by hand", "b", roll_back=True)]
+    assert champion_before(by_hand, "b") == "a"
+    assert champion_before([*by_hand, change("b", "c")], "c") == "b"
+    assert champion_before([change("by hand", "a")], "a") == "by hand"
+
+
 def test_a_line_says_from_and_to():
     written = msgspec.json.decode(msgspec.json.encode(Promotion(AT, "aigul", "why", "a", "b")))
     assert (written["from"], written["to"], written["by"], written["override"]) == ("a", "b", "aigul", False)

@@ -127,14 +127,18 @@ def test_a_point_counts_what_its_thresholds_do() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"alerts_per_1000": 0}, {"alerts_per_1000": 500}, {"alerts_per_day": 0}, {"high_precision": 0}, {"high_precision": 1.1},
-     {"wrongly_rejected_per_1000": -1}],
+     {"wrongly_rejected_per_1000": -1}, {"alerts_per_day": float("nan")}, {"alerts_per_day": float("inf")}],
 )  # fmt: skip
 def test_impossible_demands_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ThresholdError, match="allowed"):
         Capacity(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"lost": 1.1}, {"verified_lost": 1.0, "lost": 0.5}, {"analyst": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lost": 1.1}, {"verified_lost": 1.0, "lost": 0.5}, {"analyst": -1}]
+    + [{name: value} for name in ("analyst", "friction", "rejection") for value in (float("nan"), float("inf"))],
+)
 def test_impossible_costs_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ThresholdError, match="allowed"):
         Costs(**wrong)
