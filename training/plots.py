@@ -28,10 +28,10 @@ Z = 1.96
 
 def levels_against_outcomes(levels: Ints, is_fraud: Flags) -> Figure:
     """Left: the known frauds by level. Right: the stopped operations by level and by what they turned out to be. All (n,)."""
-    figure, (left, right) = _panels(1, 2, height=4.2)
+    figure, (left, right) = panels(1, 2, height=4.2)
     of_fraud = np.bincount(levels[is_fraud], minlength=len(RiskLevel))
     bars = left.bar(list(LEVELS.values()), of_fraud, color=[MISSED, FRAUD, FRAUD])
-    left.bar_label(bars, [f"{count:,} ({_percent(count, of_fraud.sum())})" for count in of_fraud], padding=2)
+    left.bar_label(bars, [f"{count:,} ({percent(count, of_fraud.sum())})" for count in of_fraud], padding=2)
     left.set(title=f"Where the {of_fraud.sum():,} known frauds went", ylabel="known frauds", xlabel="level")
     names, counts = list(LEVELS.values())[1:], [np.bincount(levels[mask], minlength=3)[1:] for mask in (is_fraud, ~is_fraud)]
     right.bar(names, counts[0], color=FRAUD, label="fraud")
@@ -48,7 +48,7 @@ def levels_against_outcomes(levels: Ints, is_fraud: Flags) -> Figure:
 def by_kind(kinds: Words, levels: Ints, is_fraud: Flags) -> Figure:
     """Per kind of operation, all (n,): share of its known frauds that was stopped, and share of its genuine that was."""
     names, stopped = _by_count(kinds, is_fraud), levels > RiskLevel.LOW
-    figure, (left, right) = _panels(1, 2, height=1.4 + 0.38 * len(names), sharey=True)
+    figure, (left, right) = panels(1, 2, height=1.4 + 0.38 * len(names), sharey=True)
     found, frauds = _counts(kinds, names, is_fraud & stopped), _counts(kinds, names, is_fraud)
     _dots(left, names, found, frauds, FRAUD, most=1.0)
     left.set(title="Recall by kind of operation", xlabel="share of the known frauds that was stopped")
@@ -63,7 +63,7 @@ def by_scheme(schemes: Words, levels: Ints, is_fraud: Flags) -> Figure:
     named = np.where(schemes == "", "not named", schemes)[is_fraud]
     stopped, every = levels[is_fraud] > RiskLevel.LOW, np.ones(len(named), np.bool_)
     names = _by_count(named, every)
-    figure, (axes,) = _panels(1, 1, height=1.4 + 0.38 * len(names))
+    figure, (axes,) = panels(1, 1, height=1.4 + 0.38 * len(names))
     _dots(axes, names, _counts(named, names, stopped), _counts(named, names, every), FRAUD, most=1.0)
     axes.set(title="Recall by scheme", xlabel="share of the known frauds that was stopped")
     return figure
@@ -72,12 +72,12 @@ def by_scheme(schemes: Words, levels: Ints, is_fraud: Flags) -> Figure:
 def stopped_by(masks: Mapping[str, Flags], is_fraud: Flags, title: str) -> Figure:
     """masks: name -> stopped operations (n,) that belong under it. How many of each were fraud, how many genuine."""
     rows = sorted(((mask.sum(), name, (mask & is_fraud).sum()) for name, mask in masks.items()), reverse=True)
-    figure, (axes,) = _panels(1, 1, height=1.6 + 0.38 * len(rows))
+    figure, (axes,) = panels(1, 1, height=1.6 + 0.38 * len(rows))
     names, frauds = [name.replace("_", " ") for _, name, _ in rows], np.array([fraud for *_, fraud in rows], np.int64)
     every = np.array([count for count, *_ in rows], np.int64)
     axes.barh(names, frauds, color=FRAUD, label="fraud")
     end = axes.barh(names, every - frauds, left=frauds, color=GENUINE, label="genuine, or nothing known")
-    labels = [f"{fraud:,} of {count:,} fraud ({_percent(fraud, count)})" for fraud, count in zip(frauds, every, strict=True)]
+    labels = [f"{fraud:,} of {count:,} fraud ({percent(fraud, count)})" for fraud, count in zip(frauds, every, strict=True)]
     axes.bar_label(end, labels, padding=4)
     axes.set(title=title, xlabel="stopped operations")
     axes.invert_yaxis()
@@ -94,7 +94,7 @@ def over_time(times: Ints, levels: Ints, is_fraud: Flags) -> Figure:
     dates = every.astype("datetime64[D]")
     found, frauds = _counts(days, every, is_fraud & stopped), _counts(days, every, is_fraud)
     alarms, genuine = _counts(days, every, ~is_fraud & stopped), _counts(days, every, ~is_fraud)
-    figure, (counts, recall, false) = _panels(3, 1, height=7.5, sharex=True)
+    figure, (counts, recall, false) = panels(3, 1, height=7.5, sharex=True)
     counts.bar(dates, found, color=FRAUD, label="stopped")
     counts.bar(dates, frauds - found, bottom=found, color=MISSED, label="missed")
     counts.set(title="Known frauds by the day on which they were committed", ylabel="known frauds")
@@ -112,7 +112,7 @@ def over_time(times: Ints, levels: Ints, is_fraud: Flags) -> Figure:
 
 def known_after(days: Floats) -> Figure:
     """days (frauds,): from each known fraud to the moment at which it became known. The share that is known by then."""
-    figure, (axes,) = _panels(1, 1, height=3.4)
+    figure, (axes,) = panels(1, 1, height=3.4)
     axes.ecdf(days, color=FRAUD)
     middle, late = np.quantile(days, (0.5, 0.9))
     for share, value in ((0.5, middle), (0.9, late)):
@@ -127,7 +127,7 @@ def known_after(days: Floats) -> Figure:
 def recall_against_alerts(scores: Floats, is_fraud: Flags, levels: Ints) -> Figure:
     """Recall of the score alone for every number of stopped operations, and the point of the whole system. All (n,)."""
     count, found = _ranked(scores, is_fraud)
-    figure, (axes,) = _panels(1, 1, height=4.2)
+    figure, (axes,) = panels(1, 1, height=4.2)
     axes.step(count / len(scores) * 1000, found / is_fraud.sum(), where="post", color=GENUINE, label="score alone")
     axes.plot(count / len(scores) * 1000, count / len(scores), color=MISSED, linestyle="--", label="stopping at random")
     stopped = levels > RiskLevel.LOW
@@ -145,7 +145,7 @@ def recall_against_alerts(scores: Floats, is_fraud: Flags, levels: Ints) -> Figu
 def precision_recall(scores: Floats, is_fraud: Flags, levels: Ints) -> Figure:
     """Precision of the score alone at every recall, the point of the whole system, and the share of fraud. All (n,)."""
     count, found = _ranked(scores, is_fraud)
-    figure, (axes,) = _panels(1, 1, height=4.6)
+    figure, (axes,) = panels(1, 1, height=4.6)
     axes.step(found / is_fraud.sum(), found / count, where="post", color=GENUINE, label="score alone")
     axes.axhline(is_fraud.mean(), color=MISSED, linestyle="--", label=f"stopping at random: {is_fraud.mean():.2%}")
     stopped = levels > RiskLevel.LOW
@@ -159,9 +159,10 @@ def precision_recall(scores: Floats, is_fraud: Flags, levels: Ints) -> Figure:
     return figure
 
 
-def _panels(
+def panels(
     rows: int, columns: int, height: float, *, sharex: bool = False, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
+    """A figure of this width, and its panels row by row."""
     figure = Figure(figsize=(9.5, height), dpi=100, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel().tolist()
     for axes in panels:
@@ -171,7 +172,7 @@ def _panels(
 
 def _dots(axes: Axes, names: Words, parts: Ints, wholes: Ints, colour: str, most: float | None = None) -> None:
     """A dot and its interval for each name, first on top, with the counts beside it. most: where the axis ends."""
-    share, low, high = _wilson(parts, wholes)
+    share, low, high = wilson(parts, wholes)
     most = most or float(np.nanmax(high))
     rows = np.arange(len(names))
     axes.errorbar(share, rows, xerr=(share - low, high - share), fmt="o", color=colour, capsize=3)
@@ -187,13 +188,13 @@ def _dots(axes: Axes, names: Words, parts: Ints, wholes: Ints, colour: str, most
 
 def _shares(axes: Axes, dates: Dates, parts: Ints, wholes: Ints, colour: str) -> None:
     """A share and its interval for each day."""
-    share, low, high = _wilson(parts, wholes)
+    share, low, high = wilson(parts, wholes)
     axes.errorbar(dates, share, (share - low, high - share), fmt="o", color=colour, capsize=3)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(axis="y", alpha=0.3)
 
 
-def _wilson(parts: Ints, wholes: Ints) -> tuple[Floats, Floats, Floats]:
+def wilson(parts: Ints, wholes: Ints) -> tuple[Floats, Floats, Floats]:
     """Share, and both ends of its 95% interval; NaN where there is nothing to count."""
     n = np.where(wholes > 0, wholes, np.nan)
     share = parts / n
@@ -220,5 +221,6 @@ def _counts(groups: Words | Ints, names: Words | Ints, mask: Flags) -> Ints:
     return np.array([np.count_nonzero(mask & (groups == name)) for name in names], np.int64)
 
 
-def _percent(part: int, whole: int) -> str:
+def percent(part: int, whole: int) -> str:
+    """A share in words, `none` of nothing."""
     return f"{part / whole:.0%}" if whole else "none"

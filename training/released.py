@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.bundle import MODEL_FILE, Manifest, manifest_of, stated
+import onnx
+
+from domain.bundle import CONTRIBUTIONS_FILE, MODEL_FILE, THRESHOLDS_FILE, Manifest, manifest_of, stated
+from domain.errors import BundleError
 from features.feature_set import FeatureSet, fitting
 from features.plan import Plan
+from features.tree_contributions import Contributions
 from training.fitting import ScoringModel, scorer
+from training.thresholds import Argument
 
 
 @dataclass(frozen=True)
 class Released:
-    """A bundle's manifest, the features that it reads, and its model."""
+    """A bundle's manifest, the features that it is given, its model, and the columns that a split of it reads, in order."""
 
     manifest: Manifest
     features: FeatureSet
     model: ScoringModel
+    used: tuple[int, ...]
 
 
 def read(folder: Path, plan: Plan) -> Released:
@@ -23,4 +29,26 @@ def read(folder: Path, plan: Plan) -> Released:
     manifest = manifest_of(folder)
     features = fitting(folder, manifest, plan)
     content = stated(folder / MODEL_FILE, manifest.model_sha256)
-    return Released(manifest, features, ScoringModel(scorer(content), manifest.thresholds, manifest.thresholds_argument))
+    model = ScoringModel(scorer(content), manifest.thresholds, manifest.thresholds_argument)
+    return Released(manifest, features, model, used(content))
+
+
+def used(model: bytes) -> tuple[int, ...]:
+    """The columns that a split of an exported graph reads, in order."""
+    ensembles = [node for node in onnx.load_from_string(model).graph.node if node.op_type == "TreeEnsemble"]
+    read = [list(part.ints) for node in ensembles for part in node.attribute if part.name == "nodes_featureids"]
+    return tuple(sorted({column for columns in read for column in columns}))
+
+
+def argument_of(folder: Path, manifest: Manifest) -> Argument:
+    """Why the thresholds of a bundle lie where they do, with curve and alternatives; BundleError where it does not say."""
+    if not manifest.thresholds_sha256:
+        raise BundleError(f"{folder} keeps no {THRESHOLDS_FILE}: train again (`burana train`), new bundles have one")
+    return Argument.decode(stated(folder / THRESHOLDS_FILE, manifest.thresholds_sha256))
+
+
+def contributions_of(folder: Path, manifest: Manifest) -> Contributions:
+    """What a bundle's scores are made of; BundleError where it does not say."""
+    if not manifest.contributions_sha256:
+        raise BundleError(f"{folder} keeps no {CONTRIBUTIONS_FILE}: train again (`burana train`), new bundles have one")
+    return Contributions.decode(stated(folder / CONTRIBUTIONS_FILE, manifest.contributions_sha256))

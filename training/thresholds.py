@@ -1,12 +1,15 @@
 """Where medium and high begin, and the argument for it (para. 10-12): from what people can do, or from what errors cost."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain.errors import ThresholdError
+from domain.errors import BundleError, ThresholdError
 from domain.levels import Thresholds
 from training.ranked import HIGHEST, LOWEST, Ranked
 
@@ -167,6 +170,35 @@ class Argument(Struct, frozen=True):
         """As JSON; NaN is null."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
 
+    @classmethod
+    def decode(cls, content: bytes) -> "Argument":
+        """From JSON; BundleError for anything else."""
+        try:
+            stated = msgspec.json.decode(content, type=dict[str, Any])
+            measured = {name: _measured(stated.get(name)) for name in ("chosen", "alternatives", "curve")}
+            return msgspec.convert(stated | measured, cls)
+        except msgspec.DecodeError as error:
+            raise BundleError(f"this is not an argument for thresholds: {error}") from error
+
+    @property
+    def policy(self) -> Policy:
+        """The policy by which the thresholds were chosen."""
+        if "lost" in self.settings:
+            return msgspec.convert(self.settings, Costs, strict=False)
+        return msgspec.convert(self.settings, Capacity, strict=False)
+
+
+def _measured(value: Any) -> Any:
+    """What JSON says of points: a figure without an answer is NaN again."""
+    match value:
+        case None:
+            return float("nan")
+        case dict():
+            return {name: _measured(one) for name, one in value.items()}
+        case list():
+            return [_measured(one) for one in value]
+    return value
+
 
 def choose(ranked: Ranked, policy: Policy) -> tuple[Thresholds, Argument]:
     """Thresholds from later, unseen operations by a policy, and the argument for them."""
@@ -177,6 +209,30 @@ def choose(ranked: Ranked, policy: Policy) -> tuple[Thresholds, Argument]:
         tuple(_point(ranked, other, *other.cuts(ranked)) for other in _alternatives(policy)), _curve(ranked),
     )  # fmt: skip
     return ranked.thresholds(medium, high), argument
+
+
+def measure(ranked: Ranked, policy: Policy, thresholds: Thresholds) -> Point:
+    """What thresholds that a policy chose on other operations do to these."""
+    point = _point(ranked, policy, ranked.cut(thresholds.medium), ranked.cut(thresholds.high))
+    return replace(point, medium=thresholds.medium, high=thresholds.high)
+
+
+def table(points: Iterable[Point]) -> Iterator[str]:
+    """Points as lines for people, each below its policy in words."""
+    for point in points:
+        yield point.policy
+        yield (
+            f"  medium {point.medium:.4g}, high {point.high:.4g}: {point.verified_per_day:.1f} verified and "
+            f"{point.rejected_per_day:.1f} rejected a day"
+        )
+        yield (
+            f"  stopped {point.recall:.1%} of the frauds, {point.value_recall:.1%} of their money; "
+            f"fraud among the rejected {_said(point.high_precision)}, among the verified {_said(point.verified_precision)}"
+        )
+        yield (
+            f"  of 1,000 genuine operations {point.genuine_verified_per_1000:.2f} verified, "
+            f"{point.genuine_rejected_per_1000:.2f} rejected"
+        )
 
 
 def _alternatives(policy: Policy) -> list[Policy]:
@@ -244,6 +300,10 @@ def _last(fitting: np.ndarray) -> int:
     """The last cut that fits, 0 (stopping nothing) when none does."""
     found = np.flatnonzero(fitting)
     return int(found[-1]) if len(found) else 0
+
+
+def _said(share: float) -> str:
+    return "nothing to count" if np.isnan(share) else f"{share:.1%}"
 
 
 def _share(part: float, whole: float) -> float:

@@ -74,6 +74,7 @@ def thresholds(argument: Argument) -> Figure:
             axes.axvline(at, linestyle=":", color=SYSTEM)
             axes.annotate(words, (at, 1.02), ha="center", annotation_clip=False)
     axes.set(xscale="log", xlabel="operations stopped a day (logarithmic)", ylabel="share", ylim=(0, 1))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_title("What stopping from each score on would have done to the later operations", pad=18)
     axes.legend(frameon=False)
     return figure

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import ThresholdError
+from domain.errors import BundleError, ThresholdError
 from training.ranked import Ranked
-from training.thresholds import Capacity, Costs, Point, choose
+from training.thresholds import Argument, Capacity, Costs, Point, Policy, choose, measure, table
 
 DAYS = 10
 
@@ -142,3 +142,40 @@ def test_impossible_demands_are_refused(wrong: dict[str, float]) -> None:
 def test_impossible_costs_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ThresholdError, match="allowed"):
         Costs(**wrong)
+
+
+@pytest.mark.parametrize(
+    "policy", [Capacity(), Capacity(alerts_per_day=7), Costs(), Capacity(high_at_least=9_000)], ids=repr
+)
+def test_an_argument_that_was_written_down_is_read_again(policy: Policy) -> None:
+    _, argument = choose(ranked(*world()), policy)
+    read = Argument.decode(argument.encode())
+    assert read.policy == policy
+    for name in ("text", "operations", "frauds", "days", "chosen", "alternatives", "curve"):
+        assert repr(getattr(read, name)) == repr(getattr(argument, name)), "NaN included"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"text": "why", "chosen": null, "curve": 3}'], ids=repr)
+def test_what_is_no_argument_is_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match="not an argument for thresholds"):
+        Argument.decode(content)
+
+
+def test_thresholds_are_measured_on_other_operations_as_counting_would() -> None:
+    thresholds, argument = choose(ranked(*world()), Capacity())
+    scores, labels = world(seed=4)
+    kept = measure(ranked(scores, labels), argument.policy, thresholds)
+    rejected, stopped = scores >= thresholds.high, scores >= thresholds.medium
+    assert (kept.medium, kept.high) == (thresholds.medium, thresholds.high)
+    assert kept.recall == labels[stopped].sum() / labels.sum()
+    assert kept.high_precision == labels[rejected].mean()
+    assert kept.verified_per_day == (stopped & ~rejected).sum() / DAYS
+    assert kept.genuine_rejected_per_1000 == 1000 * (labels[rejected] == 0).sum() / (labels == 0).sum()
+
+
+def test_where_nothing_is_rejected_the_table_says_so() -> None:
+    scores, labels = world()
+    _, argument = choose(ranked(scores, np.roll(labels, 1)), Capacity())
+    said = "\n".join(table([argument.chosen]))
+    assert "fraud among the rejected nothing to count" in said
+    assert argument.chosen.policy in said
