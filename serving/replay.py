@@ -48,7 +48,7 @@ class _Reason(msgspec.Struct):
     code: str
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
     """What replay reads of a decision."""
 
     level: str
@@ -185,7 +185,7 @@ async def _one(send: Send, arrival: Arrival, due: float | None, result: Replayed
         result.refusals[code] = result.refusals.get(code, 0) + 1
     elif type_ == "operation":
         result.latencies.append(time.perf_counter() - began)
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = msgspec.json.decode(response.body, type=Answer)
         result.levels[id_], result.scores[id_], result.reasons[id_] = LEVELS[answer.level], answer.score, answer.stopping
         result.control.update(answer.drawn)
 
