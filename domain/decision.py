@@ -40,6 +40,7 @@ class Reason(Struct, frozen=True, omit_defaults=False):
 
 
 ASKS_FOR_NOTHING = (Layer.SCORE, "score_low")
+_ASKED_BY_SCORE = {"score_medium", "score_high"}
 """Layer and code of the one reason that speaks for letting an operation pass."""
 
 
@@ -65,5 +66,6 @@ class Decision(Struct, frozen=True):
     @property
     def asked(self) -> tuple[Layer, ...]:
         """The layers that asked for more than low; the lot of the control share asks for nothing."""
-        spoke = {reason.layer for reason in self.reasons if (reason.layer, reason.code) != ASKS_FOR_NOTHING}
+        asking = (reason for reason in self.reasons if reason.layer is not Layer.SCORE or reason.code in _ASKED_BY_SCORE)
+        spoke = {reason.layer for reason in asking}  # what explains a score asks for nothing by itself
         return tuple(layer for layer in Layer if layer in spoke - {Layer.CONTROL})

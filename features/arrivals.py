@@ -171,7 +171,7 @@ def rows_of_operations(table: pa.Table) -> Rows:
     rows[:, Word.FACTS] |= (
         facts | foreign * int(Fact.FOREIGN) | vpn * int(Fact.VPN) | elsewhere * int(Fact.OTHER_INSTITUTION)
     )
-    rows[:, Word.AMOUNT] = _reference_tyiyn(table)
+    rows[:, Word.AMOUNT] = amounts_tyiyn(table)
     rows[:, Word.KIND] = kinds
     rows[:, Word.RECIPIENT] = _hashed(_account_keys(table, "recipient"))
     rows[:, Word.CATEGORY] = _hashed(table["category"])
@@ -271,8 +271,8 @@ def _mapped(column: pa.ChunkedArray, codes: dict[Any, Any]) -> Rows:
     return np.array([*(int(codes[word]) for word in words), 0], np.int64)[encoded.indices.to_numpy().astype(np.int64)]
 
 
-def _reference_tyiyn(table: pa.Table) -> Rows:
-    """`Money.reference_tyiyn` of every row; HistoryError beyond its bounds."""
+def amounts_tyiyn(table: pa.Table) -> Rows:
+    """`Money.reference_tyiyn` of every operation (n,); HistoryError beyond its bounds."""
     minor = table["amount_minor"].to_numpy()
     numerator = _mapped(table["currency"], {code: rate[1] for code, rate in REFERENCE_RATES.items()})
     denominator = _mapped(table["currency"], {code: rate[2] for code, rate in REFERENCE_RATES.items()})

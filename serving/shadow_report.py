@@ -39,6 +39,7 @@ class _Decision(msgspec.Struct):
     """What is read of a decision."""
 
     model: str | None
+    level: str
     reasons: list[_Reason]
 
 
@@ -55,7 +56,8 @@ DECISION, OPERATION = msgspec.json.Decoder(_Decision), msgspec.json.Decoder(_Ope
 class Beside:
     """Operations that a challenger and another bundle as champion scored, in order.
 
-    ids; champions: versions; levels, champion_levels: (n,) RiskLevel by the score alone; times: (n,) int64 ms.
+    ids; champions: versions; levels, champion_levels: (n,) RiskLevel by the score alone; times: (n,) int64 ms; stopped: (n,)
+    whether it was verified or rejected, by whichever layer.
     """
 
     ids: tuple[str, ...]
@@ -63,6 +65,7 @@ class Beside:
     levels: NDArray[np.int64]
     champion_levels: NDArray[np.int64]
     times: NDArray[np.int64]
+    stopped: NDArray[np.bool_]
 
     def agreement(self) -> list[list[int]]:
         """How many operations, by the champion's level (rows) and the challenger's (columns)."""
@@ -73,8 +76,9 @@ class Beside:
 def report(home: Path, models: Path, start: datetime, delay: timedelta) -> dict[str, Any]:
     """Every figure, for each challenger that scored operations recorded since `start`; SettingsError where there is none.
 
-    An operation counts with its last known outcome; one of which nothing is known counts as genuine once it is older
-    than the delay in which fraud is normally reported, seen from the latest operation, and is left out before.
+    An operation counts with its last known outcome; one that passed and of which nothing is known counts as genuine once it is
+    older than the delay in which fraud is normally reported, seen from the latest operation, and is left out before. One that was
+    stopped and has no verdict is left out: no victim reports it.
     """
     with closing(database.existing(home / DATABASE_FILE)) as connection:
         ledger = Ledger(home / DATABASE_FILE)
@@ -106,7 +110,7 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
             yield f"  {word:12}" + "".join(f"{count:>12,}" for count in counts)
         yield (
             f"  outcome known for {row['known']:,}, silent for longer than the delay {row['silent']:,} (genuine), "
-            f"too young {row['too_young']:,} (left out)"
+            f"stopped without a verdict {row['unanswered']:,} and too young {row['too_young']:,} (left out)"
         )
         if row["known"] + row["silent"]:
             yield f"  {'':12}{'frauds':>10}{'stopped':>10}{'recall':>10}{'precision':>11}{'genuine stopped':>17}"
@@ -124,13 +128,14 @@ def _effect(figures: dict[str, float]) -> str:
 def _figures(beside: Beside, verdicts: dict[str, bool], delay: timedelta) -> dict[str, Any]:
     known = np.array([id_ in verdicts for id_ in beside.ids])
     fraud = np.array([verdicts.get(id_, False) for id_ in beside.ids])
-    silent = ~known & (beside.times < beside.times.max() - delay // timedelta(milliseconds=1))
+    old = beside.times < beside.times.max() - delay // timedelta(milliseconds=1)
+    silent, unanswered = ~known & old & ~beside.stopped, ~known & old & beside.stopped
     counted = known | silent
     return {
         "operations": len(beside.ids), "champions": dict(Counter(beside.champions).most_common()),
         "levels": dict(zip(WORDS, np.bincount(beside.levels, minlength=3).tolist(), strict=True)),
         "agreement": beside.agreement(), "known": int(known.sum()), "silent": int(silent.sum()),
-        "too_young": int((~counted).sum()),
+        "unanswered": int(unanswered.sum()), "too_young": int((~known & ~old).sum()),
         "champion": effectiveness(beside.champion_levels[counted], fraud[counted]).figures(),
         "challenger": effectiveness(beside.levels[counted], fraud[counted]).figures(),
     }  # fmt: skip
@@ -138,7 +143,7 @@ def _figures(beside: Beside, verdicts: dict[str, bool], delay: timedelta) -> dic
 
 def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -> Beside:
     """What the challenger scored beside another champion that gave a score too."""
-    ids, champions, levels, champion_levels, times = [], [], [], [], []
+    ids, champions, levels, champion_levels, times, stopped = [], [], [], [], [], []
     for one in shadow_scores.compared(connection, version, after):
         decision = DECISION.decode(one.answer)
         spoke = [BY_THE_SCORE[reason.code] for reason in decision.reasons if _is_level(reason)]
@@ -149,8 +154,9 @@ def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -
         levels.append(int(thresholds.level(one.score)))
         champion_levels.append(spoke[0])
         times.append(instants.to_ms(OPERATION.decode(one.body).occurred_at))
+        stopped.append(decision.level != RiskLevel.LOW.word)
     as_numbers = (np.array(numbers, np.int64) for numbers in (levels, champion_levels, times))
-    return Beside(tuple(ids), tuple(champions), *as_numbers)
+    return Beside(tuple(ids), tuple(champions), *as_numbers, np.array(stopped, np.bool_))
 
 
 def _is_level(reason: _Reason) -> bool:

@@ -12,7 +12,7 @@ from domain import instants
 from domain.errors import HistoryError
 from domain.events import Verdict
 from domain.levels import RiskLevel
-from features.arrivals import customer_keys
+from features.arrivals import amounts_tyiyn, customer_keys
 from features.feature_set import FeatureSet
 from features.history import History, between, cut
 from training.vectors import vectors
@@ -25,7 +25,7 @@ Texts = NDArray[np.object_]
 class Dataset:
     """Operations and their labels, in order of arrival.
 
-    matrix: (n, features) float64; labels: (n,) int8, 1 fraud; times: (n,) int64 ms; amounts: (n,) int64 minor units;
+    matrix: (n, features) float64; labels: (n,) int8, 1 fraud; times: (n,) int64 ms; amounts: (n,) int64 tyiyn, whatever the currency;
     customers: (n,) int64, numbers from 0 on; kinds: (n,) str; schemes: (n,) str or None, that of the outcome that decides.
     """
 
@@ -161,7 +161,7 @@ def dataset_of(
     """A table of operations with their vectors (n, features) and what was known of them at a moment, UNKNOWN included."""
     return Dataset(
         matrix=matrix, labels=outcomes.labels(as_of, delay), times=operations["occurred_at"].cast(pa.int64()).to_numpy(),
-        amounts=operations["amount_minor"].to_numpy(), customers=customer_numbers(operations),
+        amounts=amounts_tyiyn(operations), customers=customer_numbers(operations),
         kinds=_texts(operations["kind"]), schemes=outcomes.schemes(as_of),
     )  # fmt: skip
 

@@ -76,7 +76,7 @@ def evaluate_folds(folder: Path, starts: list[datetime], settings: Evaluation) -
     every = [*starts, *settings.validate]
     first, end = min(map(protocol.train_start, every)), max(map(protocol.test_end, every))
     past, operations = span(history, first, end)
-    outcomes = Outcomes(operations, history.outcomes)
+    outcomes = Outcomes(operations, history.outcomes, history.decisions)
     folds = protocol.folds(operations, outcomes, starts)
     names, matrix = _vectors(past, operations, history.outcomes, first, settings)
     dataset, history_sha256 = (
@@ -118,7 +118,7 @@ def evaluate_bundle(
     past, operations = span(history, start, end)
     if not operations.num_rows:
         raise HistoryError(f"{folder} has no operations from {start} up to {end}; widen --from and --to")
-    outcomes = Outcomes(operations, history.outcomes)
+    outcomes = Outcomes(operations, history.outcomes, history.decisions)
     matrix = _declared(past, operations, features, start, settings.matrix)
     dataset = dataset_of(operations, matrix, outcomes, outcomes.end, settings.protocol.delay)
     known = dataset.where(dataset.labels != UNKNOWN)

@@ -20,6 +20,7 @@ from training.intervals import Interval
 from training.promote import ENOUGH_FRAUDS, Span, caution, compared, objections, worst_slice
 
 FIGURES_FOLDER = "comparisons"
+MOST_DAYS = 36_500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,9 +86,10 @@ def _span(arguments: argparse.Namespace) -> Span:
         raise SettingsError(
             "a comparison needs --history and --from: recent operations that the challenger was not trained on"
         )
-    if arguments.delay_days < 0 or not 50 <= arguments.resamples <= 100_000:
+    if not 0 <= arguments.delay_days <= MOST_DAYS or not 50 <= arguments.resamples <= 100_000:
         raise SettingsError(
-            f"seen --delay-days {arguments.delay_days:g}, --resamples {arguments.resamples}; allowed 0 and more, 50 to 100000"
+            f"seen --delay-days {arguments.delay_days:g}, --resamples {arguments.resamples}; "
+            f"allowed 0 to {MOST_DAYS}, 50 to 100000"
         )
     return Span(arguments.start, arguments.end, delay=timedelta(days=arguments.delay_days))
 

@@ -46,7 +46,8 @@ class Fold:
 class Prequential:
     """The lengths of a fold in days; drop_compromised: customers known to be compromised are no longer tested.
 
-    A label counts once its operation is `delay_days` old: in training, and for the drop rule on each day of the test.
+    A label counts once its operation is `delay_days` old: in training, and for the drop rule on each day of the test. What was
+    stopped and has no verdict is not tested.
     """
 
     train_days: int = 7
@@ -81,7 +82,10 @@ class Prequential:
         if not len(times):
             raise HistoryError(f"no operations around {starts[0]:%Y-%m-%d}; name starts that the history covers")
         customers, truth = customer_numbers(operations), outcomes.labels(outcomes.end, self.delay)
+        settled = times < instants.to_ms(outcomes.end - self.delay)
+        stopped = settled & (truth == UNKNOWN)  # and no verdict followed: nobody knows what they were
         folds = [self._fold(start, times, customers, outcomes) for start in starts]
+        folds = [replace(fold, test=fold.test & ~stopped) for fold in folds]
         for fold in folds:
             self._check(fold, times, truth)
         return folds

@@ -96,11 +96,19 @@ def _try_until(
         while complete < settings.trials and (complete == 0 or time.monotonic() < until):
             study.sampler = optuna.samplers.TPESampler(seed=seed + complete, n_startup_trials=8)
             if complete == 0:
-                study.enqueue_trial(_as_trial(start), skip_if_exists=True)
+                _enqueue(study, start)
             trial = study.ask()
             study.tell(trial, _measure(_asked(trial, start), pairs, names, seed))
             complete += 1
             progress.update()
+
+
+def _enqueue(study: "optuna.Study", start: Boosting) -> None:
+    """Let the start be the next trial; one that was interrupted, and so failed, comes again."""
+    import optuna  # noqa: PLC0415
+
+    if not study.get_trials(states=[optuna.trial.TrialState.WAITING]):
+        study.enqueue_trial(_as_trial(start))
 
 
 def _measure(boosting: Boosting, pairs: Sequence[Pair], names: tuple[str, ...], seed: int) -> float:

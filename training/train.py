@@ -139,17 +139,24 @@ def _searched(dataset: Dataset, names: tuple[str, ...], settings: TrainSettings,
     """The settings of the fit, with the best growing that a search found."""
     if settings.search is None:
         return settings.fit
-    key = hashlib.sha256(f"{data}/{settings.start}/{settings.end}/{settings.as_of}/{settings.fit}".encode()).hexdigest()[:16]
     pairs = forward_blocks(dataset)
     if not pairs:
         raise HistoryError("no block of the training span has fraud in it to search on; train on a longer span")
-    found: Found = search(pairs, names, settings.fit.boosting, settings.fit.seed, settings.search, key)
+    found: Found = search(
+        pairs, names, settings.fit.boosting, settings.fit.seed, settings.search, search_key(data, settings)
+    )
     report.metrics |= {
         "search_trials": found.trials,
         "search_average_precision": found.average_precision,
         "search_average_precision_at_start": found.average_precision_at_start,
     }
     return replace(settings.fit, boosting=found.boosting)
+
+
+def search_key(data: str, settings: TrainSettings) -> str:
+    """Names what a search is over: data, and all that says which operations are trained on, with which labels, and how."""
+    labelled_by = (settings.start, settings.end, settings.as_of, settings.delay, settings.warm_up)
+    return hashlib.sha256(f"{data}/{labelled_by}/{settings.fit}".encode()).hexdigest()[:16]
 
 
 def _reference_rows(later: Dataset, seed: int) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ from training.pipeline import FitSettings
 from training.promote_command import announce
 from training.train import Report, TrainSettings, train
 
+MOST_DAYS, MOST_SEED = 36_500, 2**31 - 1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -66,8 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> TrainSettings:
     for name in ("delay_days", "warm_up_days"):
-        if getattr(arguments, name) < 0:
-            raise SettingsError(f"--{name.replace('_', '-')}: seen {getattr(arguments, name)}, allowed 0 and more")
+        if not 0 <= getattr(arguments, name) <= MOST_DAYS:
+            raise SettingsError(f"--{name.replace('_', '-')}: seen {getattr(arguments, name)}, allowed 0 to {MOST_DAYS}")
+    if not 0 <= arguments.seed <= MOST_SEED:
+        raise SettingsError(f"--seed: seen {arguments.seed}, allowed 0 to {MOST_SEED}")
     return TrainSettings(
         start=arguments.start, end=arguments.end, as_of=arguments.as_of, delay=timedelta(days=arguments.delay_days),
         warm_up=timedelta(days=arguments.warm_up_days), profiles=arguments.profiles, search=search_of(arguments),

@@ -258,7 +258,11 @@ def test_the_figures_are_those_of_levels_by_the_score_against_known_outcomes(jud
 
 def test_silence_counts_as_genuine_once_it_is_older_than_the_delay(judged, rival, tmp_path):
     row = figures(judged, tmp_path, "--delay-days", "0")[rival.name]
-    assert (row["known"], row["silent"], row["too_young"]) == (20, 19, 1), "the latest operation is as old as the delay"
+    answers = [json.loads(entry.answer) for entry in decided(judged.settings.home)]
+    passed = sum(answer["level"] == "low" for answer in answers[20:39])
+    assert 0 < passed < 19
+    assert (row["known"], row["silent"], row["unanswered"]) == (20, passed, 19 - passed), "who stops it hears of no victim"
+    assert row["too_young"] == 1, "the latest operation is as old as the delay"
 
 
 def test_operations_that_it_decided_as_champion_are_not_compared(judged, rival, tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -158,6 +159,18 @@ def test_the_scheme_is_that_of_the_last_outcome_known_by_then() -> None:
     outcomes = Outcomes(h.operations, h.outcomes)
     assert outcomes.schemes(START + timedelta(days=3, hours=1)).tolist() == ["card_misuse", "card_misuse", None]
     assert outcomes.schemes(outcomes.end).tolist() == [None, "card_misuse", None]
+
+
+def test_amounts_of_all_currencies_are_of_one_scale() -> None:
+    dollars, soms = (replace_amount(operation(day, day), currency) for day, currency in ((0, "USD"), (1, "KGS")))
+    dataset = labelled(
+        history([dollars, soms], [outcome(0, 3, Verdict.FRAUD)]), FEATURES, None, None, START + timedelta(days=60), DELAY
+    )
+    assert dataset.amounts.tolist() == [Money(100, "USD").reference_tyiyn(), 100]
+
+
+def replace_amount(of: Operation, currency: str) -> Operation:
+    return msgspec.structs.replace(of, amount=Money(100, currency))
 
 
 def test_a_customer_has_one_number_and_without_a_name_it_is_the_account() -> None:

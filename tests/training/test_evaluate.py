@@ -2,17 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from domain.bundle import MODEL_FILE, Manifest
 from features import history as histories
+from features.decisions import DECISIONS
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
@@ -134,6 +137,26 @@ def test_a_bundle_is_measured_by_its_own_graph_and_thresholds(
     assert told["medium_recall"] == pytest.approx(labels[stopped].sum() / labels.sum())
     assert told["medium_precision"] == pytest.approx(labels[stopped].mean())
     assert told["intervals"] == {}
+
+
+def test_what_was_stopped_without_a_verdict_is_not_measured_as_genuine(
+    history: Path, bundle: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    told = histories.read(history)
+    silent = told.operations.filter(pc.invert(pc.is_in(told.operations["operation_id"], told.outcomes["operation_id"])))
+    ids = silent.filter(pc.equal(silent["occurred_at"].cast(pa.date32()), SPLIT.date())).slice(0, 3)
+    rows = [
+        {"sequence": sequence, "operation_id": id_, "level": "medium", "action": "verify", "score": 0.5, "asked": ["score"],
+         "would_be": "medium", "propensity": 1.0, "model": "m"}
+        for sequence, id_ in zip(ids["sequence"].to_pylist(), ids["operation_id"].to_pylist(), strict=True)
+    ]  # fmt: skip
+    histories.write(replace(told, decisions=pa.Table.from_pylist(rows, schema=DECISIONS)), tmp_path / "decided")
+    asked = ("--bundle", str(bundle[0]), "--from", f"{SPLIT:%Y-%m-%d}", "--to", f"{END:%Y-%m-%d}", "--bootstrap", "0")
+    (all_of_them,), (decided,) = (
+        evaluated(folder, tmp_path / "found.json", *asked)["folds"] for folder in (history, tmp_path / "decided")
+    )
+    assert decided["test_operations"] == all_of_them["test_operations"] - len(rows)
+    assert decided["test_frauds"] == all_of_them["test_frauds"]
 
 
 def refused(history: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

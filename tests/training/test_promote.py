@@ -401,6 +401,19 @@ def test_training_asks_who_names_the_champion(tmp_path, capsys):
     assert "needs --by PERSON" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", ["--delay-days nan", "--delay-days inf", "--warm-up-days nan", "--seed -1"])
+def test_training_refuses_in_words_what_is_no_number_of_days_or_no_seed(tmp_path, capsys, wrong):
+    assert cli.main(["train", "--history", str(tmp_path), "--models", str(tmp_path / "m"), *wrong.split()]) == 2
+    assert f"{wrong.split()[0]}: seen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["nan", "inf", "-1"])
+def test_a_comparison_refuses_in_words_what_is_no_number_of_days(trained, command, capsys, wrong):
+    begin_with(trained, trained.better)
+    assert command("--challenger", "v", "--history", "h", "--from", "2026-01-01", "--delay-days", wrong) == 2
+    assert "seen --delay-days" in capsys.readouterr().err
+
+
 def test_what_training_names_is_kept_as_a_change_that_nothing_was_compared_for(trained):
     begin_with(trained, trained.better)
     known = ["--history", str(trained.history), "--models", str(trained.models), "--mlflow", f"sqlite:///{trained.mlflow}"]

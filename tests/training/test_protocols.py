@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from domain.errors import HistoryError, SettingsError
 from domain.events import Event, Outcome, OutcomeSource, Verdict
 from domain.money import Money
 from domain.operation import Kind, Operation, Party
+from features.decisions import DECISIONS
 from features.history import History, empty, table_of
 from training.dataset import Outcomes
 from training.protocols import Fold, Prequential
@@ -140,6 +143,23 @@ def test_a_history_that_does_not_cover_a_fold_is_refused_with_what_is_needed() -
 def test_a_test_whose_outcomes_are_not_all_in_is_refused() -> None:
     with pytest.raises(HistoryError, match="not 7 days old yet"):
         fold([*CALM, AT_LAST], known_after=timedelta(days=1))
+
+
+def test_what_was_stopped_without_a_verdict_is_not_tested() -> None:
+    h = history([*CALM, AT_LAST], DELAY, "")
+    stopped = h.operations.filter(pc.equal(h.operations["occurred_at"], pa.scalar(START + timedelta(days=15.5))))
+    (id_,), (sequence,) = stopped["operation_id"].to_pylist(), stopped["sequence"].to_pylist()
+    silent = h.outcomes.filter(pc.not_equal(h.outcomes["operation_id"], id_))
+    row = {"sequence": sequence, "operation_id": id_, "level": "medium", "action": "verify", "score": 0.5, "asked": ["score"],
+           "would_be": "medium", "propensity": 1.0, "model": "m"}  # fmt: skip
+    decisions = pa.Table.from_pylist([row], schema=DECISIONS)
+    passed, held = (
+        PROTOCOL.folds(h.operations, Outcomes(h.operations, silent, known), [START])[0] for known in (None, decisions)
+    )
+    place = h.operations["operation_id"].to_pylist().index(id_)
+    assert passed.test[place]
+    assert not held.test[place]
+    assert held.test.sum() == passed.test.sum() - 1
 
 
 def test_a_fold_without_fraud_is_refused() -> None:

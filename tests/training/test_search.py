@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from domain.errors import SettingsError
@@ -47,6 +48,15 @@ def test_an_interrupted_search_ends_like_one_that_was_not(dataset: Dataset, tmp_
     whole = found(dataset, tmp_path / "whole.db", 4)
     found(dataset, tmp_path / "parts.db", 2)
     assert found(dataset, tmp_path / "parts.db", 4) == whole
+
+
+def test_a_start_that_was_interrupted_is_tried_again(dataset: Dataset, tmp_path: Path) -> None:
+    whole = found(dataset, tmp_path / "whole.db", 2)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/parts.db", study_name="a", direction="maximize")
+    study.enqueue_trial({name: value for name, value in START.figures().items() if name != "trees"})
+    study.ask()  # begun, and never told of
+    assert found(dataset, tmp_path / "parts.db", 1).boosting == START
+    assert found(dataset, tmp_path / "parts.db", 2) == whole
 
 
 def test_trials_of_other_data_are_not_looked_at(dataset: Dataset, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from training import bundles, tracking
 from training.boosting import Boosting
 from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
-from training.train import CONTRIBUTION_ROWS, TrainSettings, train
+from training.train import CONTRIBUTION_ROWS, TrainSettings, search_key, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:mlflow", "ignore::DeprecationWarning", "ignore::FutureWarning")
 END = datetime(2026, 2, 5, tzinfo=UTC)
@@ -141,6 +142,14 @@ def test_a_span_too_short_for_three_parts_is_refused(history: Path, tmp_path: Pa
 def test_a_tracking_store_of_another_form_is_refused(history: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="sqlite:///FILE"):
         train(history, tmp_path / "models", "mlruns", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "other", [{"delay": timedelta(days=14)}, {"warm_up": timedelta(days=60)}, {"end": datetime(2026, 2, 1, tzinfo=UTC)}]
+)
+def test_a_search_goes_on_only_with_the_same_operations_and_labels(other: dict[str, Any]) -> None:
+    assert search_key("data", TrainSettings()) == search_key("data", TrainSettings())
+    assert search_key("data", replace(TrainSettings(), **other)) != search_key("data", TrainSettings())
 
 
 def test_an_untrained_installation_says_what_to_do(tmp_path: Path) -> None:
