@@ -155,8 +155,8 @@ def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -
         champion_levels.append(spoke[0])
         times.append(instants.to_ms(OPERATION.decode(one.body).occurred_at))
         stopped.append(decision.level != RiskLevel.LOW.word)
-    as_numbers = (np.array(numbers, np.int64) for numbers in (levels, champion_levels, times))
-    return Beside(tuple(ids), tuple(champions), *as_numbers, np.array(stopped, np.bool_))
+    by_challenger, by_champion, at = (np.array(numbers, np.int64) for numbers in (levels, champion_levels, times))
+    return Beside(tuple(ids), tuple(champions), by_challenger, by_champion, at, np.array(stopped, np.bool_))
 
 
 def _is_level(reason: _Reason) -> bool:
