@@ -39,9 +39,12 @@ class Reason(Struct, frozen=True, omit_defaults=False):
     text: str
 
 
-ASKS_FOR_NOTHING = (Layer.SCORE, "score_low")
 _ASKED_BY_SCORE = {"score_medium", "score_high"}
-"""Layer and code of the one reason that speaks for letting an operation pass."""
+
+
+def asks(layer: Layer, code: str) -> bool:
+    """Whether a reason asks for more than low. Of the score's, the level does; what explains the score asks for nothing by itself."""
+    return layer is not Layer.SCORE or code in _ASKED_BY_SCORE
 
 
 class Decision(Struct, frozen=True):
@@ -66,6 +69,5 @@ class Decision(Struct, frozen=True):
     @property
     def asked(self) -> tuple[Layer, ...]:
         """The layers that asked for more than low; the lot of the control share asks for nothing."""
-        asking = (reason for reason in self.reasons if reason.layer is not Layer.SCORE or reason.code in _ASKED_BY_SCORE)
-        spoke = {reason.layer for reason in asking}  # what explains a score asks for nothing by itself
+        spoke = {reason.layer for reason in self.reasons if asks(reason.layer, reason.code)}
         return tuple(layer for layer in Layer if layer in spoke - {Layer.CONTROL})

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from casework.effectiveness import Effectiveness, effectiveness
 from casework.ledger import bring_in
 from domain.bundle import champion
-from domain.decision import ASKS_FOR_NOTHING, Layer
+from domain.decision import Layer, asks
 from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
@@ -57,9 +57,9 @@ class Answer(msgspec.Struct):
 
     @property
     def stopping(self) -> Reasons:
-        """Every reason but the score's word that the operation may pass; none of an operation that passed."""
+        """Every reason that asked for more than low, the lot of the control share included; none of an operation that passed."""
         stops = LEVELS[self.level] > RiskLevel.LOW
-        return tuple(said for reason in self.reasons if stops and (said := (reason.layer, reason.code)) != ASKS_FOR_NOTHING)
+        return tuple((reason.layer, reason.code) for reason in self.reasons if stops and asks(reason.layer, reason.code))
 
     @property
     def drawn(self) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ def evaluate_folds(folder: Path, starts: list[datetime], settings: Evaluation) -
     )
     searched: dict[str, Any] = {}
     if settings.search is not None:
+        _check_validation(starts, settings)
         validation = protocol.folds(operations, outcomes, list(settings.validate))
         found = _search(validation, dataset, names, settings, history_sha256)
         searched, settings = {"search": asdict(found)}, replace(settings, boosting=found.boosting)
@@ -97,6 +98,15 @@ def evaluate_folds(folder: Path, starts: list[datetime], settings: Evaluation) -
         **searched,
         **summary(results),
     }
+
+
+def _check_validation(starts: list[datetime], settings: Evaluation) -> None:
+    last, first = max(map(settings.protocol.test_end, settings.validate)), min(map(settings.protocol.test_start, starts))
+    if last > first:
+        raise SettingsError(
+            f"--validate: its tests end on {last:%Y-%m-%d}, after the first test of --starts begins ({first:%Y-%m-%d}); growing would "
+            "be chosen by what it is then tested on: name earlier starts"
+        )
 
 
 def _search(folds: list[Fold], dataset: Dataset, names: tuple[str, ...], settings: Evaluation, history_sha256: str) -> Found:
@@ -114,7 +124,12 @@ def evaluate_bundle(
 ) -> dict[str, Any]:
     """Test a bundle on the operations with start <= occurred_at < end whose label is known in the end."""
     released_model = released.read(bundle, Plan(DEFINITIONS, RETAINED_ARRIVALS))
-    history, features = histories.read(folder), released_model.features
+    history, features, trained_to = histories.read(folder), released_model.features, released_model.manifest.trained_to
+    if trained_to is not None and (start is None or start < trained_to):
+        raise SettingsError(
+            f"--from: seen {start}; {released_model.manifest.version} may have been trained on operations before {trained_to}, and "
+            "on those any model looks good: name that moment or a later one"
+        )
     past, operations = span(history, start, end)
     if not operations.num_rows:
         raise HistoryError(f"{folder} has no operations from {start} up to {end}; widen --from and --to")
@@ -122,6 +137,11 @@ def evaluate_bundle(
     matrix = _declared(past, operations, features, start, settings.matrix)
     dataset = dataset_of(operations, matrix, outcomes, outcomes.end, settings.protocol.delay)
     known = dataset.where(dataset.labels != UNKNOWN)
+    if not len(known):
+        raise HistoryError(
+            f"{folder}: none of the {len(dataset)} operations from {start} up to {end} has a known label yet: widen the span, or "
+            "give fewer --delay-days"
+        )
     facts = {"bundle": released_model.manifest.version, **_facts("test", known)}
     result = _measured(facts, known, released_model.model, settings, int(dataset.customers.max()) + 1)
     return {"model": released_model.manifest.version, "history_sha256": histories.sha256(folder), **summary([result])}

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from casework.keys import Scope
-from domain.bundle import CONTRIBUTIONS_FILE, MANIFEST_FILE
+from domain.bundle import CONTRIBUTIONS_FILE, MANIFEST_FILE, champion
 from domain.criteria import FraudCriterion
 from domain.errors import ExplanationError, UnknownOperationError
 from domain.levels import Thresholds
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
-from serving import scoring
 from serving.commands import explain
 from serving.contributions import LEAST, MOST_REASONS, Explainer
 from serving.explanation import Explanation, Explanations
@@ -166,7 +165,7 @@ def test_a_decision_without_features_or_of_a_bundle_that_is_gone_cannot_be_expla
 def without_contributions(models, folder):
     """A copy of the bundles as an earlier release left them."""
     shutil.copytree(models, folder)
-    bundle = scoring.champion(folder)
+    bundle = champion(folder)
     manifest = msgspec.json.decode((bundle / MANIFEST_FILE).read_bytes())
     del manifest["contributions_sha256"]
     (bundle / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
@@ -216,7 +215,7 @@ def test_the_endpoint_answers_409_where_a_bundle_is_gone(models, tmp_path):
             key = {"authorization": f"Bearer {key_of(settings.home)}"}
             await asyncio.sleep(0.3)
             assert (await ask("POST", "/v1/operations", body(operation(1)), key)).status == 200
-            shutil.rmtree(scoring.champion(settings.models))
+            shutil.rmtree(champion(settings.models))
             refused = await ask("GET", "/v1/operations/op-1/explanation", headers=key)
             assert (refused.status, refused.json["error"]["code"]) == (409, "not_explained")
 

@@ -79,12 +79,26 @@ def test_a_repeat_gets_the_stored_answer_and_no_new_lot(settings: Settings) -> N
 def test_what_was_let_pass_has_no_reason_that_stopped_it() -> None:
     """A replay counts by layer what was stopped."""
     reasons = [{"layer": "score", "code": "score_medium"}, {"layer": "control", "code": "control_passed"}]
-    answer = msgspec.convert({"level": "low", "score": 0.5, "reasons": reasons}, replay._Answer)
+    answer = msgspec.convert({"level": "low", "score": 0.5, "reasons": reasons}, replay.Answer)
     assert (answer.stopping, answer.drawn) == ((), ("control_passed",))
 
 
+def test_what_explains_a_score_did_not_stop_anything() -> None:
+    reasons = [
+        {"layer": "score", "code": "score_low"},
+        {"layer": "score", "code": "score_amount"},
+        {"layer": "rules", "code": "takeover"},
+    ]
+    answer = msgspec.convert({"level": "medium", "score": 0.1, "reasons": reasons}, replay.Answer)
+    assert answer.stopping == (("rules", "takeover"),)
+
+
 def _would_be_low(decision: dict) -> bool:
-    return {reason["code"] for reason in decision["reasons"]} <= {"score_low", "control_verified"}
+    reasons = decision["reasons"]
+    return "score_low" in {reason["code"] for reason in reasons} and {reason["layer"] for reason in reasons} <= {
+        "score",
+        "control",
+    }
 
 
 def _evidence(running: InProcess, decision: dict) -> dict:

@@ -217,7 +217,8 @@ def test_what_cannot_be_measured_is_refused_in_words(
 
 def test_a_search_is_measured_on_validation_folds_before_any_test_fold(history: Path, matrix: Path, tmp_path: Path) -> None:
     search = ("--validate", "2026-01-16", "--trials", "2", "--search-file", str(tmp_path / "search.db"))
-    found = evaluated(history, tmp_path / "found.json", "--matrix", str(matrix), *FOLDS[:-1], "0", *search)
+    folds = ("--starts", "2026-01-25", *FOLDS[2:-1], "0")
+    found = evaluated(history, tmp_path / "found.json", "--matrix", str(matrix), *folds, *search)
     assert found["search"]["trials"] == 2
     assert found["boosting"] == found["search"]["boosting"]
 
@@ -225,3 +226,16 @@ def test_a_search_is_measured_on_validation_folds_before_any_test_fold(history: 
 def test_a_search_without_validation_folds_is_refused(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "--history", str(history), *FOLDS, "--trials", "2"]) != 0
     assert "--validate" in capsys.readouterr().err
+
+
+def test_growing_is_not_chosen_by_what_it_is_then_tested_on(history: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("evaluate", "--history", str(history), *FOLDS, "--validate", "2026-01-18", "--trials", "2")
+    assert cli.main([*asked]) != 0
+    assert "name earlier starts" in capsys.readouterr().err
+
+
+def test_a_bundle_is_not_measured_on_what_it_was_trained_on(
+    history: Path, bundle: tuple[Path, Manifest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(history, capsys, "--bundle", str(bundle[0]), "--from", "2026-01-20")
+    assert "may have been trained on operations before" in told
