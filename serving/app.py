@@ -135,7 +135,7 @@ class Burana:
             await asyncio.sleep(self.settings.refresh_s)
             try:
                 await asyncio.to_thread(self.challengers.turn, self.assessor.layers)
-            except (BuranaError, sqlite3.Error, OSError, *FEATURE_FAILURES):
+            except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
                 log.exception("challengers could not score; no decision depends on them")
 
     async def _profiles(self) -> LiveProfiles:

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from training import training_plots
 from training.pipeline import FitSettings, Fitted
 
 EXPERIMENT = REGISTERED_MODEL = "burana"
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
 class Run:
@@ -60,8 +62,11 @@ def run(tracking_uri: str, parameters: dict[str, Any]) -> Iterator[Run]:
         raise SettingsError(f"--mlflow: seen {tracking_uri!r}, allowed sqlite:///FILE or the URL of an MLflow server")
     mlflow = _mlflow()
     mlflow.set_tracking_uri(tracking_uri)
-    experiment = mlflow.get_experiment_by_name(EXPERIMENT)
-    identifier = experiment.experiment_id if experiment else mlflow.create_experiment(EXPERIMENT, _artifacts(tracking_uri))
+    with _reached(mlflow, tracking_uri):
+        experiment = mlflow.get_experiment_by_name(EXPERIMENT)
+        identifier = (
+            experiment.experiment_id if experiment else mlflow.create_experiment(EXPERIMENT, _artifacts(tracking_uri))
+        )
     with mlflow.start_run(experiment_id=identifier) as started:
         mlflow.log_params(parameters)
         yield Run(mlflow, started.info.run_id)
@@ -92,7 +97,14 @@ def _reached(mlflow: Any, tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
-        raise TrackingError(f"{tracking_uri}: {error}") from error
+        raise TrackingError(
+            without_secrets(f"{tracking_uri}: {error}; is the store running, and may it be written?")
+        ) from error
+
+
+def without_secrets(text: str) -> str:
+    """The text with names and passwords taken out of the URLs in it."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _mlflow() -> Any:
