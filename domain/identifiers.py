@@ -289,3 +289,9 @@ def masked(value: str) -> str:
     """For logs: the last four characters at most, and never more than a third of the value."""
     shown = min(4, len(value) // 3)
     return "*" * 4 + value[len(value) - shown :]
+
+
+def masked_key(key: str) -> str:
+    """A key of an account or a customer, `customer_id:c1001`, for logs: its kind, and the value masked."""
+    kind, _, value = key.partition(":")
+    return f"{kind.removesuffix('_id')} {masked(value)}"

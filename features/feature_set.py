@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from domain.bundle import Manifest
@@ -21,7 +22,7 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """In the order of the vector's columns."""
         return self.plan.names + (PROFILE_NAMES if self.with_profiles else ())
@@ -31,7 +32,7 @@ class FeatureSet:
         """In words, in the same order."""
         return entries_of(self.plan, PROFILE_FEATURES if self.with_profiles else ())
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hash over the declarations of both, and over all that their meaning depends on; the plan's own without profiles."""
         if not self.with_profiles:

@@ -23,16 +23,19 @@ from domain import instants
 from domain.errors import ConflictError, LedgerError, UnknownOperationError
 from domain.events import Event, Outcome, normal_event, normal_outcome
 from domain.identifiers import Identifiers
+from domain.levels import RiskLevel
 from domain.operation import Operation, normal_operation
 from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
 from features.feature_set import FeatureSet
 from features.layout import Word
 from features.profile_kernel import Integers
+from serving import logs
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
 from serving.hearing import Hearing, Question, Terms, decision_of, hear
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
+from serving.logs import Decided as Logged
 from serving.metrics import Metrics
 from serving.rules import Rules
 from serving.scoring import Model
@@ -80,6 +83,10 @@ class Assessor:
         self.layers, self.engine, self.metrics = layers, engine, metrics
         self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
         self._lots, self._terms = settings.lots(), Terms(settings.limit_tyiyn, settings.shares)
+        which = settings.log_decisions
+        self._is_logged = {
+            level.word: which == Logged.ALL or (which == Logged.STOPPED and level > RiskLevel.LOW) for level in RiskLevel
+        }
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._next = ledger.last_sequence + 1
@@ -111,6 +118,8 @@ class Assessor:
         evidence, blob = self._evidence(hearing), None if hearing.vector is None else hearing.vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
+        if self._is_logged[decision.level]:
+            logs.decided(operation, decision, time.monotonic() - began)
         if live is not None and blob is not None:  # of the layers that were asked, whatever came while the disk wrote
             live.take(blob, decision.score)
         return answer

@@ -16,7 +16,7 @@ from domain import instants
 from domain.bundle import Manifest
 from domain.errors import SettingsError
 from domain.events import Outcome, Verdict
-from domain.identifiers import masked
+from domain.identifiers import masked_key
 from domain.money import Money
 from domain.operation import Kind, Party
 from serving.contracts import OUTCOME
@@ -106,7 +106,7 @@ def _decided(entries: list[Entry], outcomes: dict[str, Outcome], features: int) 
     return Decided(
         compared=_compared(entries, operations, [outcomes.get(entry.id) for entry in entries]),
         amounts=np.array([operation.amount.reference_tyiyn() for operation in operations], np.int64),
-        customers=np.array([numbers[key] for key in keys], np.int64), names=tuple(map(_masked, numbers)),
+        customers=np.array([numbers[key] for key in keys], np.int64), names=tuple(map(masked_key, numbers)),
         vectors=np.array([_vector(entry, features) for entry in entries]),
     )  # fmt: skip
 
@@ -131,11 +131,6 @@ def _scheme(outcome: Outcome | None) -> str:
 
 def _vector(entry: Entry, features: int) -> NDArray[np.float64]:
     return np.full(features, np.nan) if entry.vector is None else np.frombuffer(entry.vector, "<f8")
-
-
-def _masked(key: str) -> str:
-    kind, _, value = key.partition(":")
-    return f"{kind.removesuffix('_id')} {masked(value)}"
 
 
 def _stamp(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from domain.errors import SettingsError
 from domain.identifiers import Identifiers
 from serving.control import MOST_PASSED, MOST_VERIFIED, Lots, Shares
+from serving.logs import Decided, Format
 
 PATHS = ("home", "models", "profiles")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
@@ -28,7 +29,8 @@ class Settings:
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
     spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never;
     control_verify_share: of the operations that would be low, the share that is drawn by lot and verified; control_pass_share: of
-    those that the score alone would have verified, the share that is drawn and passes (see `serving/control.py`; 0 for none).
+    those that the score alone would have verified, the share that is drawn and passes (see `serving/control.py`; 0 for none);
+    log_format: text or json; log_decisions: which decisions get a line in the log: none, stopped (medium and high) or all.
     """
 
     home: Path = Path("data")
@@ -47,9 +49,14 @@ class Settings:
     profiles_days_behind: int = 2
     control_verify_share: float = 0.0
     control_pass_share: float = 0.0
+    log_format: str = Format.TEXT
+    log_decisions: str = Decided.STOPPED
     require_model: bool = field(default=True)
 
     def __post_init__(self) -> None:
+        for name, words in (("log_format", Format), ("log_decisions", Decided)):
+            if getattr(self, name) not in list(words):
+                raise SettingsError(f"{name}: seen {getattr(self, name)!r}, allowed {', '.join(words)}")
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400), "deadline_ms": (0.001, 60_000),
                   "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
                   "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
@@ -99,10 +106,14 @@ def load(file: Path | None, **given: Any) -> Settings:
         if name in values:
             values[name] = Path(values[name])
     for name, value in values.items():
-        wanted = type(getattr(Settings(), name)) if name not in PATHS else None
+        wanted = _type_of(getattr(Settings(), name)) if name not in PATHS else None
         if wanted is not None and not (isinstance(value, wanted) or (wanted is float and isinstance(value, int))):
             raise SettingsError(f"{name}: seen {value!r}, allowed a value of type {wanted.__name__}")
     return replace(Settings(), **values)
+
+
+def _type_of(default: object) -> type:
+    return str if isinstance(default, str) else type(default)
 
 
 def card_key(home: Path) -> bytes:

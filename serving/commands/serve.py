@@ -5,8 +5,10 @@ from pathlib import Path
 
 import uvicorn
 
+from serving import logs
 from serving import settings as configuration
 from serving.app import application
+from serving.logs import Format
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +32,13 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     print(f"settings: {settings}", flush=True)
     server = uvicorn.Server(uvicorn.Config(
-        application(settings), host=settings.host, port=settings.port, log_level="warning", access_log=False,
+        application(settings), host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
         server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,
         ssl_keyfile=arguments.private_key,
     ))  # fmt: skip
     try:
-        server.run()
+        with logs.written(Format(settings.log_format)):
+            server.run()
     except SystemExit:  # uvicorn has said why it does not listen
         return 2
     return 0 if server.started else 2
