@@ -7,7 +7,6 @@ more is taken until the features are rebuilt from what is on the disk.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +39,7 @@ from serving.metrics import Metrics
 from serving.rules import Rules
 from serving.scoring import Model
 from serving.settings import Settings
+from serving.stages import Stage, Timing
 
 log = logging.getLogger("burana")
 _AMOUNT = int(Word.AMOUNT)
@@ -87,6 +87,7 @@ class Assessor:
         self._is_logged = {
             level.word: which == Logged.ALL or (which == Logged.STOPPED and level > RiskLevel.LOW) for level in RiskLevel
         }
+        self._deadline_s = settings.deadline_ms / 1000
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._next = ledger.last_sequence + 1
@@ -104,22 +105,24 @@ class Assessor:
 
     async def operation(self, body: bytes) -> bytes:
         """The decision on an operation, once it is durable; the stored one when the id was seen before."""
-        began = time.monotonic()
+        timing = Timing(self.metrics.stages, self._deadline_s)
         operation: Operation = normal_operation(decoded(OPERATION, body), self._identifiers, self._clock() + self._ahead)
         canonical = encode(operation)
         if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
             return await repeated
         row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
-        question = self._question(operation, row, began)
+        question = self._question(operation, row, timing)
         hearing = hear(question)
         if hearing.late is not None:
             log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
         decision = decision_of(question, hearing, instants.from_ms(instants.to_ms(self._clock())), self._next)
         evidence, blob = self._evidence(hearing), None if hearing.vector is None else hearing.vector.tobytes()
+        timing.late(Stage.WRITING)
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
+        seconds = timing.done()
         self.metrics.decided(decision)
         if self._is_logged[decision.level]:
-            logs.decided(operation, decision, time.monotonic() - began)
+            logs.decided(operation, decision, seconds)
         if live is not None and blob is not None:  # of the layers that were asked, whatever came while the disk wrote
             live.take(blob, decision.score)
         return answer
@@ -145,13 +148,13 @@ class Assessor:
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _question(self, operation: Operation, row: Integers, began: float) -> Question:
-        """What is asked about an operation whose body was whole at `began`."""
-        layers, ends = self.layers, began + self._settings.deadline_ms / 1000
+    def _question(self, operation: Operation, row: Integers, timing: Timing) -> Question:
+        """What is asked about an operation."""
+        layers = self.layers
         return Question(
             operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=layers.registry.hits(operation), read=lambda: self._vector(row),
             model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),
-            late=lambda stage: stage if time.monotonic() > ends else None,
+            late=timing.late,
         )  # fmt: skip
 
     def _evidence(self, hearing: Hearing) -> bytes:

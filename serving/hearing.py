@@ -7,7 +7,6 @@ Nothing here changes anything.
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from serving.decide import Assessment, Heard, decide
 from serving.live_profiles import Used
 from serving.rules import Outcome, Rules
 from serving.scoring import MODEL_FAILURES, Model
+from serving.stages import Stage
 
 log = logging.getLogger("burana")
 Vector = NDArray[np.float64]
@@ -36,15 +36,6 @@ NO_TIME_TO_EXPLAIN = Reason(
     None,
     "the time for an answer ran out before the score was explained; ask for it later",
 )
-
-
-class Stage(StrEnum):
-    """What is asked in turn, and left out when the time has run out before. The registry and the basic checks are always asked."""
-
-    FEATURES = "features"
-    SCORE = "score"
-    RULES = "rules"
-    REASONS = "reasons"
 
 
 class Terms(NamedTuple):
@@ -58,7 +49,7 @@ class Question(Struct, frozen=True):
     """What is asked, and by what it is answered.
 
     hits: what the registry said; read: gives the vector, None where it cannot be read, and what its profile part was compared with;
-    lot: of this operation, in [0, 1); late: gives a stage back when the time ran out before it, else None.
+    lot: of this operation, in [0, 1); late: told that a stage begins, gives it back when the time has run out before it.
     """
 
     operation: Operation

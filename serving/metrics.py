@@ -8,6 +8,7 @@ from domain.decision import Decision, Layer
 from domain.levels import RiskLevel
 from features.bins import SCORE
 from features.stability import UNREAD, Finding
+from serving.stages import StageTimes
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
@@ -33,6 +34,8 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self.stages = StageTimes()
+        self._registry.register(self.stages)
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)

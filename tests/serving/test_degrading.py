@@ -352,3 +352,18 @@ def test_what_came_too_late_to_be_assessed_is_behaviour_all_the_same(settings):
         for number in range(3):
             burana.decide(operation(number))
         assert burana.burana.assessor.engine.applied == 3
+
+
+def test_each_stage_of_an_operation_is_timed(burana):
+    for number in range(3):
+        burana.decide(operation(number))
+    told = burana.burana.metrics.text().decode()
+    counted = {
+        line.split('stage="')[1].split('"')[0]: float(line.split()[-1])
+        for line in told.splitlines()
+        if line.startswith("burana_stage_seconds_count")
+    }
+    reasons = counted.pop("reasons")
+    assert counted == {"reading": 3, "features": 3, "score": 3, "rules": 3, "writing": 3}
+    assert reasons <= 3
+    assert 'burana_stage_seconds_bucket{le="+Inf",stage="writing"} 3.0' in told
