@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from casework.ledger import Ledger
+from casework.ledger import reading
 from domain.decision import Layer
 from domain.events import OutcomeSource, Verdict
 from domain.levels import RiskLevel
@@ -118,9 +118,8 @@ def _served(history: History, first: datetime, shares: Shares, folder: Path) -> 
     settings = Settings(home=folder / "home", models=folder / "models", control_verify_share=shares.verified,
                         control_pass_share=shares.passed)  # fmt: skip
     asyncio.run(replay.in_process(cut(history, first, None), cut(history, None, first), settings))
-    ledger = Ledger(settings.database)
-    export(ledger, folder / "ledger")
-    ledger.close()
+    with reading(settings.database) as ledger:
+        export(ledger, folder / "ledger")
     return histories.read(folder / "ledger")
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from casework import database
+from casework import database as databases
 from casework.ledger import Ledger
+from casework.lookups import ImmediateLookups
 from casework.registry import Registry
 from domain.bundle import champion
 from domain.operation import Operation, normal_operation
@@ -59,15 +60,15 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     """Median microseconds of each stage."""
     settings = Settings(home=folder / "home", models=folder / "models", profiles=folder / "profiles" / "snapshots")
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-    connection = database.connect(settings.database)
+    database = databases.connect(settings.database)
     model = scoring.load(champion(settings.models), plan)
     features = FeatureSet(plan, model.asks_for_profiles)
-    identifiers, rules = settings.identifiers(), live_rules(connection, features)
-    registry = Registry(connection, identifiers)
+    identifiers, rules = settings.identifiers(), live_rules(database, features)
+    registry = Registry(database, identifiers)
     profiles = LiveProfiles(settings.profiles, settings.profiles_days_behind, Metrics()) if features.with_profiles else None
     lots = settings.lots()
     live = succession.live_counts(model, Metrics())
-    ledger = Ledger(settings.database)
+    ledger, seen = Ledger(database), ImmediateLookups(database)
     engine = recovery.rebuild(plan, ledger, settings.state)
     table = histories.read(folder / "history").operations
     bodies = [encode(record) for _, record in records_of(table.slice(table.num_rows - count), Operation)]
@@ -86,7 +87,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
             "decode and normal form", lambda b: normal_operation(decoded(OPERATION, b), identifiers, latest), body
         )
         timed("canonical body", encode, operation)
-        timed("seen before? (ledger look-up)", ledger.find, "operation", "an id that is new")
+        timed("seen before? (ledger look-up)", seen.now, ("operation", operation.operation_id[::-1]))
         hits = timed("registry", registry.hits, operation)
         row = timed("row", lambda o: np.array(row_of_operation(o), np.int64), operation)
         if profiles is not None and profiles.use(row)[0].degraded is not None:  # the server does so off its thread
@@ -110,7 +111,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
             began = time.perf_counter()
             live.count()
             stages.setdefault("counted for drift (elsewhere)", []).append((time.perf_counter() - began) / BATCH)
-    ledger.close()
+    seen.close()
+    database.close()
     return {name: float(np.median(values) * 1e6) for name, values in stages.items()}
 
 

@@ -1,123 +1,153 @@
-"""The SQLite database of one operator: its tables, and connections that never lose what was committed.
+"""The database of one operator, opened by URL: a SQLite file, the embedded default, or PostgreSQL.
 
-The SQLite file is the embedded default; rows are only ever added to `entries` and `audit`.
+Everything but the ledger's hot path goes through short transactions of SQLAlchemy; whatever the database refuses comes out as
+LedgerError, and no password is ever said.
 """
 
-import fcntl
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
+import psycopg
+from sqlalchemy import Connection, Engine, RootTransaction, insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from casework import postgresql, schema, sqlite
+from casework.tables import AUDIT
 from domain.errors import LedgerError, SettingsError
 
-BUSY_TIMEOUT_S = 5.0
-LOCK_FILE = "burana.lock"
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (
-    sequence INTEGER PRIMARY KEY,           -- the order of arrival: the truth that features are replayed in
-    type TEXT NOT NULL CHECK (type IN ('operation', 'event', 'outcome')),
-    id TEXT NOT NULL,
-    recorded_at TEXT NOT NULL,
-    body BLOB NOT NULL,                     -- the canonical record, JSON
-    row BLOB NOT NULL,                      -- the record as the features read it, little-endian int64: only a shortcut
-    encoding INTEGER NOT NULL,              -- what the row's meaning depends on; with another one it is made from the body
-    answer BLOB,                            -- what was answered, to the byte; null for entries brought in from a history
-    vector BLOB,                            -- the features as of then, little-endian float64; null as above
-    evidence BLOB,                          -- registry and rule hits, hash of the declarations, limit, JSON; null as above
-    UNIQUE (type, id)
-);
-CREATE TRIGGER IF NOT EXISTS entries_are_not_updated BEFORE UPDATE ON entries
-    BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed'); END;
-CREATE TRIGGER IF NOT EXISTS entries_are_not_deleted BEFORE DELETE ON entries
-    BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS entries_are_not_replaced BEFORE INSERT ON entries  -- REPLACE would pass the triggers above
-    WHEN EXISTS (SELECT 1 FROM entries WHERE sequence = NEW.sequence OR (type = NEW.type AND id = NEW.id))
-    BEGIN SELECT RAISE(ABORT, 'ledger entries are never changed: this sequence number or id is there'); END;
-CREATE TABLE IF NOT EXISTS registry (
-    entry_id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,
-    value TEXT NOT NULL,
-    list TEXT NOT NULL CHECK (list IN ('prohibited', 'watched')),
-    source TEXT NOT NULL,
-    added_at TEXT NOT NULL, added_by TEXT NOT NULL, added_reason TEXT NOT NULL,
-    removed_at TEXT, removed_by TEXT, removed_reason TEXT,
-    CHECK ((removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL))
-);
-CREATE UNIQUE INDEX IF NOT EXISTS registry_live ON registry (kind, value, list) WHERE removed_at IS NULL;
-CREATE TABLE IF NOT EXISTS rule_sets (
-    rule_set_id INTEGER PRIMARY KEY, version TEXT NOT NULL, content TEXT NOT NULL,
-    loaded_at TEXT NOT NULL, loaded_by TEXT NOT NULL, reason TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS api_keys (
-    key_id TEXT PRIMARY KEY, caller TEXT NOT NULL, secret_sha256 BLOB NOT NULL, scopes TEXT NOT NULL,
-    made_at TEXT NOT NULL, made_by TEXT NOT NULL, revoked_at TEXT
-);
-CREATE TABLE IF NOT EXISTS shadow_scores (  -- what challengers would have scored; decides nothing, may be deleted
-    model TEXT NOT NULL, sequence INTEGER NOT NULL, score REAL NOT NULL, PRIMARY KEY (model, sequence)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS audit (
-    audit_id INTEGER PRIMARY KEY, at TEXT NOT NULL, person TEXT NOT NULL, reason TEXT NOT NULL, change TEXT NOT NULL
-);
-CREATE TRIGGER IF NOT EXISTS audit_is_not_updated BEFORE UPDATE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
-CREATE TRIGGER IF NOT EXISTS audit_is_not_deleted BEFORE DELETE ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit log is never deleted'); END;
-CREATE TRIGGER IF NOT EXISTS audit_is_not_replaced BEFORE INSERT ON audit
-    WHEN EXISTS (SELECT 1 FROM audit WHERE audit_id = NEW.audit_id)
-    BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
-"""
+SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
+FAILURES = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
+_PASSWORD = re.compile(r"(?<=://)([^/?]*?):.*@|(?<=[?&])(\w*password)=[^&]*")
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection whose commits are on the disk when they return; the tables are made if they are missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+@dataclass(frozen=True)
+class Patience:
+    """How long a database is waited for: `answer_s` for a statement or a lock, `connect_s` for a connection (2 at least)."""
+
+    answer_s: float = 60.0
+    connect_s: int = 10
+
+
+COMMANDS = Patience()
+"""Of commands, which read much at a time and keep nobody waiting."""
+
+
+class Database:
+    """Connections to one database. Open it by `connect` or `existing`; close it."""
+
+    def __init__(self, url: str, patience: Patience = COMMANDS, durable: bool = True) -> None:
+        """durable: whether a commit waits for the disk; only what can be made again may do without.
+
+        SettingsError for another kind of URL.
+        """
+        self.url, self.name, self.patience = url, masked(url), patience
+        self.file = Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+        if self.file is None and not url.startswith(POSTGRESQL):
+            raise SettingsError(
+                f"database: seen {self.name}, allowed sqlite:///FILE or postgresql://USER@HOST:PORT/DATABASE"
+            )
+        if self.file is not None:
+            self._engine: Engine = sqlite.engine(self.file, patience.answer_s, durable)
+            self._reader = self._engine.execution_options(**{sqlite.BEGIN: "BEGIN"})
+        else:
+            self._engine = postgresql.engine(url, patience.answer_s, patience.connect_s, durable)
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with; LedgerError when the database cannot be read."""
+        with speaking("the database cannot be read"), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All of the block or nothing of it, one at a time whoever asks; LedgerError when the database refuses."""
+        with speaking("nothing was recorded"), self._engine.connect() as connection, connection.begin() as begun:
+            if self.file is None:
+                connection.execute(postgresql.ALONE)
+            yield connection
+            _commit(begun)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a database of Burana's; LedgerError where that cannot be said."""
+        if self.file is not None:
+            return self.file.is_file()
+        with speaking(f"{self.name} cannot be opened as Burana's database"), self._reader.connect() as connection:
+            return schema.revision(connection) is not None
+
+    def bring_up_to_date(self) -> None:
+        """Make the tables that are missing; LedgerError where it cannot be opened."""
+        with speaking(f"{self.name} cannot be opened as Burana's database"):
+            with self._reader.connect() as connection:
+                if schema.is_up_to_date(connection):
+                    return
+            with self.transaction() as connection:
+                schema.bring_up_to_date(connection)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._engine.dispose()
+
+
+def connect(url: str, patience: Patience = COMMANDS, durable: bool = True) -> Database:
+    """The database of a URL; its tables are made if they are missing."""
+    database = Database(url, patience, durable)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.executescript(SCHEMA)
-    except sqlite3.Error as error:
-        connection.close()
-        raise LedgerError(f"{path} cannot be opened as Burana's database: {error}") from error
-    return connection
+        database.bring_up_to_date()
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
-def existing(path: Path) -> sqlite3.Connection:
-    """As `connect`, but SettingsError where there is no database: a mistyped folder must not look like an empty one."""
-    if not path.is_file():
-        raise SettingsError(f"{path} does not exist; name the --home of the server (`burana keys make` begins a new one)")
-    return connect(path)
+def existing(url: str, patience: Patience = COMMANDS) -> Database:
+    """As `connect`, but SettingsError where there is none: a mistyped name must not look like an empty database."""
+    with Database(url, patience) as database:
+        if not database.is_made:
+            raise SettingsError(
+                f"{database.file or database.name} does not exist; name the --home or --database of the server (`burana keys make` begins a new one)"
+            )
+    return connect(url, patience)
 
 
-def hold(home: Path) -> IO[str]:
-    """Be the only process that adds to the ledger of `home`, until the file that comes back is closed; else SettingsError."""
-    home.mkdir(parents=True, exist_ok=True)
-    file = (home / LOCK_FILE).open("w", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise SettingsError(f"another process serves or fills {home}; stop it first") from None
-    return file
+def url_of(file: Path) -> str:
+    """The URL of a SQLite file."""
+    return f"{SQLITE}{file}"
+
+
+def masked(url: str) -> str:
+    """A URL without its passwords, to be printed."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[2] is None else f"{found[2]}=***", url)
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of the block or nothing of it; LedgerError when the database refuses."""
+def speaking(of: str) -> Iterator[None]:
+    """Turn what a driver raises into a LedgerError that begins so."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
         yield
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:  # a full disk, for one, has rolled back by itself
-            connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise LedgerError(f"nothing was recorded: {error}") from error
+    except FAILURES as error:
+        said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        raise LedgerError(f"{of}: {said}") from error
+
+
+def _commit(begun: RootTransaction) -> None:
+    try:
+        begun.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise LedgerError(f"whether it was recorded is not known, look before repeating it: {error.orig}") from error
         raise
 
 
@@ -126,10 +156,8 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def record_change(connection: sqlite3.Connection, person: str, reason: str, change: str) -> None:
+def record_change(connection: Connection, person: str, reason: str, change: str) -> None:
     """Write who changed what and why, in the transaction of the change (R108-R111); SettingsError without person or reason."""
     if not person.strip() or not reason.strip():
         raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, reason {reason!r}")
-    connection.execute(
-        "INSERT INTO audit (at, person, reason, change) VALUES (?, ?, ?, ?)", (timestamp(), person, reason, change)
-    )
+    connection.execute(insert(AUDIT).values(at=timestamp(), person=person, reason=reason, change=change))

@@ -3,15 +3,19 @@
 import hashlib
 import hmac
 import secrets
-import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-from casework import database
+from sqlalchemy import func, insert, select, update
+
+from casework.database import Database, record_change, timestamp
+from casework.tables import API_KEYS
 from domain.errors import SettingsError
 
 LIVE_KEYS = 2
 PREFIX = "burana"
+_K = API_KEYS.c
+_LIVE = _K.revoked_at.is_(None)
 
 
 class Scope(StrEnum):
@@ -32,50 +36,48 @@ class Caller:
     scopes: frozenset[Scope]
 
 
-def make(connection: sqlite3.Connection, caller: str, scopes: set[Scope], person: str) -> str:
+def make(database: Database, caller: str, scopes: set[Scope], person: str) -> str:
     """A new key, shown this once; SettingsError when the caller has two live keys already."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    with database.transaction(connection):
-        query = "SELECT count(*) FROM api_keys WHERE caller = ? AND revoked_at IS NULL"
-        if connection.execute(query, (caller,)).fetchone()[0] >= LIVE_KEYS:
+    row = {"key_id": key_id, "caller": caller, "secret_sha256": _hash(secret), "scopes": " ".join(sorted(scopes)),
+           "made_at": timestamp(), "made_by": person}  # fmt: skip
+    with database.transaction() as connection:
+        if (connection.scalar(select(func.count()).where(_K.caller == caller, _LIVE)) or 0) >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
-        database.record_change(
-            connection, person, "new key", f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}"
-        )
-        connection.execute(
-            "INSERT INTO api_keys (key_id, caller, secret_sha256, scopes, made_at, made_by) VALUES (?, ?, ?, ?, ?, ?)",
-            (key_id, caller, _hash(secret), " ".join(sorted(scopes)), database.timestamp(), person),
-        )
+        change = f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}"
+        record_change(connection, person, "new key", change)
+        connection.execute(insert(API_KEYS).values(row))
     return f"{PREFIX}_{key_id}_{secret}"
 
 
-def revoke(connection: sqlite3.Connection, key_id: str, person: str, reason: str) -> None:
+def revoke(database: Database, key_id: str, person: str, reason: str) -> None:
     """Make a key worthless at once; SettingsError if there is no such live key."""
-    with database.transaction(connection):
-        database.record_change(connection, person, reason, f"keys: revoke {key_id}")
-        update = "UPDATE api_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
-        if connection.execute(update, (database.timestamp(), key_id)).rowcount != 1:
+    with database.transaction() as connection:
+        record_change(connection, person, reason, f"keys: revoke {key_id}")
+        revoked = update(API_KEYS).where(_K.key_id == key_id, _LIVE).values(revoked_at=timestamp())
+        if connection.execute(revoked).rowcount != 1:
             raise SettingsError(f"no live key {key_id}; `burana keys list` shows the live ones")
 
 
-def listed(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+def listed(database: Database) -> list[tuple[str, str, str, str]]:
     """(key id, caller, scopes, made at) of each live key."""
-    return connection.execute("SELECT key_id, caller, scopes, made_at FROM api_keys WHERE revoked_at IS NULL").fetchall()
+    with database.reading() as connection:
+        found = connection.execute(select(_K.key_id, _K.caller, _K.scopes, _K.made_at).where(_LIVE).order_by(_K.made_at))
+        return [(key_id, caller, scopes, made_at) for key_id, caller, scopes, made_at in found]
 
 
 class Keys:
     """The live keys in memory."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._live: dict[str, tuple[bytes, Caller]] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the live keys again."""
-        rows = self._connection.execute(
-            "SELECT key_id, secret_sha256, caller, scopes FROM api_keys WHERE revoked_at IS NULL"
-        )
+        """Read the live keys again. From any thread."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(_K.key_id, _K.secret_sha256, _K.caller, _K.scopes).where(_LIVE)).all()
         self._live = {
             key_id: (hash_, Caller(name, frozenset(map(Scope, scopes.split())))) for key_id, hash_, name, scopes in rows
         }

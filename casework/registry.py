@@ -4,17 +4,23 @@ prohibited always rejects, whatever else fails (R96); watched sends to verificat
 entry that was removed stays with who removed it and why, so the registry of any past moment can be read.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct
+from sqlalchemy import func, insert, select, update
 
-from casework import database
+from casework.database import Database, record_change, timestamp
+from casework.tables import REGISTRY
 from domain.errors import ConflictError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers, masked
 from domain.operation import Operation, identifiers_of
+
+_R = REGISTRY.c
+_LIVE = _R.removed_at.is_(None)
+_SEEN = select(func.count(), func.coalesce(func.max(_R.entry_id), 0), func.count(_R.removed_at))
 
 
 class List(StrEnum):
@@ -45,39 +51,44 @@ class Hit(Struct, frozen=True):
     entry_id: int
 
 
+class _Lists(NamedTuple):
+    """The live entries by kind and value, and those that name money by their letters and digits alone."""
+
+    live: dict[tuple[str, str], list[tuple[List, int]]]
+    bare: dict[str, list[tuple[List, int]]]
+
+
 class Registry:
     """The live entries in memory: a look-up is one dictionary access, and needs nothing else to work."""
 
-    def __init__(self, connection: sqlite3.Connection, identifiers: Identifiers) -> None:
-        self._connection, self._identifiers = connection, identifiers
+    def __init__(self, database: Database, identifiers: Identifiers) -> None:
+        self._database, self._identifiers = database, identifiers
         self._forms = lru_cache(maxsize=REMEMBERED)(self._as_card_and_phone)
         self._seen: object = None
-        self._live: dict[tuple[str, str], list[tuple[List, int]]] = {}
-        self._bare: dict[str, list[tuple[List, int]]] = {}
+        self._lists = _Lists({}, {})
         self.refresh()
 
     def __len__(self) -> int:
-        return sum(map(len, self._live.values()))
+        return sum(map(len, self._lists.live.values()))
 
     def refresh(self) -> bool:
-        """Read the entries again if any was added or removed, by this process or another; whether it was so."""
-        query = "SELECT count(*), coalesce(max(entry_id), 0), count(removed_at) FROM registry"
-        seen = self._connection.execute(query).fetchone()
-        if seen == self._seen:
-            return False
-        live: dict[tuple[str, str], list[tuple[List, int]]] = {}
-        bare: dict[str, list[tuple[List, int]]] = {}
-        rows = self._connection.execute("SELECT kind, value, list, entry_id FROM registry WHERE removed_at IS NULL")
+        """Read the entries again if any was added or removed, by this process or another; whether it was so. From any thread."""
+        with self._database.reading() as connection:
+            seen = tuple(connection.execute(_SEEN.select_from(REGISTRY)).one())
+            if seen == self._seen:
+                return False
+            rows = connection.execute(select(_R.kind, _R.value, _R.list, _R.entry_id).where(_LIVE)).all()
+        live, bare = lists = _Lists({}, {})
         for kind, value, name, entry_id in rows:
             live.setdefault((kind, value), []).append((List(name), entry_id))
             if kind in MONEY_KINDS:
                 bare.setdefault(_bare(value), []).append((List(name), entry_id))
-        self._live, self._bare, self._seen = live, bare, seen
+        self._lists, self._seen = lists, seen
         return True
 
     def hits(self, operation: Operation) -> tuple[Hit, ...]:
         """Every listed identifier of a canonical operation, on either side and in every part, also in another's field."""
-        if not self._live:
+        if not self._lists.live:
             return ()
         return tuple(
             Hit(field, kind, name, entry_id)
@@ -90,12 +101,13 @@ class Registry:
 
         A prohibited card given as an account, a telephone as a wallet, an account with dashes as a QR-code: all are met (R96).
         """
-        found = self._live.get((kind, value), ())
+        live, by_bare = self._lists
+        found = live.get((kind, value), ())
         if not names_money or len(bare := _bare(value)) < SHORTEST:
             return found
-        met = [*found, *self._bare.get(bare, ())]
+        met = [*found, *by_bare.get(bare, ())]
         if bare.isdigit():
-            met += [entry for form in self._forms(value) for entry in self._live.get(form, ())]
+            met += [entry for form in self._forms(value) for entry in live.get(form, ())]
         return dict.fromkeys(met) if met else ()
 
     def _as_card_and_phone(self, value: str) -> tuple[tuple[IdentifierKind, str], ...]:
@@ -110,32 +122,32 @@ def _bare(value: str) -> str:
     return "".join(filter(str.isalnum, value)).lower()
 
 
-def add(connection: sqlite3.Connection, identifiers: Identifiers, kind: IdentifierKind, value: str, list_: List,
+def add(database: Database, identifiers: Identifiers, kind: IdentifierKind, value: str, list_: List,
         source: str, person: str, reason: str) -> int:  # fmt: skip
     """List an identifier in its normal form (R103); the entry's id. ConflictError if it is on that list already."""
     normal = identifiers.normal(kind, value)
-    row = (kind, normal, list_, source, database.timestamp(), person, reason)
-    with database.transaction(connection):
-        database.record_change(connection, person, reason, f"registry: add {kind} {masked(normal)} to {list_}")
-        there = "SELECT entry_id FROM registry WHERE kind = ? AND value = ? AND list = ? AND removed_at IS NULL"
-        if found := connection.execute(there, row[:3]).fetchone():
-            raise ConflictError(f"{kind} {masked(normal)} is on the {list_} list already, entry {found[0]}")
-        columns = "kind, value, list, source, added_at, added_by, added_reason"
-        added = connection.execute(f"INSERT INTO registry ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)  # noqa: S608
-        return int(added.lastrowid or 0)
+    with database.transaction() as connection:
+        record_change(connection, person, reason, f"registry: add {kind} {masked(normal)} to {list_}")
+        there = select(_R.entry_id).where(_R.kind == kind, _R.value == normal, _R.list == list_, _LIVE)
+        if found := connection.scalar(there):
+            raise ConflictError(f"{kind} {masked(normal)} is on the {list_} list already, entry {found}")
+        row = {"kind": kind, "value": normal, "list": list_, "source": source, "added_at": timestamp(),
+               "added_by": person, "added_reason": reason}  # fmt: skip
+        return int(connection.execute(insert(REGISTRY).values(row).returning(_R.entry_id)).scalar_one())
 
 
-def remove(connection: sqlite3.Connection, entry_id: int, person: str, reason: str) -> None:
+def remove(database: Database, entry_id: int, person: str, reason: str) -> None:
     """Take an entry off its list, on error or on the customer's confirmation (R99, R100); it stays as history."""
-    with database.transaction(connection):
-        database.record_change(connection, person, reason, f"registry: remove entry {entry_id}")
-        update = "UPDATE registry SET removed_at = ?, removed_by = ?, removed_reason = ? WHERE entry_id = ? AND removed_at IS NULL"
-        if connection.execute(update, (database.timestamp(), person, reason, entry_id)).rowcount != 1:
+    with database.transaction() as connection:
+        record_change(connection, person, reason, f"registry: remove entry {entry_id}")
+        removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason}
+        if connection.execute(update(REGISTRY).where(_R.entry_id == entry_id, _LIVE).values(removed)).rowcount != 1:
             raise SettingsError(f"no live registry entry {entry_id}; `burana registry list` shows the live ones")
 
 
-def listed(connection: sqlite3.Connection) -> list[dict[str, object]]:
+def listed(database: Database) -> list[dict[str, object]]:
     """The live entries with who added them and why."""
-    columns = ("entry_id", "kind", "value", "list", "source", "added_at", "added_by", "added_reason")
-    rows = connection.execute(f"SELECT {', '.join(columns)} FROM registry WHERE removed_at IS NULL ORDER BY entry_id")  # noqa: S608
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    columns = (_R.entry_id, _R.kind, _R.value, _R.list, _R.source, _R.added_at, _R.added_by, _R.added_reason)
+    with database.reading() as connection:
+        found = connection.execute(select(*columns).where(_LIVE).order_by(_R.entry_id))
+        return [dict(row) for row in found.mappings()]

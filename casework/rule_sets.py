@@ -1,10 +1,14 @@
 """Rules as versioned data: every set that ever applied, who loaded it and why; the last one is live."""
 
 import hashlib
-import sqlite3
 from dataclasses import dataclass
 
-from casework import database
+from sqlalchemy import insert, select
+
+from casework.database import Database, record_change, timestamp
+from casework.tables import RULE_SETS
+
+_S = RULE_SETS.c
 
 
 @dataclass(frozen=True)
@@ -16,20 +20,19 @@ class RuleSet:
     content: str
 
 
-def load(connection: sqlite3.Connection, content: str, person: str, reason: str) -> str:
+def load(database: Database, content: str, person: str, reason: str) -> str:
     """Make a checked set the live one; its version."""
     version = hashlib.sha256(content.encode()).hexdigest()[:12]
-    with database.transaction(connection):
-        database.record_change(connection, person, reason, f"rules: load {version}")
-        connection.execute(
-            "INSERT INTO rule_sets (version, content, loaded_at, loaded_by, reason) VALUES (?, ?, ?, ?, ?)",
-            (version, content, database.timestamp(), person, reason),
-        )
+    with database.transaction() as connection:
+        record_change(connection, person, reason, f"rules: load {version}")
+        row = {"version": version, "content": content, "loaded_at": timestamp(), "loaded_by": person, "reason": reason}
+        connection.execute(insert(RULE_SETS).values(row))
     return version
 
 
-def live(connection: sqlite3.Connection) -> RuleSet | None:
+def live(database: Database) -> RuleSet | None:
     """The set that was loaded last, or None."""
-    query = "SELECT rule_set_id, version, content FROM rule_sets ORDER BY rule_set_id DESC LIMIT 1"
-    row = connection.execute(query).fetchone()
+    query = select(_S.rule_set_id, _S.version, _S.content).order_by(_S.rule_set_id.desc()).limit(1)
+    with database.reading() as connection:
+        row = connection.execute(query).first()
     return None if row is None else RuleSet(*row)

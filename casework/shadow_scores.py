@@ -1,11 +1,17 @@
 """What challengers would have scored: kept beside the ledger, never part of a decision, and free to be deleted."""
 
-import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from casework import database
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from casework import database as databases
+from casework.database import Database, Patience
+from casework.tables import ENTRIES, SHADOW_SCORES
+
+PAGE = 5_000
+_E, _S = ENTRIES.c, SHADOW_SCORES.c
 
 
 class Vector(NamedTuple):
@@ -24,43 +30,37 @@ class Score(NamedTuple):
     score: float
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that does not wait for the disk: the ledger does not wait for it long, and lost scores are made again."""
-    connection = database.connect(path)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+def connect(url: str, patience: Patience) -> Database:
+    """The database by connections that do not wait for the disk: lost scores are made again, and nobody waits for these."""
+    return databases.connect(url, patience, durable=False)
 
 
-def keep(connection: sqlite3.Connection, scores: list[Score]) -> None:
+def keep(database: Database, scores: list[Score]) -> None:
     """Keep scores, all or none; one that is there stays."""
-    with database.transaction(connection):
-        connection.executemany("INSERT OR IGNORE INTO shadow_scores (model, sequence, score) VALUES (?, ?, ?)", scores)
+    insert = sqlite.insert if database.file is not None else postgresql.insert
+    with database.transaction() as connection:
+        connection.execute(insert(SHADOW_SCORES).on_conflict_do_nothing(), [score._asdict() for score in scores])
 
 
-def last_scored(connection: sqlite3.Connection, model: str) -> int:
+def last_scored(database: Database, model: str) -> int:
     """The sequence number of the last operation that a challenger scored, 0 before the first."""
-    found = connection.execute("SELECT coalesce(max(sequence), 0) FROM shadow_scores WHERE model = ?", (model,))
-    return int(found.fetchone()[0])
+    with database.reading() as connection:
+        return connection.scalar(select(func.max(_S.sequence)).where(_S.model == model)) or 0
 
 
-def models(connection: sqlite3.Connection, after: int) -> list[str]:
+def models(database: Database, after: int) -> list[str]:
     """The challengers that scored after a sequence number."""
-    ever = [model for (model,) in connection.execute("SELECT DISTINCT model FROM shadow_scores ORDER BY model")]
-    return [model for model in ever if last_scored(connection, model) > after]
+    with database.reading() as connection:
+        ever = connection.scalars(select(_S.model).distinct().order_by(_S.model)).all()
+    return [model for model in ever if last_scored(database, model) > after]
 
 
-def last_entry(connection: sqlite3.Connection) -> int:
-    """The sequence number at which the ledger ends."""
-    return int(connection.execute("SELECT coalesce(max(sequence), 0) FROM entries").fetchone()[0])
-
-
-def vectors(connection: sqlite3.Connection, after: int, up_to: int) -> list[Vector]:
+def vectors(database: Database, after: int, up_to: int) -> list[Vector]:
     """The decided operations with after < sequence <= up_to that have a vector, in order."""
-    query = (
-        "SELECT sequence, vector, evidence FROM entries "
-        "WHERE sequence > ? AND sequence <= ? AND vector IS NOT NULL ORDER BY sequence"
-    )
-    return [Vector(*found) for found in connection.execute(query, (after, up_to))]
+    decided = (_E.sequence > after, _E.sequence <= up_to, _E.vector.is_not(None))
+    with database.reading() as connection:
+        found = connection.execute(select(_E.sequence, _E.vector, _E.evidence).where(*decided).order_by(_E.sequence))
+        return [Vector._make(row) for row in found]
 
 
 class Compared(NamedTuple):
@@ -73,18 +73,23 @@ class Compared(NamedTuple):
     answer: bytes
 
 
-def compared(connection: sqlite3.Connection, model: str, after: int) -> Iterator[Compared]:
+def compared(database: Database, model: str, after: int) -> Iterator[Compared]:
     """What a challenger scored after a sequence number, in order."""
-    query = (
-        "SELECT s.sequence, e.id, s.score, e.body, e.answer FROM shadow_scores s JOIN entries e ON e.sequence = s.sequence "
-        "WHERE s.model = ? AND s.sequence > ? AND e.answer IS NOT NULL ORDER BY s.sequence"
-    )
-    for found in connection.execute(query, (model, after)):
-        yield Compared(*found)
+    both = SHADOW_SCORES.join(ENTRIES, _E.sequence == _S.sequence)
+    scored = select(_S.sequence, _E.id, _S.score, _E.body, _E.answer).select_from(both).order_by(_S.sequence).limit(PAGE)
+    while page := _all(database, scored.where(_S.model == model, _S.sequence > after, _E.answer.is_not(None))):
+        yield from map(Compared._make, page)
+        after = page[-1].sequence
 
 
-def outcomes(connection: sqlite3.Connection, after: int) -> Iterator[bytes]:
+def outcomes(database: Database, after: int) -> Iterator[bytes]:
     """The outcomes recorded after a sequence number, in order."""
-    query = "SELECT body FROM entries WHERE type = 'outcome' AND sequence > ? ORDER BY sequence"
-    for (body,) in connection.execute(query, (after,)):
-        yield body
+    recorded = select(_E.sequence, _E.body).where(_E.type == "outcome").order_by(_E.sequence).limit(PAGE)
+    while page := _all(database, recorded.where(_E.sequence > after)):
+        yield from (body for _, body in page)
+        after = page[-1].sequence
+
+
+def _all(database: Database, query: Select[Any]) -> list[Any]:
+    with database.reading() as connection:
+        return list(connection.execute(query).all())

@@ -68,11 +68,11 @@ def application(
         return Response(Refusal(error.status_code, problem).body, error.status_code, media_type="application/json")
 
     @app.get("/livez")
-    def livez() -> dict[str, str]:
+    async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/readyz")
-    def readyz() -> Response:
+    async def readyz() -> Response:
         ready = assessor().broken is None
         return JSONResponse({"status": "ready" if ready else "recovering", **_profiles(assessor())}, 200 if ready else 503)
 

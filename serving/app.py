@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import logging
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 
-from casework import database, rule_sets
+from casework import database as databases
+from casework import rule_sets
+from casework.database import Database
+from casework.group_commit import GroupCommit
 from casework.keys import Keys
 from casework.ledger import Ledger
+from casework.lookups import lookups
 from casework.registry import Registry
+from casework.writers import writer
 from domain.errors import BuranaError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
@@ -46,28 +50,30 @@ class Burana:
         settings, plan = self.settings, self.plan
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as opened:
-            opened.enter_context(database.hold(settings.home))
-            self.connection = opened.enter_context(contextlib.closing(database.connect(settings.database)))
-            self.keys, identifiers = Keys(self.connection), settings.identifiers()
+            self.database = opened.enter_context(databases.connect(settings.database, settings.patience))
+            commits = opened.enter_context(contextlib.closing(GroupCommit(writer(self.database), loop.call_soon_threadsafe)))
+            self.keys, identifiers = Keys(self.database), settings.identifiers()
             model = succession.first(settings, plan)
             features = FeatureSet(plan, model is not None and model.asks_for_profiles)
-            layers = Layers(Registry(self.connection, identifiers), model, live_rules(self.connection, features), features)
+            layers = Layers(Registry(self.database, identifiers), model, live_rules(self.database, features), features)
             recovery.warm_up(plan)
-            self.ledger = opened.enter_context(contextlib.closing(Ledger(settings.database, loop.call_soon_threadsafe)))
+            self.ledger = Ledger(self.database)
+            seen = opened.enter_context(contextlib.closing(lookups(self.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
             self.metrics = Metrics()
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
             layers.profiles = await self._profiles() if features.with_profiles else None
-            self.assessor = Assessor(settings, identifiers, layers, engine, self.ledger, succession.now, self.metrics)
+            self.assessor = Assessor(settings, identifiers, layers, engine, commits, seen, succession.now, self.metrics)
             if model is not None:
-                succession.record(settings, model.version)
+                succession.record(self.database, settings.models, model.version)
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             self._opened = opened.pop_all()
         self._refused_rules: tuple[str, FeatureSet] | None = None
         self._tasks = [
             asyncio.create_task(self._keep_up()),
+            asyncio.create_task(self._keep_recording()),
             asyncio.create_task(self._follow_champion()),
             asyncio.create_task(self._follow_profiles()),
             asyncio.create_task(self._follow_challengers()),
@@ -93,14 +99,23 @@ class Burana:
                 recovery.save(self.assessor.engine, self.ledger, self.settings.state)
 
     async def _keep_up(self) -> None:
-        """Follow changes of registry, rules and keys that any process made; recover after a failed write."""
+        """Follow changes of registry, rules and keys that any process made."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
-            for follow in (self._recover, self._follow_registry, self._follow_keys, self._follow_rules, self._count_live):
+            for follow in (self._follow_registry, self._follow_keys, self._follow_rules, self._count_live):
                 try:
                     await follow()
-                except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
+                except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
                     log.exception("%s failed; what was loaded last stays in force", follow.__name__)
+
+    async def _keep_recording(self) -> None:
+        """Recover after a failed write; in a task of its own, so that a database that answers nothing is waited for once."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            try:
+                await self._recover()
+            except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES) as error:
+                log.error("the ledger does not take records yet: %s", error)  # noqa: TRY400 it is said twice a second
 
     async def _spot_checks(self) -> None:
         """Time and again: recompute a sample of the served vectors, and count what differs."""
@@ -108,7 +123,7 @@ class Burana:
         while True:
             await asyncio.sleep(self.settings.spot_check_s)
             try:
-                found = await spot_check.beside(self.settings.home)
+                found = await spot_check.beside(self.settings.database)
             except (BuranaError, OSError, ValueError, LookupError):
                 log.exception("a sample of the served vectors could not be verified")
                 continue
@@ -121,12 +136,12 @@ class Burana:
 
     async def _follow_champion(self) -> None:
         """Let another champion take over when CHAMPION names one; in a task of its own, so that the registry waits for nobody."""
-        heir = succession.Succession(self.settings, self.plan, self.assessor, self._profiles)
+        heir = succession.Succession(self.settings, self.plan, self.assessor, self.database, self._profiles)
         while True:
             await asyncio.sleep(self.settings.refresh_s)
             try:
                 await heir.look()
-            except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
+            except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
                 log.exception("the champion could not be followed; the one in force stays")
 
     async def _follow_challengers(self) -> None:
@@ -135,14 +150,13 @@ class Burana:
             await asyncio.sleep(self.settings.refresh_s)
             try:
                 await asyncio.to_thread(self.challengers.turn, self.assessor.layers)
-            except (BuranaError, sqlite3.Error, OSError, RuntimeError, *FEATURE_FAILURES):
+            except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
                 log.exception("challengers could not score; no decision depends on them")
 
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""
         profiles = LiveProfiles(self.settings.profiles, self.settings.profiles_days_behind, self.metrics)
-        if (last := self.ledger.at(self.ledger.last_sequence)) is not None:
-            row = recovery.row_of_entry(self.ledger, last)
+        if (row := await asyncio.to_thread(recovery.last_row, self.ledger)) is not None:
             profiles.ask(due_day(row[Word.TIME], row[Word.ZONE_OFFSET]))
         await asyncio.to_thread(profiles.refresh)
         if profiles.newest_day is None:
@@ -168,13 +182,13 @@ class Burana:
             await self.assessor.recover(self._rebuilt)
 
     async def _follow_registry(self) -> None:
-        self.assessor.layers.registry.refresh()
+        await asyncio.to_thread(self.assessor.layers.registry.refresh)
 
     async def _follow_keys(self) -> None:
-        self.keys.refresh()
+        await asyncio.to_thread(self.keys.refresh)
 
     async def _follow_rules(self) -> None:
-        stored, layers = rule_sets.live(self.connection), self.assessor.layers
+        stored, layers = await asyncio.to_thread(rule_sets.live, self.database), self.assessor.layers
         if stored is None or stored.version == layers.rules.version:
             return
         if (asked := (stored.version, layers.features)) == self._refused_rules:
@@ -192,14 +206,14 @@ class Burana:
         return recovery.rebuild(self.plan, self.ledger, self.settings.state)
 
 
-def live_rules(connection: sqlite3.Connection, features: FeatureSet) -> Rules:
+def live_rules(database: Database, features: FeatureSet) -> Rules:
     """The live set; the starter set is loaded, and recorded as such, where there is none."""
-    stored = rule_sets.live(connection)
+    stored = rule_sets.live(database)
     if stored is None:
         content = resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
         Rules(content, features.names)
-        rule_sets.load(connection, content, "burana", "starter set of this release")
-        stored = rule_sets.live(connection)
+        rule_sets.load(database, content, "burana", "starter set of this release")
+        stored = rule_sets.live(database)
         assert stored is not None, "the set was loaded in the line above"
     return Rules(stored.content, features.names, stored.version)
 

@@ -1,13 +1,13 @@
 """The assessor: takes one record after another through the layers, the features and the ledger, in one order.
 
-Everything between decoding and the durable write happens in one turn of the event loop, so the order of the features and the
-order of the ledger are the same. A record is in the features before it is on the disk; when the disk refuses it, nothing
+Everything between the look-up of the id and the durable write happens in one turn of the event loop, so the order of the features
+and the order of the ledger are the same. A record is in the features before it is on the disk; when the disk refuses it, nothing
 more is taken until the features are rebuilt from what is on the disk.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from casework import database
-from casework.ledger import Entry, Ledger
+from casework.database import timestamp
+from casework.group_commit import GroupCommit
+from casework.ledger import Entry
+from casework.lookups import Key, Known, Lookups
 from casework.registry import Registry
 from domain import instants
 from domain.errors import ConflictError, LedgerError, UnknownOperationError
@@ -78,10 +80,12 @@ class Assessor:
     rejected is verified.
     """
 
-    def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, ledger: Ledger,
-                 clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
+    def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, commits: GroupCommit,
+                 lookups: Lookups, clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
+        """engine: as of the last entry of the ledger that `commits` adds to."""
         self.layers, self.engine, self.metrics = layers, engine, metrics
-        self._settings, self._identifiers, self._ledger, self._clock = settings, identifiers, ledger, clock
+        self._settings, self._identifiers, self._clock = settings, identifiers, clock
+        self._commits, self._lookups = commits, lookups
         self._lots, self._terms = settings.lots(), Terms(settings.limit_tyiyn, settings.shares)
         which = settings.log_decisions
         self._is_logged = {
@@ -89,8 +93,9 @@ class Assessor:
         }
         self._deadline_s = settings.deadline_ms / 1000
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
-        self._pending: dict[tuple[str, str], _Pending] = {}
-        self._next = ledger.last_sequence + 1
+        self._pending: dict[Key, _Pending] = {}
+        self._asked: dict[Key, asyncio.Future[LedgerError | None]] = {}
+        self._next = engine.applied + 1
         self.broken: LedgerError | None = None
         self.stale = False
         self._idle = asyncio.Event()
@@ -108,8 +113,8 @@ class Assessor:
         timing = Timing(self.metrics.stages, self._deadline_s)
         operation: Operation = normal_operation(decoded(OPERATION, body), self._identifiers, self._clock() + self._ahead)
         canonical = encode(operation)
-        if (repeated := self._repeated("operation", operation.operation_id, canonical)) is not None:
-            return await repeated
+        if (repeated := await self._repeated(("operation", operation.operation_id), canonical)) is not None:
+            return repeated
         row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
         question = self._question(operation, row, timing)
         hearing = hear(question)
@@ -131,8 +136,8 @@ class Assessor:
         """The receipt of an event, once it is durable."""
         event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._clock() + self._ahead)
         canonical = encode(event)
-        if (repeated := self._repeated("event", event.event_id, canonical)) is not None:
-            return await repeated
+        if (repeated := await self._repeated(("event", event.event_id), canonical)) is not None:
+            return repeated
         answer = encode(Recorded(event.event_id, self._next))
         return await self._record("event", event.event_id, canonical, np.array(row_of_event(event)), answer)
 
@@ -140,9 +145,12 @@ class Assessor:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
         outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._clock() + self._ahead)
         canonical = encode(outcome)
-        if (repeated := self._repeated("outcome", outcome.outcome_id, canonical)) is not None:
-            return await repeated
-        row = np.array(row_of_outcome(outcome, self._row_of(outcome.operation_id)))
+        operation = await self._known(
+            ("operation", outcome.operation_id)
+        )  # first: the outcome's own look-up must be the last
+        if (repeated := await self._repeated(("outcome", outcome.outcome_id), canonical)) is not None:
+            return repeated
+        row = np.array(row_of_outcome(outcome, _row_of(outcome.operation_id, operation)))
         answer = encode(Recorded(outcome.outcome_id, self._next))
         return await self._record("outcome", outcome.outcome_id, canonical, row, answer)
 
@@ -194,27 +202,55 @@ class Assessor:
 
     # ---- the order and the disk --------------------------------------------------------------------------------------
 
-    def _repeated(self, type_: str, id_: str, body: bytes) -> Awaitable[bytes] | None:
-        """The answer to come or already given to an id; None for a new id. ConflictError for another body."""
+    async def _repeated(self, key: Key, body: bytes) -> bytes | None:
+        """The answer to come or already given to an id; None for a new id, to be recorded in this turn. ConflictError for another body."""
+        known = await self._known(key)
+        if known is None:
+            return None
+        if known.body != body:
+            raise ConflictError(
+                f"{' '.join(key)} is recorded with another body; a repeat carries the same body, a new record a new id"
+            )
+        if known.answer is None:
+            raise ConflictError(f"{' '.join(key)} came in with a history; it was never answered")
+        return known.answer if isinstance(known.answer, bytes) else await asyncio.shield(known.answer)
+
+    async def _known(self, key: Key) -> "_Pending | Known | None":
+        """What is on its way to the disk or on it under an id; None holds until this turn of the event loop ends.
+
+        A second one who asks for an id waits until the first has his answer and took his turn, then asks anew: so between the
+        moment that a look-up saw and the turn of who made it, nobody else can have recorded that id.
+        """
+        while (pending := self._pending.get(key)) is None:
+            self._refuse_while_broken()
+            if (asked := self._asked.get(key)) is None:
+                return await self._look_up(key)
+            if (failed := await asyncio.shield(asked)) is not None:
+                raise LedgerError(str(failed))
+        self._refuse_while_broken()
+        return pending
+
+    async def _look_up(self, key: Key) -> Known | None:
+        if len(self._asked) >= self._settings.max_pending:
+            raise LedgerError(f"{len(self._asked)} look-ups wait for the database")
+        asked = self._asked[key] = asyncio.get_running_loop().create_future()
+        failed = None
+        self._idle.clear()
+        try:
+            known = await self._lookups.find(key)
+        except LedgerError as error:
+            failed = error
+            raise
+        finally:
+            del self._asked[key]
+            asked.set_result(failed)
+            self._idle_when_empty()
+        self._refuse_while_broken()
+        return known
+
+    def _refuse_while_broken(self) -> None:
         if self.broken is not None:
             raise LedgerError(str(self.broken))  # a new one: a shared one would gather the frames of every caller
-        if (pending := self._pending.get((type_, id_))) is not None:
-            _same(type_, id_, pending.body, body)
-            return asyncio.shield(pending.answer)
-        if (entry := self._ledger.find(type_, id_)) is not None:
-            _same(type_, id_, entry.body, body)
-            if entry.answer is None:
-                raise ConflictError(f"{type_} {id_} came in with a history; it was never answered")
-            return _given(entry.answer)
-        return None
-
-    def _row_of(self, operation_id: str) -> list[int]:
-        if (pending := self._pending.get(("operation", operation_id))) is not None:
-            return pending.row.tolist()
-        entry = self._ledger.find("operation", operation_id)
-        if entry is None:
-            raise UnknownOperationError(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
-        return row_of_operation(OPERATION.decode(entry.body))
 
     async def _record(self, type_: str, id_: str, body: bytes, row: Integers, answer: bytes, vector: bytes | None = None,
                       evidence: bytes | None = None) -> bytes:  # fmt: skip
@@ -228,9 +264,9 @@ class Assessor:
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
         entry = Entry(
-            sequence, type_, id_, database.timestamp(), body, row.astype("<i8").tobytes(), ENCODING, answer, vector, evidence
+            sequence, type_, id_, timestamp(), body, row.astype("<i8").tobytes(), ENCODING, answer, vector, evidence
         )
-        self._ledger.append(entry, lambda error: self._done(type_, id_, answer, error))
+        self._commits.append(entry, lambda error: self._done(type_, id_, answer, error))
         return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
 
     def _apply(self, row: Integers) -> None:
@@ -250,36 +286,36 @@ class Assessor:
             self.broken = error
             pending.answer.set_exception(LedgerError(str(error)))
             pending.answer.exception()  # retrieved: the caller may be gone
-        if not self._pending:
+        self._idle_when_empty()
+
+    def _idle_when_empty(self) -> None:
+        if not self._pending and not self._asked:
             self._idle.set()
 
     async def drained(self) -> None:
-        """Return once nothing is on its way to the disk."""
+        """Return once nothing is on its way to the disk, and no look-up under way."""
         await self._idle.wait()
 
     async def recover(self, rebuild: Callable[[], Engine]) -> None:
         """After a failed write or stale features: bring the features to what is on the disk, then take records again.
 
-        Callers are told to retry meanwhile. When rebuilding fails all is as before, to be tried again.
+        rebuild: the features as of the ledger's last entry; asked once nothing that failed can still come to the disk. Callers are told to retry meanwhile. When it fails all is as before, to be tried again.
         """
         before, self.broken = self.broken, LedgerError("the features are being rebuilt from the ledger")
         try:
             await self.drained()
+            await asyncio.to_thread(self._commits.mend)
             self.engine = await asyncio.to_thread(rebuild)
         finally:
             self.broken = before
-        self._next = self._ledger.last_sequence + 1
-        self._ledger.mend()
+        self._next = self.engine.applied + 1
         self.broken, self.stale = None, False
         log.warning("the ledger takes records again, from sequence %d", self._next)
 
 
-async def _given(answer: bytes) -> bytes:
-    return answer
-
-
-def _same(type_: str, id_: str, recorded: bytes, body: bytes) -> None:
-    if recorded != body:
-        raise ConflictError(
-            f"{type_} {id_} is recorded with another body; a repeat carries the same body, a new record a new id"
-        )
+def _row_of(operation_id: str, operation: _Pending | Known | None) -> list[int]:
+    if operation is None:
+        raise UnknownOperationError(f"operation {operation_id} is not recorded; an outcome is of a recorded operation")
+    if isinstance(operation, _Pending):
+        return operation.row.tolist()
+    return row_of_operation(OPERATION.decode(operation.body))

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from tqdm import tqdm
 
-from casework import database
+from casework.database import timestamp
 from casework.ledger import Entry
 from domain.errors import HistoryError, InputError
 from domain.events import Event, Outcome, normal_event, normal_outcome
@@ -40,7 +40,7 @@ def entries(history: History, after: int, identifiers: Identifiers, latest: date
     HistoryError for a record that the endpoint would refuse or write otherwise: not in normal form, or later than `latest`.
     """
     rows, _ = rows_of_history(history)
-    recorded_at = database.timestamp()
+    recorded_at = timestamp()
     with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2, mininterval=1) as progress:
         for i, (_, type_, id_, record) in enumerate(arrivals(history)):
             _check(record, type_, id_, identifiers, latest)

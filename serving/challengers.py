@@ -5,7 +5,6 @@ thread that answers does nothing for it, nothing waits in memory, and what was n
 """
 
 import logging
-import sqlite3
 import threading
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casework import shadow_scores
+from casework.database import Database
+from casework.ledger import Ledger
 from casework.shadow_scores import Score, Vector
 from domain.bundle import CHALLENGERS_FILE, MANIFEST_FILE, challengers
 from domain.errors import BundleError
@@ -82,7 +83,7 @@ class Challengers:
         self._widths = {features.hash: len(features) for features in (FeatureSet(plan, False), FeatureSet(plan))}
         self._asked: dict[str, Challenger] = {}
         self._refused: set[Refused] = set()
-        self._connection: sqlite3.Connection | None = None
+        self._opened: Database | None = None
         self._turning, self._closing = threading.Lock(), False
 
     def turn(self, layers: Layers) -> None:
@@ -96,8 +97,8 @@ class Challengers:
         """Let the running turn end after its batch; no other one does anything."""
         self._closing = True
         with self._turning:
-            if self._connection is not None:
-                self._connection.close()
+            if self._opened is not None:
+                self._opened.close()
 
     # ---- who is asked ------------------------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Challengers:
 
     def _ask(self, version: str, model: Model) -> None:
         """From the end of the ledger on, or from where it stopped, but not from too far behind."""
-        last = shadow_scores.last_entry(self._database())
+        last = Ledger(self._database()).last_sequence
         stopped_at = shadow_scores.last_scored(self._database(), version) or last
         begin = max(stopped_at, last - MOST_BEHIND)
         self._asked[version] = Challenger(model, begin)
@@ -156,7 +157,7 @@ class Challengers:
     def _score(self) -> None:
         if not self._asked:
             return
-        last = shadow_scores.last_entry(self._database())
+        last = Ledger(self._database()).last_sequence
         while self._asked and not self._closing:
             after = min(challenger.scored_to for challenger in self._asked.values())
             if after >= last:
@@ -199,7 +200,7 @@ class Challengers:
             if len(one.vector) == 8 * (width or 0)
         ]
 
-    def _database(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = shadow_scores.connect(self._settings.database)
-        return self._connection
+    def _database(self) -> Database:
+        if self._opened is None:
+            self._opened = shadow_scores.connect(self._settings.database, self._settings.patience)
+        return self._opened

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from casework import database
-from casework.ledger import Entry, Ledger
+from casework import database as databases
+from casework.ledger import Entry, Ledger, reading
 from domain import instants
 from domain.bundle import Manifest
 from domain.errors import SettingsError
@@ -21,7 +20,6 @@ from domain.money import Money
 from domain.operation import Kind, Party
 from serving.contracts import OUTCOME
 from serving.replay import LEVELS, Answer, Compared
-from serving.settings import DATABASE_FILE
 
 
 class _Decision(msgspec.Struct):
@@ -58,21 +56,17 @@ class Decided:
     vectors: NDArray[np.float64]
 
 
-def decided(home: Path, manifest: Manifest, start: datetime | None = None) -> Decided:
+def decided(database: str, manifest: Manifest, start: datetime | None = None) -> Decided:
     """The operations that were decided with this bundle and recorded from `start` on, None for all of them.
 
     Outcomes are those in the ledger; silence counts as genuine. A running server is not disturbed. SettingsError where nothing
     was decided with it.
     """
-    database.existing(home / DATABASE_FILE).close()
-    ledger = Ledger(home / DATABASE_FILE)
-    try:
+    with reading(database) as ledger:
         entries, outcomes = _taken(ledger, manifest, 0 if start is None else ledger.last_before(_stamp(start)))
-    finally:
-        ledger.close()
     if not entries:
         raise SettingsError(
-            f"{home}: no operation was decided with {manifest.version}{'' if start is None else f' since {start:%Y-%m-%d}'}; "
+            f"{databases.masked(database)}: no operation was decided with {manifest.version}{'' if start is None else f' since {start:%Y-%m-%d}'}; "
             "serve with it first, or name more days"
         )
     return _decided(entries, outcomes, len(manifest.features))

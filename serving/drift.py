@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from casework import database
-from casework.ledger import Entry, Ledger
+from casework.database import masked
+from casework.ledger import Entry, Ledger, reading
 from domain import instants
 from domain.bundle import Manifest, champion, manifest_of
 from domain.errors import BundleError, SettingsError
@@ -23,7 +23,6 @@ from domain.instants import DAY, HOUR
 from features.bins import SCORE, Counts, Floats, Reference
 from features.stability import MOVING, UNREAD, Finding, Level, findings
 from serving.scoring import stability_of
-from serving.settings import DATABASE_FILE
 
 CHUNK = 10_000
 
@@ -103,26 +102,22 @@ def compared(models: Path) -> tuple[Manifest, Reference]:
 
 
 def served(
-    home: Path, manifest: Manifest, reference: Reference, start: datetime | None, end: datetime | None = None
+    database: str, manifest: Manifest, reference: Reference, start: datetime | None, end: datetime | None = None
 ) -> Served:
     """The vectors that were recorded with start <= recorded_at < end, None for no bound; a running server is not disturbed.
 
     SettingsError where there is no ledger, or nothing was served in that time; BundleError where only other features were.
     """
-    database.existing(home / DATABASE_FILE).close()
-    ledger = Ledger(home / DATABASE_FILE)
-    try:
+    with reading(database) as ledger:
         result = Served()
         entries = _decided(ledger, start, end)
         while chunk := list(itertools.islice(entries, CHUNK)):
             _take(chunk, manifest, reference, result)
         if not result.first:
-            raise SettingsError(f"{home}: no operation was served {_period(start, end)}; {_last_entry(ledger)}")
-    finally:
-        ledger.close()
+            raise SettingsError(f"{masked(database)}: no operation was served {_period(start, end)}; {_last_entry(ledger)}")
     if not result.vectors:
         raise BundleError(
-            f"{home}: all {result.others:,} vectors served {_period(start, end)} were made by other features than those of "
+            f"{masked(database)}: all {result.others:,} vectors served {_period(start, end)} were made by other features than those of "
             f"{manifest.version}; name the models of that server, or ask again once it has served with this bundle"
         )
     return result

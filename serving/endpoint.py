@@ -4,7 +4,6 @@ Measured beside a FastAPI route on the same machine, the raw callable costs a fi
 """
 
 import logging
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -76,7 +75,7 @@ class Endpoint:
                 self._take(assessor, keys)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-        except (BuranaError, OSError, sqlite3.Error) as error:
+        except (BuranaError, OSError) as error:
             if not isinstance(error, BuranaError):  # which says all there is to say
                 log.exception("not served")
             await send({"type": "lifespan.startup.failed", "message": str(error)})

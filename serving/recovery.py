@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from casework import database
-from casework.ledger import Entry, Ledger
+from casework.ledger import Entry, Ledger, reading
 from domain.errors import LedgerError, StateError
 from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
 from features.layout import WORDS
 from features.plan import Plan
 from serving.contracts import EVENT, OPERATION, OUTCOME
-from serving.settings import DATABASE_FILE
 
 log = logging.getLogger("burana")
 
@@ -41,14 +39,10 @@ def rows_of(ledger: Ledger, stored: list[tuple[int, bytes, int]]) -> NDArray[np.
     return np.frombuffer(blobs, "<i8").reshape(-1, WORDS).astype(np.int64)
 
 
-def all_arrivals(home: Path) -> NDArray[np.int64]:
+def all_arrivals(database: str) -> NDArray[np.int64]:
     """The rows (n, WORDS) of a whole ledger, in order, beside a running server or without one."""
-    database.existing(home / DATABASE_FILE).close()
-    ledger = Ledger(home / DATABASE_FILE)
-    try:
+    with reading(database) as ledger:
         return np.concatenate([np.empty((0, WORDS), np.int64), *arrivals(ledger)])
-    finally:
-        ledger.close()
 
 
 def row_of_entry(ledger: Ledger, entry: Entry) -> list[int]:
@@ -63,6 +57,12 @@ def row_of_entry(ledger: Ledger, entry: Entry) -> list[int]:
     if operation is None:
         raise LedgerError(f"outcome {outcome.outcome_id} names operation {outcome.operation_id}, which is not in the ledger")
     return row_of_outcome(outcome, row_of_entry(ledger, operation))
+
+
+def last_row(ledger: Ledger) -> list[int] | None:
+    """The row of the last record, None of an empty ledger."""
+    last = ledger.at(ledger.last_sequence)
+    return None if last is None else row_of_entry(ledger, last)
 
 
 def _row(ledger: Ledger, sequence: int, row: bytes, encoding: int) -> bytes:

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from casework import database as databases
 from casework.effectiveness import Effectiveness, effectiveness
-from casework.ledger import bring_in
+from casework.writers import bring_in
 from domain.bundle import champion
 from domain.decision import Layer, asks
 from domain.errors import BuranaError, HistoryError
@@ -124,7 +125,8 @@ async def in_process(history: History, before: History, settings: Settings) -> R
     if settings.require_model:
         champion(settings.models)  # what is missing is said before the ledger is filled, which takes minutes
     burana = Burana(settings)
-    bring_in(settings.database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
+    with databases.connect(settings.database) as database:
+        bring_in(database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
     await burana.open()
     handlers = {"/v1/operations": burana.assessor.operation, "/v1/events": burana.assessor.event,
                 "/v1/outcomes": burana.assessor.outcome}  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from casework.database import Patience, url_of
 from domain.errors import SettingsError
 from domain.identifiers import Identifiers
 from serving.control import MOST_PASSED, MOST_VERIFIED, Lots, Shares
@@ -20,7 +21,9 @@ CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 class Settings:
     """Where things are and what is allowed.
 
-    home: folder of the database, the card key and the state's snapshot; models: folder of the bundles and CHAMPION; profiles: folder
+    home: folder of the card key, the state's snapshot and the database; database_url: another database, such as
+    postgresql://USER@HOST:PORT/DATABASE (never printed: it may hold a password); database_answer_s and database_connect_s: how long the
+    database may take to answer and to be reached before callers are told to retry; models: folder of the bundles and CHAMPION; profiles: folder
     of the snapshots of profiles, read when the champion asks for profiles; profiles_refresh_s: how often it is looked at for newer
     ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
     max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
@@ -34,6 +37,9 @@ class Settings:
     """
 
     home: Path = Path("data")
+    database_url: str = field(default="", repr=False)
+    database_answer_s: float = 5
+    database_connect_s: int = 3
     models: Path = Path("models")
     profiles: Path = Path("profiles/snapshots")
     host: str = "127.0.0.1"
@@ -58,7 +64,7 @@ class Settings:
             if getattr(self, name) not in list(words):
                 raise SettingsError(f"{name}: seen {getattr(self, name)!r}, allowed {', '.join(words)}")
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400), "deadline_ms": (0.001, 60_000),
-                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
+                  "limit_tyiyn": (1, 10**12), "database_answer_s": (0.1, 600), "database_connect_s": (2, 600), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
                   "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
                   "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip
         for name, (low, high) in bounds.items():
@@ -71,9 +77,14 @@ class Settings:
         return Shares(self.control_verify_share, self.control_pass_share)
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        return self.home / DATABASE_FILE
+    def database(self) -> str:
+        """The URL of the database: the SQLite file in `home` where no other is named."""
+        return self.database_url or url_of(self.home / DATABASE_FILE)
+
+    @property
+    def patience(self) -> Patience:
+        """How long a caller's record may wait for the database."""
+        return Patience(self.database_answer_s, self.database_connect_s)
 
     @property
     def state(self) -> Path:

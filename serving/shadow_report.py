@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from casework import database, shadow_scores
+from casework import database as databases
+from casework import shadow_scores
+from casework.database import Database
 from casework.effectiveness import effectiveness
 from casework.ledger import Ledger
 from domain import instants
@@ -22,7 +23,6 @@ from domain.errors import SettingsError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel, Thresholds
 from serving.contracts import OUTCOME
-from serving.settings import DATABASE_FILE
 
 WORDS = tuple(level.word for level in RiskLevel)
 BY_THE_SCORE = {f"score_{level.word}": int(level) for level in RiskLevel}
@@ -73,28 +73,24 @@ class Beside:
         return counts
 
 
-def report(home: Path, models: Path, start: datetime, delay: timedelta) -> dict[str, Any]:
+def report(database: str, models: Path, start: datetime, delay: timedelta) -> dict[str, Any]:
     """Every figure, for each challenger that scored operations recorded since `start`; SettingsError where there is none.
 
     An operation counts with its last known outcome; one that passed and of which nothing is known counts as genuine once it is
     older than the delay in which fraud is normally reported, seen from the latest operation, and is left out before. One that was
     stopped and has no verdict is left out: no victim reports it.
     """
-    with closing(database.existing(home / DATABASE_FILE)) as connection:
-        ledger = Ledger(home / DATABASE_FILE)
-        try:
-            after = ledger.last_before(start.isoformat(timespec="microseconds"))
-        finally:
-            ledger.close()
-        verdicts = _verdicts(shadow_scores.outcomes(connection, after))
+    with databases.existing(database) as opened:
+        after = Ledger(opened).last_before(start.isoformat(timespec="microseconds"))
+        verdicts = _verdicts(shadow_scores.outcomes(opened, after))
         found = {
             version: beside
-            for version in shadow_scores.models(connection, after)
-            if len((beside := _beside(connection, version, manifest_of(models / version).thresholds, after)).ids)
+            for version in shadow_scores.models(opened, after)
+            if len((beside := _beside(opened, version, manifest_of(models / version).thresholds, after)).ids)
         }
     if not found:
         raise SettingsError(
-            f"{home}: no challenger scored an operation since {start.isoformat(timespec='minutes')}; name a bundle in "
+            f"{databases.masked(database)}: no challenger scored an operation since {start.isoformat(timespec='minutes')}; name a bundle in "
             f"{models / 'CHALLENGERS'}, a version a line, and a running server asks it from then on"
         )
     return {version: _figures(beside, verdicts, delay) for version, beside in found.items()}
@@ -141,10 +137,10 @@ def _figures(beside: Beside, verdicts: dict[str, bool], delay: timedelta) -> dic
     }  # fmt: skip
 
 
-def _beside(connection: Any, version: str, thresholds: Thresholds, after: int) -> Beside:
+def _beside(database: Database, version: str, thresholds: Thresholds, after: int) -> Beside:
     """What the challenger scored beside another champion that gave a score too."""
     ids, champions, levels, champion_levels, times, stopped = [], [], [], [], [], []
-    for one in shadow_scores.compared(connection, version, after):
+    for one in shadow_scores.compared(database, version, after):
         decision = DECISION.decode(one.answer)
         spoke = [BY_THE_SCORE[reason.code] for reason in decision.reasons if _is_level(reason)]
         if decision.model is None or decision.model == version or not spoke:

@@ -7,6 +7,7 @@ The sampled operations' own rows are made again from their records.
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from casework import database
-from casework.ledger import Entry, Ledger
+from casework.ledger import Entry, Ledger, reading
 from domain.errors import StateError
 from domain.events import Event, Outcome
 from domain.operation import Operation
@@ -32,25 +32,21 @@ from features.layout import MISSING, Word
 from features.plan import Plan
 from serving import recovery
 from serving.contracts import OPERATION
-from serving.settings import DATABASE_FILE
+from serving.place import DATABASE
 
 COUNT, NEWEST = 200, 100_000
 """Vectors of one check, and among how many of the newest entries they are drawn."""
 PATIENCE_S = 3_600
 
 
-def spot_check(home: Path, plan: Plan, count: int = COUNT, newest: int = NEWEST) -> dict[str, Any]:
+def spot_check(database: str, plan: Plan, count: int = COUNT, newest: int = NEWEST) -> dict[str, Any]:
     """Recompute the behaviour of `count` operations, drawn among the `newest` entries of a ledger, and compare the bits.
 
     `vectors` compared, `vectors_differ` and `first_difference` in words, `replayed` arrivals.
     """
-    database.existing(home / DATABASE_FILE).close()
-    ledger = Ledger(home / DATABASE_FILE)
-    try:
+    with reading(database) as ledger:
         drawn = {entry.sequence: entry for entry in ledger.draw(count, newest) if _is_of(entry, plan)}
         vectors, replayed = _recomputed(ledger, plan, drawn)
-    finally:
-        ledger.close()
     served = {sequence: np.frombuffer(entry.vector or b"", "<f8")[: len(plan)] for sequence, entry in drawn.items()}
     differing = [sequence for sequence in drawn if vectors[sequence].tobytes() != served[sequence].tobytes()]
     figures: dict[str, Any] = {"vectors": len(drawn), "vectors_differ": len(differing), "replayed": replayed}
@@ -133,16 +129,25 @@ class Checked:
     first_difference: str | None
 
 
-async def beside(home: Path) -> Checked:
+async def beside(database: str) -> Checked:
     """One check in a process of its own at the lowest priority: the thread that answers callers is not held up.
 
     StateError when it could not be made; the process ends with its task.
     """
     with tempfile.TemporaryDirectory(prefix="burana") as folder:
         file = Path(folder) / "figures.json"
-        arguments = ("features", "verify", "--sample", str(COUNT), "--home", str(home), "--yield-cpu", "--json", str(file))
+        arguments = ("features", "verify", "--sample", str(COUNT), "--yield-cpu", "--json", str(file))
+        environment = os.environ | {
+            DATABASE: database
+        }  # every user of the machine sees arguments, and a URL may hold a password
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving.cli", *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            sys.executable,
+            "-m",
+            "serving.cli",
+            *arguments,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
         )
         try:
             _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)

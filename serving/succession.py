@@ -8,12 +8,12 @@ meets one champion, before or after. What does not fit is refused once, and the 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from casework import champions, database
+from casework import champions
+from casework.database import Database
 from domain import promotions
 from domain.bundle import CHAMPION_FILE, MANIFEST_FILE, champion
 from domain.errors import BundleError, RuleError
@@ -43,9 +43,11 @@ class Named(NamedTuple):
 class Succession:
     """One for a process. `look` is called time and again, in the loop that answers."""
 
-    def __init__(self, settings: Settings, plan: Plan, assessor: Assessor, profiles: Callable[[], Awaitable[LiveProfiles]]):
+    def __init__(self, settings: Settings, plan: Plan, assessor: Assessor, database: Database,
+                 profiles: Callable[[], Awaitable[LiveProfiles]]) -> None:  # fmt: skip
         """profiles: loads those for now, for a champion that reads them where the one in force does not."""
-        self._settings, self._plan, self._assessor, self._profiles = settings, plan, assessor, profiles
+        self._settings, self._plan, self._assessor = settings, plan, assessor
+        self._database, self._profiles = database, profiles
         found, model = named(settings.models), assessor.layers.model
         self._seen = found if found is not None and model is not None and found.version == model.version else None
 
@@ -62,7 +64,7 @@ class Succession:
         except (BundleError, RuleError) as error:
             self._refuse(found, error)
             return
-        await asyncio.to_thread(record, self._settings, found.version)
+        await asyncio.to_thread(record, self._database, self._settings.models, found.version)
         if self._assessor.layers.rules is in_force.rules:  # else rules were loaded meanwhile: the next look takes both
             self._seen = found
             self._exchange(layers)
@@ -125,16 +127,15 @@ def first(settings: Settings, plan: Plan) -> Model | None:
         return None
 
 
-def record(settings: Settings, version: str) -> None:
-    """Write into the audit log who let this bundle act and why, through a connection of its own."""
+def record(database: Database, models: Path, version: str) -> None:
+    """Write into the audit log who let this bundle act and why."""
     try:
-        promotion = promotions.last_to(promotions.read(settings.models), version)
+        promotion = promotions.last_to(promotions.read(models), version)
     except (BundleError, OSError) as error:
         log.warning("who promoted %s cannot be read: %s", version, error)
         promotion = None
     person, reason = UNRECORDED if promotion is None else (promotion.by, promotion.reason)
-    with closing(database.connect(settings.database)) as connection:
-        champions.take_over(connection, version, person, reason)
+    champions.take_over(database, version, person, reason)
 
 
 def live_counts(model: Model | None, metrics: Metrics) -> LiveCounts | None:

@@ -3,7 +3,6 @@
 import itertools
 import math
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from casework import database
-from casework.ledger import Ledger
+from casework.ledger import Ledger, reading
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.arrivals import rows_of_history
@@ -22,7 +20,6 @@ from features.history import History, empty, table_of
 from features.layout import Fact, Word
 from features.plan import Plan
 from serving.recomputed_profiles import NOT_COMPARED, Asked, Recompute, by_batch
-from serving.settings import DATABASE_FILE
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {"operation": Operation, "event": Event, "outcome": Outcome}
 CHUNK = 50_000
@@ -56,18 +53,15 @@ class Stored(NamedTuple):
     evidence: _Evidence
 
 
-def verify(home: Path, plan: Plan, profiles: Recompute = by_batch) -> dict[str, Any]:
+def verify(database: str, plan: Plan, profiles: Recompute = by_batch) -> dict[str, Any]:
     """Recompute the vector of every decision of a ledger from the stored records, and compare the bits.
 
+    database: its URL, as in all that reads a ledger.
     profiles: how the part that was compared with profiles is made again; an operation that was decided without them is compared
     with what is missing there. `vectors` compared, `vectors_differ` and `first_difference` in words.
     """
-    database.existing(home / DATABASE_FILE).close()
-    ledger = Ledger(home / DATABASE_FILE)
-    try:
+    with reading(database) as ledger:
         history, stored = _read(ledger)
-    finally:
-        ledger.close()
     matrix, by_hash = matrix_of(history, plan), {of.hash: of for of in (FeatureSet(plan, False), FeatureSet(plan))}
     served = [(row, one) for row, one in enumerate(stored) if one.vector and one.evidence.declarations in by_hash]
     figures: dict[str, Any] = {"entries": len(history), "vectors": len(served), "vectors_differ": 0}

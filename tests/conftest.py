@@ -1,11 +1,16 @@
 """What every test may count on: fixed examples, and the public data where they are."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import prometheus_client  # noqa: F401 before Feast, which would have all registries of a process share their values in files
 import pytest
 from hypothesis import Phase, settings
+
+from casework.database import url_of
+from tests.postgresql import PostgreSQL
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -27,3 +32,24 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"public data are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server; whoever stops it starts it again."""
+    with closing(PostgreSQL()) as server:
+        yield server
+
+
+@pytest.fixture
+def cloned(postgresql: PostgreSQL) -> Iterator[str]:
+    """The URL of a PostgreSQL database of this test alone, with Burana's tables and nothing in them."""
+    url = postgresql.clone()
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of this test alone, one test on each kind."""
+    return url_of(tmp_path / "burana.db") if request.param == "sqlite" else request.getfixturevalue("cloned")

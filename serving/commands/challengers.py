@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 
 from domain.errors import SettingsError
-from serving import shadow_report
+from serving import place, shadow_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(parser)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHALLENGERS")
     parser.add_argument("--days", type=float, default=7, help="what was decided in so many days until now (default: 7)")
     parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as genuine (default: 7)")
@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not low <= days <= 36_500:
             raise SettingsError(f"{name}: seen {days:g}, allowed {low:g} to 36500")
     start = datetime.now(UTC) - timedelta(days=arguments.days)
-    figures = shadow_report.report(arguments.home, arguments.models, start, timedelta(days=arguments.delay_days))
+    figures = shadow_report.report(
+        place.database_of(arguments), arguments.models, start, timedelta(days=arguments.delay_days)
+    )
     for line in shadow_report.table(figures):
         print(line)
     if arguments.json:

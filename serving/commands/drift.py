@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.errors import SettingsError
-from serving import drift
+from serving import drift, place
 
 SHOWN = 25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(parser)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHAMPION")
     parser.add_argument("--days", type=float, default=1, help="what was served in so many days until now (default: 1)")
     parser.add_argument("--all", action="store_true", help=f"print every feature, not only the {SHOWN} that moved most")
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--days: seen {arguments.days:g}, allowed above 0, to 36500")
     manifest, reference = drift.compared(arguments.models)
     start = datetime.now(UTC) - timedelta(days=arguments.days)
-    result = drift.served(arguments.home, manifest, reference, start)
+    result = drift.served(place.database_of(arguments), manifest, reference, start)
     figures = drift.report(manifest, result, result.findings(reference))
     for line in drift.table(figures, None if arguments.all else SHOWN):
         print(line)

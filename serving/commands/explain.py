@@ -5,12 +5,11 @@ from pathlib import Path
 
 import msgspec
 
-from casework import database
-from casework.ledger import Ledger
+from casework.ledger import reading
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
+from serving import place
 from serving.explanation import Explanation, Explanations
-from serving.settings import DATABASE_FILE
 
 SHOWN = 15
 
@@ -18,7 +17,7 @@ SHOWN = 15
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--operation", required=True, help="its operation_id")
-    parser.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(parser)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles")
     parser.add_argument("--all", action="store_true", help=f"print every feature, not only the {SHOWN} strongest")
     parser.add_argument("--json", type=Path, help="write the explanation, as the endpoint answers it")
@@ -26,13 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it; a running server is not disturbed."""
-    database.existing(arguments.home / DATABASE_FILE).close()
-    ledger = Ledger(arguments.home / DATABASE_FILE)
-    try:
+    with reading(place.database_of(arguments)) as ledger:
         explanations = Explanations(arguments.models, Plan(DEFINITIONS, RETAINED_ARRIVALS))
         explanation = explanations.of(ledger, arguments.operation)
-    finally:
-        ledger.close()
     _print(explanation, None if arguments.all else SHOWN)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(explanation), indent=1))

@@ -28,6 +28,7 @@ from features.profiles import PROFILE_FEATURES
 from features.runners import LOCAL, Runner, processes, ray_cluster, run_here
 from features.slices import slices_of
 from features.tasks import compute
+from serving import place
 from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.recovery import all_arrivals
 from serving.spot_check import spot_check
@@ -48,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
-    parser.add_argument(
-        "--home", type=Path, default=Path("data"), help="verify, materialise without --history: folder of the database"
-    )
+    place.add_home(parser, ": for verify, and for materialise without --history")
     parser.add_argument("--sample", type=int, help="verify: so many vectors drawn among the newest, instead of all")
     parser.add_argument("--yield-cpu", action="store_true", help="let every other process go first")
     parser.add_argument(
@@ -95,7 +94,7 @@ def _catalogued(out: Path | None) -> int:
 def _figures(arguments: argparse.Namespace) -> dict[str, Any]:
     others, plan = _others(), Plan(DEFINITIONS, RETAINED_ARRIVALS)
     if arguments.action in others:
-        figures: dict[str, Any] = others[arguments.action].run(arguments, lambda: all_arrivals(arguments.home))
+        figures: dict[str, Any] = others[arguments.action].run(arguments, lambda: all_arrivals(place.database_of(arguments)))
         return figures
     return _verified(arguments, plan) if arguments.action == "verify" else _computed(arguments, plan)
 
@@ -109,10 +108,10 @@ def _others() -> dict[str, ModuleType]:
 def _verified(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if arguments.sample is None:
         snapshots = getattr(arguments, "snapshots", None)
-        return verify(arguments.home, plan, by_batch if snapshots is None else from_snapshots(snapshots))
+        return verify(place.database_of(arguments), plan, by_batch if snapshots is None else from_snapshots(snapshots))
     if arguments.sample < 1:
         raise SettingsError(f"--sample: seen {arguments.sample}, allowed 1 or more")
-    return spot_check(arguments.home, plan, arguments.sample)
+    return spot_check(place.database_of(arguments), plan, arguments.sample)
 
 
 def _computed(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:

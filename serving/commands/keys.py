@@ -1,17 +1,17 @@
 """Make, list and revoke the keys of calling systems."""
 
 import argparse
-from pathlib import Path
 
-from casework import database, keys
+from casework import database as databases
+from casework import keys
 from casework.keys import Scope
-from serving.settings import DATABASE_FILE
+from serving import place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     home = argparse.ArgumentParser(add_help=False)
-    home.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
     make = actions.add_parser("make", parents=[home], help="make a key; it is shown this once")
     make.add_argument("--caller", required=True, help="the system that will call")
@@ -26,16 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
-    opened = database.connect if arguments.action == "make" else database.existing
-    connection = opened(arguments.home / DATABASE_FILE)
-    try:
+    opened = databases.connect if arguments.action == "make" else databases.existing
+    with opened(place.database_of(arguments)) as database:
         if arguments.action == "make":
-            print(keys.make(connection, arguments.caller, set(arguments.scope or Scope), arguments.by))
+            print(keys.make(database, arguments.caller, set(arguments.scope or Scope), arguments.by))
         elif arguments.action == "revoke":
-            keys.revoke(connection, arguments.key_id, arguments.by, arguments.reason)
+            keys.revoke(database, arguments.key_id, arguments.by, arguments.reason)
         else:
-            for row in keys.listed(connection):
+            for row in keys.listed(database):
                 print("\t".join(row))
-    finally:
-        connection.close()
     return 0

@@ -1,18 +1,18 @@
 """Add, remove and list prohibited and watched identifiers."""
 
 import argparse
-from pathlib import Path
 
-from casework import database, registry
+from casework import database as databases
+from casework import registry
 from casework.registry import List
 from domain.identifiers import IdentifierKind, masked
-from serving.settings import DATABASE_FILE, Settings
+from serving import place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     home = argparse.ArgumentParser(add_help=False)
-    home.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", parents=[home], help="list an identifier")
     add.add_argument("--kind", required=True, type=IdentifierKind, choices=list(IdentifierKind))
@@ -31,20 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
-    settings = Settings(home=arguments.home)
-    connection = database.existing(arguments.home / DATABASE_FILE)
-    try:
+    settings = place.settings_of(arguments)
+    with databases.existing(settings.database) as database:
         if arguments.action == "add":
             entry_id = registry.add(
-                connection, settings.identifiers(), arguments.kind, arguments.value, arguments.list, arguments.source,
+                database, settings.identifiers(), arguments.kind, arguments.value, arguments.list, arguments.source,
                 arguments.by, arguments.reason,
             )  # fmt: skip
             print(f"entry {entry_id}")
         elif arguments.action == "remove":
-            registry.remove(connection, arguments.entry_id, arguments.by, arguments.reason)
+            registry.remove(database, arguments.entry_id, arguments.by, arguments.reason)
         else:
-            for entry in registry.listed(connection):
+            for entry in registry.listed(database):
                 print("\t".join(str(value) for value in {**entry, "value": masked(str(entry["value"]))}.values()))
-    finally:
-        connection.close()
     return 0

@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
             settings = configuration.load(
                 None, home=arguments.home or Path(temporary), models=arguments.models, profiles=arguments.profiles
             )
-            if settings.database.exists():
-                raise SettingsError(f"--home: {settings.database} exists; a replay in process needs a new folder")
+            if (file := settings.home / configuration.DATABASE_FILE).exists():
+                raise SettingsError(f"--home: {file} exists; a replay in process needs a new folder")
             replayed = asyncio.run(replay.in_process(span, before, settings))
     figures = replay.report(replayed, replay.compare(history, replayed))
     for line in replay.table(figures):

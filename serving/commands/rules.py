@@ -3,19 +3,20 @@
 import argparse
 from pathlib import Path
 
-from casework import database, rule_sets
+from casework import database as databases
+from casework import rule_sets
 from domain.errors import RuleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
+from serving import place
 from serving.rules import Rules
-from serving.settings import DATABASE_FILE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     home = argparse.ArgumentParser(add_help=False)
-    home.add_argument("--home", type=Path, default=Path("data"), help="folder of the database")
+    place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", parents=[home], help="check the types of a set without loading it")
     load = actions.add_parser("load", parents=[home], help="make a set the live one")
@@ -32,19 +33,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "check":
         print(f"{len(Rules(_content(arguments.file), names).rules)} rules are well typed")
         return 0
-    connection = database.existing(arguments.home / DATABASE_FILE)
-    try:
+    with databases.existing(place.database_of(arguments)) as database:
         if arguments.action == "load":
             content = _content(arguments.file)
             Rules(content, names)
-            print(f"rules-{rule_sets.load(connection, content, arguments.by, arguments.reason)}")
+            print(f"rules-{rule_sets.load(database, content, arguments.by, arguments.reason)}")
         else:
-            stored = rule_sets.live(connection)
+            stored = rule_sets.live(database)
             if stored is None:
                 raise RuleError("no set is loaded yet; the server loads its starter set when it first starts")
             print(stored.content)
-    finally:
-        connection.close()
     return 0
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import uvicorn
 
-from serving import logs
+from casework.database import masked
+from serving import logs, place
 from serving import settings as configuration
 from serving.app import application
 from serving.logs import Format
@@ -14,7 +15,8 @@ from serving.logs import Format
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--config", type=Path, help="settings in TOML; what follows overrides them")
-    parser.add_argument("--home", type=Path, help="folder of database, card key and state (default: data)")
+    parser.add_argument("--home", type=Path, help="folder of card key, state and SQLite database (default: data)")
+    place.add_database(parser)
     parser.add_argument("--models", type=Path, help="folder of bundles and CHAMPION (default: models)")
     parser.add_argument("--profiles", type=Path, help="folder of the snapshots of profiles (default: profiles/snapshots)")
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
@@ -27,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Open everything, then listen until SIGTERM; records on their way to the disk are finished first."""
     settings = configuration.load(
-        arguments.config, home=arguments.home, models=arguments.models, profiles=arguments.profiles, host=arguments.host, port=arguments.port,
+        arguments.config, home=arguments.home, database_url=arguments.database, models=arguments.models, profiles=arguments.profiles, host=arguments.host, port=arguments.port,
         require_model=False if arguments.without_model else None,
     )  # fmt: skip
-    print(f"settings: {settings}", flush=True)
+    print(f"settings: {settings}, database {masked(settings.database)}", flush=True)
     server = uvicorn.Server(uvicorn.Config(
         application(settings), host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
         server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,

@@ -1,19 +1,19 @@
 """The registry: normal forms, reasons for every change, nothing forgotten."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from casework import database, registry
+from casework import database as databases
+from casework import registry
+from casework.database import Database
 from casework.registry import List, Registry
-from domain.errors import ConflictError, IdentifierError, SettingsError
+from domain.errors import ConflictError, IdentifierError, LedgerError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.instants import from_ms
 from domain.operation import Operation, normal_operation
+from tests.databases import audit, everything, execute, rows
 
 IDENTIFIERS = Identifiers(b"a key of the tests, 16 bytes or more")
 NOW = from_ms(4_000_000_000_000)
@@ -21,17 +21,13 @@ CARD = "4111 1111 1111 1111"
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(database.connect(tmp_path / "burana.db")) as opened:
+def database(url: str) -> Iterator[Database]:
+    with databases.connect(url) as opened:
         yield opened
 
 
-def add(connection, kind, value, name=List.PROHIBITED, person="Aigul", reason="confirmed fraud") -> int:
-    return registry.add(connection, IDENTIFIERS, kind, value, name, "own case", person, reason)
-
-
-def audit(connection) -> list[tuple[str, str, str]]:
-    return connection.execute("SELECT person, reason, change FROM audit ORDER BY audit_id").fetchall()
+def add(database, kind, value, name=List.PROHIBITED, person="Aigul", reason="confirmed fraud") -> int:
+    return registry.add(database, IDENTIFIERS, kind, value, name, "own case", person, reason)
 
 
 def operation(**parts: object) -> Operation:
@@ -67,9 +63,9 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("kind", "listed", "parts", "field"), WAYS, ids=[f"{way[0]} as {way[3]}" for way in WAYS])
-def test_r96_an_entry_is_met_in_every_part_whatever_its_disguise(connection, kind, listed, parts, field):
-    entry = add(connection, kind, listed)
-    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(**parts))
+def test_r96_an_entry_is_met_in_every_part_whatever_its_disguise(database, kind, listed, parts, field):
+    entry = add(database, kind, listed)
+    (hit,) = Registry(database, IDENTIFIERS).hits(operation(**parts))
     assert (hit.field, hit.kind, hit.list, hit.entry_id) == (field, kind, List.PROHIBITED, entry)
 
 
@@ -90,104 +86,103 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize(("kind", "listed", "parts", "field"), ELSEWHERE, ids=[f"{way[0]} as {way[3]}" for way in ELSEWHERE])
-def test_r96_an_entry_is_met_also_in_the_field_of_another_kind(connection, kind, listed, parts, field):
-    entry = add(connection, kind, listed)
-    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(**parts))
+def test_r96_an_entry_is_met_also_in_the_field_of_another_kind(database, kind, listed, parts, field):
+    entry = add(database, kind, listed)
+    (hit,) = Registry(database, IDENTIFIERS).hits(operation(**parts))
     assert (hit.field, hit.list, hit.entry_id) == (field, List.PROHIBITED, entry)
 
 
-def test_a_short_code_of_another_kind_is_not_met(connection):
-    add(connection, IdentifierKind.ACCOUNT, "555")
-    assert Registry(connection, IDENTIFIERS).hits(operation(recipient={"wallet": "555"})) == ()
+def test_a_short_code_of_another_kind_is_not_met(database):
+    add(database, IdentifierKind.ACCOUNT, "555")
+    assert Registry(database, IDENTIFIERS).hits(operation(recipient={"wallet": "555"})) == ()
 
 
-def test_an_identifier_on_both_lists_is_met_twice(connection):
-    add(connection, IdentifierKind.ACCOUNT, "1")
-    add(connection, IdentifierKind.ACCOUNT, "1", List.WATCHED)
-    hits = Registry(connection, IDENTIFIERS).hits(operation(sender={"account": "1"}, recipient={"account": "1"}))
+def test_an_identifier_on_both_lists_is_met_twice(database):
+    add(database, IdentifierKind.ACCOUNT, "1")
+    add(database, IdentifierKind.ACCOUNT, "1", List.WATCHED)
+    hits = Registry(database, IDENTIFIERS).hits(operation(sender={"account": "1"}, recipient={"account": "1"}))
     assert [(hit.field, hit.list) for hit in hits] == [
         (f"{side}.account", name) for side in ("sender", "recipient") for name in (List.PROHIBITED, List.WATCHED)
     ]
 
 
-def test_the_same_identifier_is_listed_once_in_whatever_form(connection):
-    first = add(connection, IdentifierKind.PHONE, "0555123456")
+def test_the_same_identifier_is_listed_once_in_whatever_form(database):
+    first = add(database, IdentifierKind.PHONE, "0555123456")
     with pytest.raises(ConflictError, match=f"entry {first}"):
-        add(connection, IdentifierKind.PHONE, "+996 555 123456")
-    assert len(registry.listed(connection)) == 1
-    assert len(audit(connection)) == 1, "what was refused changed nothing"
+        add(database, IdentifierKind.PHONE, "+996 555 123456")
+    assert len(registry.listed(database)) == 1
+    assert len(audit(database)) == 1, "what was refused changed nothing"
 
 
-def test_what_has_no_normal_form_is_refused(connection):
+def test_what_has_no_normal_form_is_refused(database):
     with pytest.raises(IdentifierError, match="phone"):
-        add(connection, IdentifierKind.PHONE, "call me")
-    assert registry.listed(connection) == audit(connection) == []
+        add(database, IdentifierKind.PHONE, "call me")
+    assert registry.listed(database) == audit(database) == []
 
 
 @pytest.mark.parametrize(("person", "reason"), [("", "fraud"), ("  ", "fraud"), ("Aigul", ""), ("Aigul", "\n")])
-def test_r108_no_change_without_a_person_and_a_reason(connection, person, reason):
+def test_r108_no_change_without_a_person_and_a_reason(database, person, reason):
     with pytest.raises(SettingsError, match="person and a reason"):
-        add(connection, IdentifierKind.ACCOUNT, "1", person=person, reason=reason)
-    entry = add(connection, IdentifierKind.ACCOUNT, "1")
+        add(database, IdentifierKind.ACCOUNT, "1", person=person, reason=reason)
+    entry = add(database, IdentifierKind.ACCOUNT, "1")
     with pytest.raises(SettingsError, match="person and a reason"):
-        registry.remove(connection, entry, person, reason)
-    assert len(registry.listed(connection)) == 1
-    assert len(audit(connection)) == 1
+        registry.remove(database, entry, person, reason)
+    assert len(registry.listed(database)) == 1
+    assert len(audit(database)) == 1
 
 
-def test_r99_a_removed_entry_is_no_longer_met_and_stays_with_its_reasons(connection):
-    entry = add(connection, IdentifierKind.ACCOUNT, "1")
-    live = Registry(connection, IDENTIFIERS)
-    registry.remove(connection, entry, "Bakyt", "listed by mistake")
+def test_r99_a_removed_entry_is_no_longer_met_and_stays_with_its_reasons(database):
+    entry = add(database, IdentifierKind.ACCOUNT, "1")
+    live = Registry(database, IDENTIFIERS)
+    registry.remove(database, entry, "Bakyt", "listed by mistake")
     assert live.refresh()
     assert live.hits(operation(sender={"account": "1"})) == ()
-    assert registry.listed(connection) == []
+    assert registry.listed(database) == []
     query = "SELECT added_by, added_reason, removed_by, removed_reason FROM registry"
-    assert connection.execute(query).fetchall() == [("Aigul", "confirmed fraud", "Bakyt", "listed by mistake")]
+    assert rows(database, query) == [("Aigul", "confirmed fraud", "Bakyt", "listed by mistake")]
 
 
-def test_an_entry_that_was_removed_can_be_listed_again(connection):
-    first = add(connection, IdentifierKind.ACCOUNT, "1")
-    registry.remove(connection, first, "Bakyt", "by mistake")
-    second = add(connection, IdentifierKind.ACCOUNT, "1")
-    (hit,) = Registry(connection, IDENTIFIERS).hits(operation(sender={"account": "1"}))
+def test_an_entry_that_was_removed_can_be_listed_again(database):
+    first = add(database, IdentifierKind.ACCOUNT, "1")
+    registry.remove(database, first, "Bakyt", "by mistake")
+    second = add(database, IdentifierKind.ACCOUNT, "1")
+    (hit,) = Registry(database, IDENTIFIERS).hits(operation(sender={"account": "1"}))
     assert hit.entry_id == second != first
 
 
 @pytest.mark.parametrize("entry", [0, 99, -1])
-def test_an_entry_that_is_not_live_cannot_be_removed(connection, entry):
+def test_an_entry_that_is_not_live_cannot_be_removed(database, entry):
     with pytest.raises(SettingsError, match="no live registry entry"):
-        registry.remove(connection, entry, "Bakyt", "by mistake")
-    assert audit(connection) == []
+        registry.remove(database, entry, "Bakyt", "by mistake")
+    assert audit(database) == []
 
 
-def test_an_entry_is_removed_once(connection):
-    entry = add(connection, IdentifierKind.ACCOUNT, "1")
-    registry.remove(connection, entry, "Bakyt", "by mistake")
+def test_an_entry_is_removed_once(database):
+    entry = add(database, IdentifierKind.ACCOUNT, "1")
+    registry.remove(database, entry, "Bakyt", "by mistake")
     with pytest.raises(SettingsError):
-        registry.remove(connection, entry, "Bakyt", "again")
+        registry.remove(database, entry, "Bakyt", "again")
 
 
-def test_r109_every_change_leaves_one_line_in_the_audit_log(connection):
-    entry = add(connection, IdentifierKind.PHONE, "0555123456")
-    registry.remove(connection, entry, "Bakyt", "by mistake")
-    assert audit(connection) == [
+def test_r109_every_change_leaves_one_line_in_the_audit_log(database):
+    entry = add(database, IdentifierKind.PHONE, "0555123456")
+    registry.remove(database, entry, "Bakyt", "by mistake")
+    assert audit(database) == [
         ("Aigul", "confirmed fraud", "registry: add phone ****3456 to prohibited"),
         ("Bakyt", "by mistake", f"registry: remove entry {entry}"),
     ]
 
 
-def test_a_card_number_is_never_stored(connection, tmp_path):
-    add(connection, IdentifierKind.CARD, CARD)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert CARD.replace(" ", "").encode() not in (tmp_path / "burana.db").read_bytes()
-    assert registry.listed(connection)[0]["value"].startswith("card-")
+def test_a_card_number_is_never_stored(database):
+    add(database, IdentifierKind.CARD, CARD)
+    assert CARD.replace(" ", "") not in everything(database)
+    assert registry.listed(database)[0]["value"].startswith("card-")
 
 
-def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_read_again(connection, tmp_path):
-    live = Registry(connection, IDENTIFIERS)
+def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_read_again(database, url):
+    live = Registry(database, IDENTIFIERS)
     assert not live.refresh()
-    with closing(database.connect(tmp_path / "burana.db")) as other:
+    with databases.connect(url) as other:
         entry = add(other, IdentifierKind.ACCOUNT, "1")
         assert live.refresh()
         assert not live.refresh()
@@ -197,8 +192,9 @@ def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_r
         assert len(live) == 0
 
 
-def test_a_list_that_does_not_exist_is_refused_by_the_database(connection):
-    with pytest.raises(sqlite3.IntegrityError):
-        connection.execute(
-            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason) VALUES ('phone','1','x','','','','')"
+def test_a_list_that_does_not_exist_is_refused_by_the_database(database):
+    with pytest.raises(LedgerError, match="registry_list"):
+        execute(
+            database,
+            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason) VALUES ('phone','1','x','','','','')",
         )

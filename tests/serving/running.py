@@ -7,14 +7,14 @@ import json
 import multiprocessing
 import os
 import socket
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from casework import database, keys
+from casework import database as databases
+from casework import keys
 from domain.errors import BuranaError
 from domain.identifiers import Identifiers
 from domain.instants import from_ms
@@ -24,6 +24,7 @@ from serving import cli
 from serving.app import Burana, application
 from serving.contracts import OPERATION, Refusal, refusal_of
 from serving.settings import Settings
+from tests.databases import rows
 from tests.serving.examples import body, operation
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,16 +52,21 @@ class Trace(NamedTuple):
     vectors: bytes
 
 
-def key_of(home: Path, *scopes: keys.Scope, caller: str = "tests") -> str:
+def key_of(url: str, *scopes: keys.Scope, caller: str = "tests") -> str:
     """A new key, by default with every scope."""
-    with closing(database.connect(home / "burana.db")) as connection:
-        return keys.make(connection, caller, set(scopes or keys.Scope), "the tests")
+    with databases.connect(url) as database:
+        return keys.make(database, caller, set(scopes or keys.Scope), "the tests")
 
 
-def rows_in(path: Path, table: str = "entries") -> int:
+def file_in(home: Path) -> str:
+    """The URL of the SQLite file of a home."""
+    return Settings(home=home).database
+
+
+def rows_in(url: str, table: str = "entries") -> int:
     """How many rows a table of the database has, as another process sees it."""
-    with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    with databases.connect(url) as database:
+        return int(rows(database, f"SELECT count(*) FROM {table}")[0][0])
 
 
 class InProcess:
@@ -188,14 +194,17 @@ class Server:
     Started by the standard library's fork server, which has imported the modules before: a start takes one second, not three.
     """
 
-    def __init__(self, home: Path, models: Path, *arguments: str, key: str | None = None) -> None:
-        self.home, self.key, self.port = home, key or key_of(home), free_port()
+    def __init__(self, home: Path, models: Path, *arguments: str, key: str | None = None, url: str | None = None) -> None:
+        """url: of the database, where it is not the SQLite file in `home`."""
+        self.database = url or file_in(home)
+        self.home, self.key, self.port = home, key or key_of(self.database), free_port()
         self.url, self.log = f"http://127.0.0.1:{self.port}", home / f"server-{self.port}.log"
         if "--config" not in arguments:
             patient = home / "patient.toml"  # tests run beside others: only those of the deadline may meet it
             patient.write_text("deadline_ms = 10000\n", encoding="utf-8")
             arguments = ("--config", str(patient), *arguments)
         command = ["serve", "--home", str(home), "--models", str(models), "--port", str(self.port), *arguments]
+        command += [] if url is None else ["--database", url]
         self.process = FORKS.Process(target=_logged, args=(self.log, command), daemon=True)
         self.process.start()
         try:

@@ -3,11 +3,11 @@
 import base64
 import time
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 
-from casework import database, keys, registry
+from casework import database as databases
+from casework import keys, registry
 from casework.keys import Scope
 from casework.registry import List
 from domain.identifiers import IdentifierKind
@@ -45,7 +45,7 @@ def soon(claim: Callable[[], bool], seconds: float = 1.0) -> bool:
 @pytest.fixture(scope="module")
 def scoped(server) -> dict[Scope, str]:
     """A key for each scope, and none of the others."""
-    made = {scope: key_of(server.home, scope, caller=f"only {scope}") for scope in Scope}
+    made = {scope: key_of(server.database, scope, caller=f"only {scope}") for scope in Scope}
     last = made[list(Scope)[-1]]
     assert soon(lambda: server.ask("GET", "/metrics", headers=bearer(last)).status == 200)
     return made
@@ -85,10 +85,10 @@ def test_a_key_opens_what_its_scope_names_and_nothing_else(server, scoped, metho
 
 
 def test_a_refused_caller_leaves_nothing(server, scoped):
-    before = rows_in(server.home / "burana.db")
+    before = rows_in(server.database)
     for headers in ({}, bearer(scoped[Scope.READ])):
         server.ask("POST", OPERATIONS, body(operation(777)), headers)
-    assert rows_in(server.home / "burana.db") == before
+    assert rows_in(server.database) == before
 
 
 def test_a_browser_may_send_the_key_as_password(server):
@@ -99,10 +99,10 @@ def test_a_browser_may_send_the_key_as_password(server):
 
 
 def test_a_revoked_key_is_worthless_within_a_second(server):
-    key = key_of(server.home, Scope.READ, caller="to be revoked")
+    key = key_of(server.database, Scope.READ, caller="to be revoked")
     assert soon(lambda: server.ask("GET", "/docs", headers=bearer(key)).status == 200), "a new key is live within a second"
-    with closing(database.connect(server.home / "burana.db")) as connection:
-        keys.revoke(connection, key.split("_")[1], "the tests", "lost")
+    with databases.connect(server.database) as database:
+        keys.revoke(database, key.split("_")[1], "the tests", "lost")
     assert soon(lambda: server.ask("GET", "/docs", headers=bearer(key)).status == 401)
 
 
@@ -125,14 +125,14 @@ def test_a_running_server_obeys_the_registry_within_a_second_and_forgets_within_
 
     identifiers = Settings(home=server.home).identifiers()
     assert level() == "low"
-    with closing(database.connect(server.home / "burana.db")) as connection:
-        entry = registry.add(connection, identifiers, IdentifierKind.PHONE, "0700-111-222", List.PROHIBITED, "own case",
+    with databases.connect(server.database) as database:
+        entry = registry.add(database, identifiers, IdentifierKind.PHONE, "0700-111-222", List.PROHIBITED, "own case",
                              "the tests", "fraud")  # fmt: skip
         assert soon(lambda: level() == "high")
-        registry.remove(connection, entry, "the tests", "by mistake")
+        registry.remove(database, entry, "the tests", "by mistake")
         assert soon(lambda: level() == "low")
         registry.add(
-            connection, identifiers, IdentifierKind.PHONE, "996700111222", List.WATCHED, "own case", "the tests", "odd"
+            database, identifiers, IdentifierKind.PHONE, "996700111222", List.WATCHED, "own case", "the tests", "odd"
         )
         assert soon(lambda: level() == "medium")
 

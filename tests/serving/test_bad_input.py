@@ -303,7 +303,7 @@ def nothing_recorded(server):
     def seen() -> tuple[int, str]:
         text = server.ask("GET", "/metrics").body.decode()
         entities = next(line for line in text.splitlines() if line.startswith("burana_entities "))
-        return rows_in(server.home / "burana.db"), entities
+        return rows_in(server.database), entities
 
     before = seen()
     yield

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from casework import database
+from casework import database as databases
+from casework.writers import writer
 from domain.bundle import champion
 from domain.errors import BundleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
@@ -23,7 +24,7 @@ from features.plan import Plan
 from features.tree_contributions import Contributions
 from serving import scoring
 from serving.settings import Settings
-from tests.serving.running import REPOSITORY, InProcess, free_port
+from tests.serving.running import REPOSITORY, InProcess, file_in, free_port
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 
@@ -223,7 +224,7 @@ def test_the_server_ends_with_one_plain_sentence(copied, tmp_path, damage, says)
 
 
 def test_a_second_server_on_the_same_home_ends_with_one_plain_sentence(models, tmp_path):
-    with closing(database.hold(tmp_path / "home")):
+    with databases.connect(file_in(tmp_path / "home")) as database, closing(writer(database)):
         ended = served(tmp_path / "home", models)
     assert ended.returncode == 2
     assert "another process serves" in ended.stderr

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from casework import database, shadow_scores
-from casework.ledger import Entry, Ledger
+from casework import database as databases
+from casework import shadow_scores
+from casework.ledger import Entry, reading
 from domain.bundle import champion
 from domain.levels import RiskLevel
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
@@ -20,9 +20,10 @@ from features.plan import Plan
 from serving import challengers, cli, scoring
 from serving.scoring import Model
 from serving.settings import Settings
+from tests.databases import execute, rows
 from tests.serving.broken_models import BROKEN_MODELS
 from tests.serving.examples import body, operation, outcome
-from tests.serving.running import InProcess, rows_in
+from tests.serving.running import InProcess, file_in, rows_in
 from training.bundles import set_champion
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
@@ -57,14 +58,14 @@ def metrics(burana: InProcess) -> dict[str, float]:
 
 
 def decided(home: Path) -> list[Entry]:
-    with closing(Ledger(home / "burana.db")) as ledger:
+    with reading(file_in(home)) as ledger:
         return [entry for entry in ledger.read() if entry.type == "operation"]
 
 
 def in_shadow(home: Path) -> dict[int, float]:
     """Sequence number -> score of the only challenger."""
-    with closing(database.connect(home / "burana.db")) as connection:
-        return dict(connection.execute("SELECT sequence, score FROM shadow_scores"))
+    with databases.connect(file_in(home)) as database:
+        return dict(rows(database, "SELECT sequence, score FROM shadow_scores"))
 
 
 def scored(burana: InProcess, operations: int) -> bool:
@@ -206,11 +207,10 @@ def test_one_that_fails_is_taken_out_and_decisions_go_on(burana, rival, content,
 
 
 def test_scores_that_cannot_be_kept_are_made_again_and_decisions_go_on(burana, caplog):
-    with closing(database.connect(burana.settings.database)) as connection:
-        connection.execute("ALTER TABLE shadow_scores RENAME TO elsewhere")
-        assert burana.decide(operation(1))["degraded"] == []
-        burana.wait_until(lambda: "challengers could not score" in caplog.text)
-        connection.execute("ALTER TABLE elsewhere RENAME TO shadow_scores")
+    execute(burana.burana.database, "ALTER TABLE shadow_scores RENAME TO elsewhere")
+    assert burana.decide(operation(1))["degraded"] == []
+    burana.wait_until(lambda: "challengers could not score" in caplog.text)
+    execute(burana.burana.database, "ALTER TABLE elsewhere RENAME TO shadow_scores")
     burana.wait_until(lambda: scored(burana, 1))
 
 
@@ -269,13 +269,13 @@ def test_operations_that_it_decided_as_champion_are_not_compared(judged, rival, 
     set_champion(judged.settings.models, rival.name)
     judged.wait_until(lambda: judged.burana.model_version == rival.name)
     judged.decide(operation(100))
-    with closing(shadow_scores.connect(judged.settings.database)) as connection:
-        shadow_scores.keep(connection, [shadow_scores.Score(rival.name, 61, 0.5)])
+    with shadow_scores.connect(judged.settings.database, judged.settings.patience) as database:
+        shadow_scores.keep(database, [shadow_scores.Score(rival.name, 61, 0.5)])
     assert figures(judged, tmp_path)[rival.name]["operations"] == 40
 
 
 def test_without_scores_the_command_says_what_to_do(settings, capsys):
-    database.connect(settings.database).close()
+    databases.connect(settings.database).close()
     assert cli.main(["challengers", "--home", str(settings.home), "--models", str(settings.models)]) == 2
     said = capsys.readouterr().err
     assert "no challenger scored an operation since" in said

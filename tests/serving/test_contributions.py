@@ -186,8 +186,8 @@ def test_a_bundle_of_before_contributions_were_kept_is_served_and_explains_nothi
 def test_the_endpoint_explains_a_stored_decision_and_says_why_it_cannot(settings):
     async def story() -> None:
         async with asgi(settings) as ask:
-            key = {"authorization": f"Bearer {key_of(settings.home)}"}
-            other = {"authorization": f"Bearer {key_of(settings.home, Scope.OPERATIONS)}"}
+            key = {"authorization": f"Bearer {key_of(settings.database)}"}
+            other = {"authorization": f"Bearer {key_of(settings.database, Scope.OPERATIONS)}"}
             await asyncio.sleep(0.3)
             for record in (operation(1), operation(2, operation_id="op-2/explanation")):
                 assert (await ask("POST", "/v1/operations", body(record), key)).status == 200
@@ -212,7 +212,7 @@ def test_the_endpoint_answers_409_where_a_bundle_is_gone(models, tmp_path):
 
     async def story() -> None:
         async with asgi(settings) as ask:
-            key = {"authorization": f"Bearer {key_of(settings.home)}"}
+            key = {"authorization": f"Bearer {key_of(settings.database)}"}
             await asyncio.sleep(0.3)
             assert (await ask("POST", "/v1/operations", body(operation(1)), key)).status == 200
             shutil.rmtree(champion(settings.models))

@@ -4,19 +4,18 @@ import asyncio
 import itertools
 import random
 from collections.abc import Iterator
-from contextlib import closing
 
 import numpy as np
 import pytest
 
-from casework.ledger import Ledger
+from casework.ledger import reading
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import recovery, verification
 from serving.client import connect
 from serving.settings import Settings
 from tests.serving.examples import body, event, operation, outcome
-from tests.serving.running import InProcess, Server, key_of, probes, rows_in
+from tests.serving.running import InProcess, Server, file_in, key_of, probes, rows_in
 
 KILLS, CONNECTIONS = 20, 6
 OPERATIONS, EVENTS, OUTCOMES = "/v1/operations", "/v1/events", "/v1/outcomes"
@@ -86,7 +85,7 @@ class Callers:
 
 def test_twenty_kills_under_load_lose_no_acknowledged_decision(models, tmp_path):
     draw = random.Random(2026)
-    callers, key = Callers(), key_of(tmp_path)
+    callers, key = Callers(), key_of(file_in(tmp_path))
     for kill in range(KILLS):
         server = Server(tmp_path, models, key=key)
         known = list(callers.acknowledged)
@@ -102,15 +101,14 @@ def test_twenty_kills_under_load_lose_no_acknowledged_decision(models, tmp_path)
     print(f"{acknowledged} acknowledged records, {decisions} of them decisions, over {KILLS} kills")
     assert decisions > 20 * KILLS
     assert not [refusal for refusal in callers.refused if b'"unknown_operation"' not in refusal]
-    assert lost(tmp_path, callers.acknowledged) == []
+    assert lost(file_in(tmp_path), callers.acknowledged) == []
 
-    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-    figures = verification.verify(tmp_path, plan)
+    plan, settings = Plan(DEFINITIONS, RETAINED_ARRIVALS), Settings(home=tmp_path, models=models)
+    figures = verification.verify(settings.database, plan)
     assert figures["vectors"] >= decisions
     assert figures["vectors_differ"] == 0, figures
 
-    settings = Settings(home=tmp_path, models=models)
-    with InProcess(settings) as burana, closing(Ledger(settings.database)) as ledger:
+    with InProcess(settings) as burana, reading(settings.database) as ledger:
         replayed = recovery.rebuild(plan, ledger, tmp_path / "no snapshot")
         started = burana.burana.assessor.engine
         assert started.applied == replayed.applied == rows_in(settings.database) >= acknowledged
@@ -118,9 +116,9 @@ def test_twenty_kills_under_load_lose_no_acknowledged_decision(models, tmp_path)
             np.testing.assert_array_equal(started.read(row), replayed.read(row))
 
 
-def lost(home, acknowledged: dict[Sent, bytes]) -> list[bytes]:
+def lost(url: str, acknowledged: dict[Sent, bytes]) -> list[bytes]:
     """Acknowledged answers that the ledger does not hold to the byte."""
-    with closing(Ledger(home / "burana.db")) as ledger:
+    with reading(url) as ledger:
         held = {entry.answer for entry in ledger.read()}
     return [answer for answer in acknowledged.values() if answer not in held]
 
@@ -163,7 +161,7 @@ def test_a_stop_finishes_what_is_on_its_way(models, tmp_path):
 
         asyncio.run(until_stopped())
         assert len(callers.acknowledged) >= 60
-        assert lost(tmp_path, callers.acknowledged) == []
+        assert lost(file_in(tmp_path), callers.acknowledged) == []
         assert callers.refused == []
         assert (tmp_path / "state.npz").exists(), "the features were kept"
         assert "Traceback" not in server.log.read_text()

@@ -17,6 +17,7 @@ from serving import replay
 from serving.decided import Decided, decided
 from serving.replay import Compared, compare
 from serving.settings import Settings
+from tests.serving.running import file_in
 from training.dataset import customer_numbers
 
 
@@ -33,7 +34,7 @@ def answered(models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 @pytest.fixture(scope="module")
 def made(answered, models) -> Decided:
-    return decided(answered[0], manifest_of(champion(models)))
+    return decided(file_in(answered[0]), manifest_of(champion(models)))
 
 
 def test_the_ledger_tells_what_was_answered_and_what_became_of_it(answered, made):
@@ -64,15 +65,15 @@ def test_customers_are_told_apart_and_never_told_in_clear(answered, made):
 
 def test_only_what_was_recorded_since_then_and_by_this_bundle_is_read(answered, made, models):
     home, manifest = answered[0], manifest_of(champion(models))
-    since = decided(home, manifest, datetime.now(UTC) - timedelta(days=1))
+    since = decided(file_in(home), manifest, datetime.now(UTC) - timedelta(days=1))
     assert len(since.amounts) == len(made.amounts)
     with pytest.raises(SettingsError, match="no operation was decided"):
-        decided(home, manifest, datetime.now(UTC) + timedelta(days=1))
+        decided(file_in(home), manifest, datetime.now(UTC) + timedelta(days=1))
     with pytest.raises(SettingsError, match="no operation was decided"):
-        decided(home, replace(manifest, version="another"))
+        decided(file_in(home), replace(manifest, version="another"))
 
 
 def test_without_a_ledger_nothing_is_made(models, tmp_path):
     with pytest.raises((SettingsError, BundleError)):
-        decided(tmp_path / "none", manifest_of(champion(models)))
+        decided(file_in(tmp_path / "none"), manifest_of(champion(models)))
     assert not (tmp_path / "none").exists()

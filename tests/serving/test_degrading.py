@@ -2,9 +2,7 @@
 
 import asyncio
 import resource
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from casework import database, registry, rule_sets
-from casework.ledger import Ledger
+from casework import database as databases
+from casework import registry, rule_sets
+from casework.ledger import reading
 from casework.registry import List
 from domain.bundle import Manifest, champion
 from domain.identifiers import IdentifierKind
@@ -23,6 +22,7 @@ from features.plan import Plan
 from serving import recovery, verification
 from serving.scoring import Model
 from serving.settings import Settings
+from tests.databases import execute, refusing
 from tests.serving.broken_models import BROKEN_MODELS, constant, raising
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_in
@@ -53,34 +53,27 @@ text = "50,000 som or more"
 """
 
 
-@contextmanager
-def changing(settings: Settings) -> Iterator[sqlite3.Connection]:
-    """The database as another process changes it."""
-    with closing(database.connect(settings.database)) as connection:
-        yield connection
-
-
 def use_rules(burana: InProcess, content: str) -> None:
-    with changing(burana.settings) as connection:
-        version = rule_sets.load(connection, content, "the tests", "to see them fail")
+    with databases.connect(burana.settings.database) as database:
+        version = rule_sets.load(database, content, "the tests", "to see them fail")
     burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
 
 
 def prohibit(burana: InProcess, phone: str) -> None:
-    with changing(burana.settings) as connection:
+    with databases.connect(burana.settings.database) as database:
         identifiers = burana.settings.identifiers()
-        registry.add(connection, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "own case", "the tests", "fraud")
+        registry.add(database, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "own case", "the tests", "fraud")
     burana.wait_until(lambda: len(burana.burana.assessor.layers.registry) > 0)
 
 
 def equals_a_replay(burana: InProcess) -> bool:
     """Whether the features are those that the whole ledger gives, and every stored vector the one that batch gives."""
-    with closing(Ledger(burana.settings.database)) as ledger:
+    with reading(burana.settings.database) as ledger:
         replayed = recovery.rebuild(PLAN, ledger, burana.settings.home / "no snapshot")
     engine = burana.burana.assessor.engine
     rows = probes(burana.settings.identifiers())
     same = all(engine.read(row).tobytes() == replayed.read(row).tobytes() for row in rows)
-    figures = verification.verify(burana.settings.home, PLAN)
+    figures = verification.verify(burana.settings.database, PLAN)
     return same and engine.applied == replayed.applied == figures["entries"] and figures["vectors_differ"] == 0
 
 
@@ -189,8 +182,7 @@ def test_a_rule_that_fails_silences_no_other(burana):
 
 def test_a_set_that_does_not_compile_is_not_taken_and_the_last_stays_in_force(burana):
     version = burana.burana.assessor.layers.rules.version
-    with changing(burana.settings) as connection:
-        rule_sets.load(connection, BROKEN_RULES.replace("> 1", "> 'one'"), "the tests", "past the check")
+    rule_sets.load(burana.burana.database, BROKEN_RULES.replace("> 1", "> 'one'"), "the tests", "past the check")
     burana.wait(0.3)
     assert burana.burana.assessor.layers.rules.version == version
     assert burana.decide(operation(1))["level"] == "low"
@@ -228,21 +220,17 @@ def test_no_single_failure_is_low(slow, damage):
 
 # ---- the ledger ----------------------------------------------------------------------------------------------------------
 
-REFUSE = "CREATE TRIGGER the_disk_is_full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-
 
 def test_a_ledger_that_refuses_is_503_and_nothing_is_recorded(burana):
     given = [burana.post(OPERATIONS, body(operation(number))) for number in range(1, 8)]
     before = burana.trace()
-    with changing(burana.settings) as connection:
-        connection.execute(REFUSE)
+    with refusing(burana.settings.database):
         records = [(OPERATIONS, body(operation(number))) for number in range(8, 30)] + [("/v1/events", body(event(1)))]
         answers = burana.post_many(records)
         assert {answer.status for answer in answers} == {503}
         assert {answer.json["error"]["code"] for answer in answers} == {"unavailable"}
         assert burana.post(OPERATIONS, body(operation(30))).status == 503
         assert rows_in(burana.settings.database) == before.entries
-        connection.execute("DROP TRIGGER the_disk_is_full")
     burana.wait_until(lambda: burana.burana.assessor.broken is None)
     assert burana.trace() == before, "what was refused left the features again"
     assert burana.post(OPERATIONS, body(operation(1))) == given[0]
@@ -254,12 +242,10 @@ def test_a_ledger_that_refuses_is_503_and_nothing_is_recorded(burana):
 
 def test_a_ledger_that_goes_on_refusing_is_tried_again_and_again(burana):
     burana.decide(operation(1))
-    with changing(burana.settings) as connection:
-        connection.execute(REFUSE)
+    with refusing(burana.settings.database):
         for number in range(2, 6):
             assert burana.post(OPERATIONS, body(operation(number))).status == 503
             burana.wait(0.15)
-        connection.execute("DROP TRIGGER the_disk_is_full")
     burana.wait_until(lambda: burana.burana.assessor.broken is None)
     assert burana.decide(operation(2))["sequence"] == 2
     assert equals_a_replay(burana)
@@ -267,16 +253,16 @@ def test_a_ledger_that_goes_on_refusing_is_tried_again_and_again(burana):
 
 def test_a_ledger_that_cannot_be_read_is_503_too(settings):
     async def scenario() -> None:
-        key = {"Authorization": f"Bearer {key_of(settings.home)}"}
+        key = {"Authorization": f"Bearer {key_of(settings.database)}"}
         async with asgi(settings) as ask:
             first = await ask("POST", OPERATIONS, body(operation(1)), key)
-            with changing(settings) as connection:
-                connection.execute("ALTER TABLE entries RENAME TO elsewhere")
+            with databases.connect(settings.database) as database:
+                execute(database, "ALTER TABLE entries RENAME TO elsewhere")
                 for method, path, content in (("POST", OPERATIONS, body(operation(2))), ("GET", f"{OPERATIONS}/op-1", b"")):
                     refused = await ask(method, path, content, key)
                     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
                     assert refused.json["error"]["code"] == "unavailable"
-                connection.execute("ALTER TABLE elsewhere RENAME TO entries")
+                execute(database, "ALTER TABLE elsewhere RENAME TO entries")
             assert await ask("POST", OPERATIONS, body(operation(1)), key) == first
             assert (await ask("POST", OPERATIONS, body(operation(2)), key)).status == 200
 
@@ -297,15 +283,13 @@ def test_more_records_than_may_wait_for_the_disk_are_told_to_come_again(settings
 
 def test_a_refusal_for_the_ledger_carries_retry_after_and_shows_in_readyz(settings):
     async def scenario() -> None:
-        key = {"Authorization": f"Bearer {key_of(settings.home)}"}
+        key = {"Authorization": f"Bearer {key_of(settings.database)}"}
         async with asgi(replace(settings, refresh_s=0.5)) as ask:
-            with changing(settings) as connection:
-                connection.execute(REFUSE)
+            with refusing(settings.database):
                 refused = await ask("POST", OPERATIONS, body(operation(1)), key)
                 assert (refused.status, refused.headers["retry-after"]) == (503, "1")
                 assert (await ask("GET", "/readyz")).status == 503
                 assert (await ask("GET", "/livez")).status == 200
-                connection.execute("DROP TRIGGER the_disk_is_full")
             while (await ask("GET", "/readyz")).status != 200:
                 await asyncio.sleep(0.05)
             assert (await ask("POST", OPERATIONS, body(operation(1)), key)).json["sequence"] == 1
@@ -324,7 +308,7 @@ def test_a_full_disk_refuses_and_room_on_it_ends_that(models: Path, tmp_path: Pa
         assert statuses[0] == 200
         assert set(statuses) == {200, 503}
         taken = statuses.count(200)
-        assert rows_in(tmp_path / "burana.db") == taken
+        assert rows_in(server.database) == taken
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
         again = []
         for number in range(1, 80):

@@ -30,7 +30,7 @@ from serving.live_counts import LiveCounts
 from serving.replay import ROUTES
 from serving.settings import Settings
 from tests.serving.examples import body, operation
-from tests.serving.running import Ask, InProcess, asgi, key_of
+from tests.serving.running import Ask, InProcess, asgi, file_in, key_of
 
 CALENDAR = {"operation_hour", "operation_weekday"}
 TOGETHER = 256
@@ -56,7 +56,7 @@ async def figures_of(ask: Ask, key: str) -> dict[str, float]:
 
 def served(settings: Settings, records: Iterable[Arrival]) -> dict[str, float]:
     """Serve records in the home of the settings; the metrics afterwards."""
-    key = key_of(settings.home, *Scope)
+    key = key_of(settings.database, *Scope)
 
     async def live() -> dict[str, float]:
         async with asgi(settings) as ask:
@@ -83,7 +83,7 @@ def again(world, models, tmp_path_factory) -> tuple[Path, dict[str, float]]:
 
 def read(home: Path, models: Path, **since: datetime) -> dict[str, drift.Finding]:
     manifest, compared = drift.compared(models)
-    result = drift.served(home, manifest, compared, since.get("start"), since.get("end"))
+    result = drift.served(file_in(home), manifest, compared, since.get("start"), since.get("end"))
     return {finding.name: finding for finding in result.findings(compared)}
 
 
@@ -109,7 +109,7 @@ def test_the_servers_metric_is_the_commands_figure(again, models):
 
 def test_every_vector_is_counted_by_the_metric_and_by_the_command(again, models, world):
     home, metrics = again
-    result = drift.served(home, *drift.compared(models), None)
+    result = drift.served(file_in(home), *drift.compared(models), None)
     assert metrics["burana_feature_psi_vectors"] == result.vectors == world.operations.num_rows
     times = world.operations["occurred_at"].cast("int64").to_numpy()
     assert sorted(result.days) == sorted(set((times // DAY).tolist()))
@@ -149,12 +149,12 @@ def test_the_command_prints_few_lines_unless_asked_for_all(again, models, capsys
 
 def test_a_period_is_of_the_moments_of_serving(again, models):
     manifest, compared = drift.compared(models)
-    every = drift.served(again[0], manifest, compared, None)
+    every = drift.served(file_in(again[0]), manifest, compared, None)
     middle = (
         datetime.fromisoformat(every.first) + (datetime.fromisoformat(every.last) - datetime.fromisoformat(every.first)) / 2
     )
-    first = drift.served(again[0], manifest, compared, None, middle)
-    second = drift.served(again[0], manifest, compared, middle)
+    first = drift.served(file_in(again[0]), manifest, compared, None, middle)
+    second = drift.served(file_in(again[0]), manifest, compared, middle)
     assert first.vectors + second.vectors == every.vectors
     assert first.last < middle.isoformat() <= second.first
 
@@ -162,7 +162,7 @@ def test_a_period_is_of_the_moments_of_serving(again, models):
 def test_days_with_too_few_operations_are_not_read(again, models):
     """This small world has some two hundred operations a day."""
     _, compared = drift.compared(models)
-    days, indices = drift.served(again[0], *drift.compared(models), None).by_day(compared)
+    days, indices = drift.served(file_in(again[0]), *drift.compared(models), None).by_day(compared)
     assert indices.shape == (len(days), len(compared.bins))
     assert np.isnan(indices).all()
     assert set(drift.moved_since(days, indices)) == {None}
@@ -198,7 +198,7 @@ def test_a_period_of_no_length_is_refused(again, models, capsys):
 
 
 def test_when_nothing_was_served_the_command_says_until_when_the_ledger_goes(again, models, settings, capsys):
-    key_of(settings.home)
+    key_of(settings.database)
     assert "the ledger is empty" in refused(capsys, "--home", settings.home, "--models", models)
     later = datetime.now(UTC) + timedelta(days=1)
     with pytest.raises(SettingsError, match=r"no operation was served from .* name more --days"):

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from casework.ledger import Entry, Ledger, bring_in
+from casework.ledger import Entry, reading
 from domain.errors import HistoryError
 from features import history as histories
 from features.history import History, cut
 from serving import cli, export, replay
-from serving.settings import DATABASE_FILE, Settings
+from serving.settings import Settings
+from tests.databases import bring_in
+from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
 WORLD = WorldSettings(seed=4, customers=200, days=12)
@@ -69,16 +71,15 @@ def test_a_ledger_is_exported_alike_in_parts_of_any_size(
     served: tuple[Settings, replay.Replayed], exported: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "CHUNK", 997)
-    ledger = Ledger(served[0].database)
-    counts = export.export(ledger, tmp_path / "history")
-    ledger.close()
+    with reading(served[0].database) as ledger:
+        counts = export.export(ledger, tmp_path / "history")
     assert histories.read(tmp_path / "history") == exported
     assert counts == {name: table.num_rows for name, table in exported.tables.items()}
 
 
 def test_a_decision_of_before_there_were_lots_was_certain(served: tuple[Settings, replay.Replayed], tmp_path: Path) -> None:
     old = tmp_path / "old"
-    bring_in(old / DATABASE_FILE, (entry._replace(evidence=b"{}") for entry in _entries(served[0].database)))
+    bring_in(file_in(old), (entry._replace(evidence=b"{}") for entry in _entries(served[0].database)))
     assert cli.main(["export", "--home", str(old), "--out", str(tmp_path / "history")]) == 0
     rows = histories.read(tmp_path / "history").decisions.to_pylist()
     assert {(row["level"] == row["would_be"], row["level"] == "low", row["propensity"]) for row in rows} == {
@@ -86,12 +87,9 @@ def test_a_decision_of_before_there_were_lots_was_certain(served: tuple[Settings
     }  # fmt: skip
 
 
-def _entries(path: Path) -> list[Entry]:
-    ledger = Ledger(path)
-    try:
+def _entries(url: str) -> list[Entry]:
+    with reading(url) as ledger:
         return list(ledger.read())
-    finally:
-        ledger.close()
 
 
 def test_a_folder_that_is_there_is_left_alone(served: tuple[Settings, replay.Replayed], tmp_path: Path, capsys) -> None:

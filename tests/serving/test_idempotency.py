@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from casework.ledger import bring_in
+from tests.databases import bring_in
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, rows_in
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from casework import database, rule_sets
-from casework.ledger import Ledger, bring_in
+from casework import database as databases
+from casework import rule_sets
+from casework.ledger import reading
 from domain.bundle import champion
 from domain.errors import RuleError
 from domain.instants import to_ms
@@ -38,6 +39,7 @@ from serving.contracts import encode
 from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.settings import Settings
 from serving.verification import verify
+from tests.databases import bring_in, rows
 from tests.serving.examples import operation
 from tests.serving.running import InProcess, Server, key_of, rows_in
 from training.bundles import set_champion
@@ -98,7 +100,7 @@ def take(burana: InProcess, bodies: Iterator[bytes], count: int = 1) -> list[Any
 
 def served(settings: Settings) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
     """Id, vector and evidence of every decided operation."""
-    with closing(Ledger(settings.database)) as ledger:
+    with reading(settings.database) as ledger:
         decided = [entry for entry in ledger.read() if entry.vector is not None]
     return [(entry.id, np.frombuffer(entry.vector or b""), json.loads(entry.evidence or b"")) for entry in decided]
 
@@ -296,7 +298,7 @@ def test_the_evidence_the_metrics_and_readyz_show_the_profiles(
     settings: Settings, world: World, bodies: Iterator[bytes]
 ) -> None:
     world.snapshot(settings.profiles, world.day)
-    key = key_of(settings.home)
+    key = key_of(settings.database)
     with Server(settings.home, settings.models, "--profiles", str(settings.profiles), key=key) as server:
         decision = server.ask("POST", "/v1/operations", next(bodies)).json
         found = server.ask("GET", f"/v1/operations/{decision['operation_id']}").json
@@ -335,8 +337,8 @@ def test_rules_read_profiles_where_the_model_does(
     world.snapshot(settings.profiles, world.day)
     with InProcess(settings):  # closed at once: nothing that follows the folder holds it up
         pass
-    with closing(database.connect(settings.database)) as connection:
-        rule_sets.load(connection, RULE, "the tests", "to see it fire")
+    with databases.connect(settings.database) as database:
+        rule_sets.load(database, RULE, "the tests", "to see it fire")
     with InProcess(settings) as burana:
         decisions = take(burana, bodies, 20)
     fired = [any(reason["code"] == "unusual_amount" for reason in decision["reasons"]) for decision in decisions]
@@ -392,8 +394,8 @@ def test_a_champion_without_profiles_is_refused_while_a_rule_needs_one(
 ) -> None:
     settings, profiled, plain = either
     with InProcess(settings) as burana:
-        with closing(database.connect(settings.database)) as connection:
-            version = rule_sets.load(connection, RULE, "the tests", "to need a profile")
+        with databases.connect(settings.database) as database:
+            version = rule_sets.load(database, RULE, "the tests", "to need a profile")
         burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
         set_champion(settings.models, plain)
         burana.wait_until(lambda: metric(burana, "burana_champions_refused_total") == 1)
@@ -410,8 +412,8 @@ def test_a_challenger_without_profiles_scores_beside_a_champion_with_them(either
         burana.wait_until(lambda: plain in burana.burana.challengers._asked)
         assert {decision["model"] for decision in take(burana, bodies, 5)} == {profiled}
         burana.wait_until(lambda: rows_in(settings.database, "shadow_scores") == 5)
-    with closing(database.connect(settings.database)) as connection:
-        scores = [score for (score,) in connection.execute("SELECT score FROM shadow_scores ORDER BY sequence")]
+    with databases.connect(settings.database) as database:
+        scores = [score for (score,) in rows(database, "SELECT score FROM shadow_scores ORDER BY sequence")]
     assert scores == pytest.approx(
         [challenger.score(vector[: len(PLAN)]) for _, vector, _ in served(settings)], rel=0, abs=scoring.SCORE_TOLERANCE
     )

@@ -3,12 +3,15 @@
 import logging
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from casework.ledger import Ledger, bring_in
+from casework import database as databases
+from casework.ledger import Ledger
+from casework.writers import bring_in
 from domain.identifiers import Identifiers
 from domain.operation import Operation
 from features.arrivals import row_of_operation
@@ -18,6 +21,7 @@ from features.history import records_of
 from features.plan import Plan
 from serving import recovery
 from serving.backfill import entries
+from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
 PLAN = Plan(DEFINITIONS, 1 << 14)
@@ -28,11 +32,10 @@ QUESTIONS = [
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    bring_in(tmp_path / "burana.db", entries(WORLD, 0, Identifiers(b"a key for tests only"), datetime.now(UTC)))
-    ledger = Ledger(tmp_path / "burana.db")
-    yield ledger
-    ledger.close()
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with databases.connect(file_in(tmp_path)) as database:
+        bring_in(database, entries(WORLD, 0, Identifiers(b"a key for tests only"), datetime.now(UTC)))
+        yield Ledger(database)
 
 
 def answers(engine: Engine) -> list[bytes]:
@@ -58,7 +61,7 @@ def test_a_snapshot_and_the_whole_ledger_give_the_same_features(ledger: Ledger, 
 
 def test_rows_of_another_release_are_made_again_from_their_records(ledger: Ledger, tmp_path: Path) -> None:
     engine = recovery.rebuild(PLAN, ledger, tmp_path / "none.npz")
-    rewritten(ledger.path, "UPDATE entries SET row = x'00', encoding = 0 WHERE sequence % 3 = 0")
+    rewritten(tmp_path / "burana.db", "UPDATE entries SET row = x'00', encoding = 0 WHERE sequence % 3 = 0")
     assert answers(recovery.rebuild(PLAN, ledger, tmp_path / "none.npz")) == answers(engine)
 
 
@@ -68,7 +71,7 @@ def test_a_snapshot_of_another_ledger_is_left_aside(
     """The database was removed and filled again, longer than before, under the same name: the old state must not come back."""
     snapshot = tmp_path / "state.npz"
     recovery.save(Engine(PLAN), ledger, snapshot)
-    rewritten(ledger.path, "UPDATE entries SET recorded_at = '2026-01-01T00:00:00.000000+00:00'")
+    rewritten(tmp_path / "burana.db", "UPDATE entries SET recorded_at = '2026-01-01T00:00:00.000000+00:00'")
     with caplog.at_level(logging.WARNING):
         assert recovery.rebuild(PLAN, ledger, snapshot).applied == len(WORLD)
     assert "is of another ledger" in caplog.text

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import pytest
 
 from casework.effectiveness import effectiveness
-from casework.ledger import bring_in
 from domain.errors import BundleError, HistoryError, LedgerError
 from domain.identifiers import Identifiers
 from features.batch import matrix_of
@@ -25,6 +24,8 @@ from serving.app import Burana
 from serving.backfill import entries
 from serving.settings import Settings
 from serving.verification import verify
+from tests.databases import bring_in
+from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
 IDENTIFIERS, NOW = Identifiers(b"a key for tests only"), datetime.now(UTC)
@@ -138,9 +139,9 @@ def test_a_span_with_nothing_in_it_is_refused(history: History) -> None:
 
 def test_a_history_comes_into_the_ledger_whole_or_not_at_all(history: History, tmp_path: Path) -> None:
     before = cut(history, None, history_start(history) + timedelta(days=2))
-    assert bring_in(tmp_path / "burana.db", entries(before, 0, IDENTIFIERS, NOW)) == len(before)
+    assert bring_in(file_in(tmp_path), entries(before, 0, IDENTIFIERS, NOW)) == len(before)
     with pytest.raises(LedgerError, match="nothing was recorded"):
-        bring_in(tmp_path / "burana.db", entries(before, len(before), IDENTIFIERS, NOW))
+        bring_in(file_in(tmp_path), entries(before, len(before), IDENTIFIERS, NOW))
     assert _count(tmp_path) == len(before)
 
 
@@ -159,14 +160,14 @@ def _count(home: Path) -> int:
 def test_a_history_later_than_now_or_not_in_normal_form_is_refused_whole(history: History, tmp_path: Path) -> None:
     start = history_start(history)
     with pytest.raises(HistoryError, match="nothing was brought in"):
-        bring_in(tmp_path / "burana.db", entries(history, 0, IDENTIFIERS, start + timedelta(days=3)))
+        bring_in(file_in(tmp_path), entries(history, 0, IDENTIFIERS, start + timedelta(days=3)))
     column = history.operations.schema.get_field_index("sender_customer_id")
     shouted = pc.utf8_upper(history.operations["sender_customer_id"])
     disguised = replace(
         history, operations=history.operations.set_column(column, history.operations.schema.field(column), shouted)
     )
     with pytest.raises(HistoryError, match="not in normal form"):
-        bring_in(tmp_path / "burana.db", entries(disguised, 0, IDENTIFIERS, NOW))
+        bring_in(file_in(tmp_path), entries(disguised, 0, IDENTIFIERS, NOW))
     assert _count(tmp_path) == 0
 
 

@@ -17,6 +17,7 @@ from serving import replay
 from serving.app import Burana
 from serving.settings import Settings
 from serving.spot_check import beside, spot_check
+from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
 SHORT = Plan(DEFINITIONS, 256)
@@ -46,20 +47,20 @@ def _served(home: Path, plan: Plan | None) -> Path:
 
 
 def test_a_sample_is_the_same_bits_from_the_batch_path(home):
-    figures = spot_check(home, Plan(DEFINITIONS, 2**22), count=150)
+    figures = spot_check(file_in(home), Plan(DEFINITIONS, 2**22), count=150)
     assert figures["vectors"] == 150
     assert figures["vectors_differ"] == 0
 
 
 def test_no_more_than_matters_is_replayed_and_the_bits_are_still_the_same(short_home):
-    figures = spot_check(short_home, SHORT, count=20, newest=60)
+    figures = spot_check(file_in(short_home), SHORT, count=20, newest=60)
     assert figures["vectors"] == 20
     assert figures["vectors_differ"] == 0
     assert figures["replayed"] <= 2 * 256 + 2 + 60
 
 
 def test_vectors_of_other_features_are_left_out(short_home):
-    assert spot_check(short_home, Plan(DEFINITIONS, 512))["vectors"] == 0
+    assert spot_check(file_in(short_home), Plan(DEFINITIONS, 512))["vectors"] == 0
 
 
 def test_a_planted_difference_is_found_and_named(home, tmp_path):
@@ -75,7 +76,7 @@ def test_a_planted_difference_is_found_and_named(home, tmp_path):
         planted = np.frombuffer(vector, "<f8").copy()
         planted[plan.names.index("customer_sent_count_1d")] += 1
         connection.execute("UPDATE entries SET vector = ? WHERE sequence = ?", (planted.tobytes(), sequence))
-    figures = spot_check(tmp_path / "copy", plan, count=10, newest=12)
+    figures = spot_check(file_in(tmp_path / "copy"), plan, count=10, newest=12)
     assert figures["vectors_differ"] == 1
     assert "customer_sent_count_1d served" in figures["first_difference"]
 
@@ -103,4 +104,4 @@ def test_the_server_counts_what_it_had_recomputed_beside_it(home, tmp_path):
 
 def test_a_check_that_fails_says_why(tmp_path):
     with pytest.raises(Exception, match=r"could not be verified: .*burana.db"):
-        asyncio.run(beside(tmp_path))
+        asyncio.run(beside(file_in(tmp_path)))

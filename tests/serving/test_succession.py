@@ -5,15 +5,14 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from casework import database
-from casework.ledger import Ledger
+from casework import database as databases
+from casework.ledger import reading
 from domain.bundle import champion
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
@@ -21,8 +20,9 @@ from serving import scoring
 from serving.client import connect
 from serving.settings import Settings
 from serving.verification import verify
+from tests.databases import audit, rows
 from tests.serving.examples import body, event, operation, outcome
-from tests.serving.running import InProcess, Server
+from tests.serving.running import InProcess, Server, file_in
 from training import champions
 from training.bundles import set_champion
 
@@ -69,15 +69,14 @@ def metric(burana: InProcess, name: str) -> float:
 
 def shadow_scores(home: Path) -> list[tuple[str, int, float]]:
     """Challenger, sequence number and score of all that was scored in shadow."""
-    with closing(database.connect(home / "burana.db")) as connection:
-        return connection.execute("SELECT model, sequence, score FROM shadow_scores").fetchall()
+    with databases.connect(file_in(home)) as database:
+        return rows(database, "SELECT model, sequence, score FROM shadow_scores")
 
 
 def changes(home: Path) -> list[tuple[str, str, str]]:
     """Person, reason and change of each champion in the audit log."""
-    with closing(database.connect(home / "burana.db")) as connection:
-        query = "SELECT person, reason, change FROM audit WHERE change LIKE 'champion: %' ORDER BY audit_id"
-        return connection.execute(query).fetchall()
+    with databases.connect(file_in(home)) as database:
+        return [line for line in audit(database) if line[2].startswith("champion: ")]
 
 
 # ---- under load, over HTTP ------------------------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ def test_champions_change_under_load_and_no_operation_is_lost_refused_or_scored_
     assert {status for status, _ in load.answers.values()} == {200}
     assert set(load.models) == set(pair)
     models = {version: scoring.load(line / version, PLAN) for version in pair}
-    with closing(Ledger(server.home / "burana.db")) as ledger:
+    with reading(server.database) as ledger:
         entries = list(ledger.read())
     assert {entry.id: entry.answer for entry in entries} == {id_: answer for id_, (_, answer) in load.answers.items()}
     decided = [(json.loads(entry.answer), entry.vector) for entry in entries if entry.type == "operation"]

@@ -1,6 +1,5 @@
 """`burana features materialise`: from a history or from the ledger, and the matrix for Feast."""
 
-import contextlib
 import json
 import shutil
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from casework import database, ledger
 from domain.identifiers import Identifiers
 from features.arrivals import rows_of_history
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
@@ -24,6 +22,8 @@ from features.plan import Plan
 from features.profile_language import Whose
 from serving import backfill, cli
 from serving.recovery import all_arrivals
+from serving.settings import Settings
+from tests.databases import bring_in
 from training.simulator import WorldSettings, simulate, write
 from training.vectors import vectors
 
@@ -33,17 +33,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history, and a ledger that holds it."""
     folder = tmp_path_factory.mktemp("world")
     write(simulate(WorldSettings(seed=7, customers=100, days=20, late_share=0.05)), folder / "history")
-    with contextlib.closing(database.connect(folder / "burana.db")):
-        pass
     found = read(folder / "history")
     entries = backfill.entries(found, 0, Identifiers(b"a key of tests only, 32 bytes ok"), datetime.now(UTC))
-    ledger.bring_in(folder / "burana.db", entries)
+    bring_in(Settings(home=folder).database, entries)
     return folder
 
 
 def test_the_ledger_gives_the_profiles_that_its_history_gives(world: Path, tmp_path: Path) -> None:
     rows, _ = rows_of_history(read(world / "history"))
-    np.testing.assert_array_equal(all_arrivals(world), rows)
+    np.testing.assert_array_equal(all_arrivals(Settings(home=world).database), rows)
     assert cli.main(["features", "materialise", "--history", str(world / "history"), "--store", str(tmp_path / "a")]) == 0
     assert cli.main(["features", "materialise", "--home", str(world), "--store", str(tmp_path / "b")]) == 0
     for whose in Whose:

@@ -1,0 +1,1 @@
+"""One file a step; a step that a release has shipped is never changed."""

@@ -1,0 +1,83 @@
+"""Every table of the database, said once; `casework/migrations` makes them, and a test holds the two equal on both databases.
+
+Rows are only ever added to `entries` and `audit`: triggers refuse everything else.
+"""
+
+from hashlib import blake2b
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)  # fmt: skip
+
+REVISION = "0001"
+"""What `casework/migrations` ends at; a database that says so is opened without a look at them."""
+
+METADATA = MetaData()
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself in a column of this very type only
+_HASH = LargeBinary().with_variant(Uuid(), "postgresql")  # 16 bytes that are 16 bytes; a bytea takes 8 more in an index
+
+
+def id_hash(type_: str, id_: str) -> bytes:
+    """What finds a record by its id: 16 bytes. Two ids of 10 billion share them with a chance of one in 10**18; look-ups compare ids."""
+    return blake2b(f"{type_}\0{id_}".encode(), digest_size=16).digest()
+
+
+ENTRIES = Table(
+    "entries", METADATA,
+    Column("sequence", _NUMBER, primary_key=True, autoincrement=False, comment="the order of arrival: the truth that features are replayed in"),
+    Column("type", Text, CheckConstraint("type IN ('operation', 'event', 'outcome')", name="entries_type"), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("id_hash", _HASH, nullable=False, comment="16 bytes of BLAKE2b of type and id, see `casework.tables.id_hash`"),
+    Column("recorded_at", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="the canonical record, JSON"),
+    Column("row", LargeBinary, nullable=False, comment="the record as the features read it, little-endian int64: only a shortcut"),
+    Column("encoding", Integer, nullable=False, comment="what the row's meaning depends on; with another one it is made from the body"),
+    Column("answer", LargeBinary, comment="what was answered, to the byte; null for entries brought in from a history"),
+    Column("vector", LargeBinary, comment="the features as of then, little-endian float64; null as above"),
+    Column("evidence", LargeBinary, comment="registry and rule hits, hash of the declarations, limit, JSON; null as above"),
+    # ids are random and up to 128 characters: of their hashes 100 million take some 3.5 GB of index, of themselves up to 18
+    Index("entries_by_id", "id_hash", unique=True),
+)  # fmt: skip
+REGISTRY = Table(
+    "registry", METADATA,
+    Column("entry_id", _NUMBER, primary_key=True),
+    Column("kind", Text, nullable=False), Column("value", Text, nullable=False),
+    Column("list", Text, CheckConstraint("list IN ('prohibited', 'watched')", name="registry_list"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("added_at", Text, nullable=False), Column("added_by", Text, nullable=False), Column("added_reason", Text, nullable=False),
+    Column("removed_at", Text), Column("removed_by", Text), Column("removed_reason", Text),
+    CheckConstraint("(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)", name="registry_removed"),
+)  # fmt: skip
+Index("registry_live", REGISTRY.c.kind, REGISTRY.c.value, REGISTRY.c.list, unique=True,
+      sqlite_where=REGISTRY.c.removed_at.is_(None), postgresql_where=REGISTRY.c.removed_at.is_(None))  # fmt: skip
+RULE_SETS = Table(
+    "rule_sets", METADATA,
+    Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),
+    Column("loaded_at", Text, nullable=False), Column("loaded_by", Text, nullable=False), Column("reason", Text, nullable=False),
+)  # fmt: skip
+API_KEYS = Table(
+    "api_keys", METADATA,
+    Column("key_id", Text, primary_key=True), Column("caller", Text, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False), Column("scopes", Text, nullable=False),
+    Column("made_at", Text, nullable=False), Column("made_by", Text, nullable=False), Column("revoked_at", Text),
+)  # fmt: skip
+SHADOW_SCORES = Table(
+    "shadow_scores", METADATA,
+    Column("model", Text, primary_key=True), Column("sequence", BigInteger, primary_key=True), Column("score", Double, nullable=False),
+    sqlite_with_rowid=False, comment="what challengers would have scored; decides nothing, may be deleted",
+)  # fmt: skip
+AUDIT = Table(
+    "audit", METADATA,
+    Column("audit_id", _NUMBER, primary_key=True), Column("at", Text, nullable=False), Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False), Column("change", Text, nullable=False),
+)  # fmt: skip
