@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -233,7 +234,7 @@ def main() -> None:
         studies.append(study(world, arguments.train_days, shares, arguments.draws))
         print("\n".join(_lines(studies[-1])), flush=True)
         if arguments.json:
-            arguments.json.write_text(json.dumps({"shares": shares._asdict(), "studies": studies}, indent=1))
+            arguments.json.write_text(json.dumps({"shares": msgspec.structs.asdict(shares), "studies": studies}, indent=1))
 
 
 def _lines(one: Figures) -> Iterator[str]:

@@ -38,5 +38,8 @@ def _bring_over(connection: Connection, table: str) -> None:
         assert driver is not None, "it has just been asked"
         driver.create_function("id_hash", 2, id_hash, deterministic=True)
         into, of = f"{into}, id_hash", f"{of}, id_hash(type, id)"
+    if table == "registry":  # the changes were not counted then: all of them come before the first that is
+        into = f"{into}, added_change, removed_change"
+        of = f"{of}, 0, CASE WHEN removed_at IS NOT NULL THEN 0 END"
     connection.execute(text(f"INSERT INTO {table} ({into}) SELECT {of} FROM {ASIDE}{table} ORDER BY 1"))  # noqa: S608 no outsider's words
     connection.execute(text(f"DROP TABLE {ASIDE}{table}"))

@@ -156,8 +156,9 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def record_change(connection: Connection, person: str, reason: str, change: str) -> None:
-    """Write who changed what and why, in the transaction of the change (R108-R111); SettingsError without person or reason."""
+def record_change(connection: Connection, person: str, reason: str, change: str) -> int:
+    """Write who changed what and why, in the transaction of the change (R108-R111); its number, SettingsError without person or reason."""
     if not person.strip() or not reason.strip():
         raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, reason {reason!r}")
-    connection.execute(insert(AUDIT).values(at=timestamp(), person=person, reason=reason, change=change))
+    recorded = insert(AUDIT).values(at=timestamp(), person=person, reason=reason, change=change)
+    return int(connection.execute(recorded.returning(AUDIT.c.audit_id)).scalar_one())

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from casework.database import Database, record_change, timestamp
 from casework.tables import REGISTRY
@@ -20,7 +20,9 @@ from domain.operation import Operation, identifiers_of
 
 _R = REGISTRY.c
 _LIVE = _R.removed_at.is_(None)
-_SEEN = select(func.count(), func.coalesce(func.max(_R.entry_id), 0), func.count(_R.removed_at))
+_LAST_CHANGES = select(
+    select(func.max(_R.added_change)).scalar_subquery(), select(func.max(_R.removed_change)).scalar_subquery()
+)
 
 
 class List(StrEnum):
@@ -52,8 +54,9 @@ class Hit(Struct, frozen=True):
 
 
 class _Lists(NamedTuple):
-    """The live entries by kind and value, and those that name money by their letters and digits alone."""
+    """The live entries by kind and value, and those that name money by their letters and digits alone, as of a change."""
 
+    change: int
     live: dict[tuple[str, str], list[tuple[List, int]]]
     bare: dict[str, list[tuple[List, int]]]
 
@@ -61,47 +64,70 @@ class _Lists(NamedTuple):
 class Registry:
     """The live entries in memory: a look-up is one dictionary access, and needs nothing else to work."""
 
-    def __init__(self, database: Database, identifiers: Identifiers) -> None:
+    def __init__(self, database: Database, identifiers: Identifiers, as_of: int | None = None) -> None:
+        """as_of: the change at which it stands for good; None for one that follows. SettingsError for a change yet to come."""
         self._database, self._identifiers = database, identifiers
         self._forms = lru_cache(maxsize=REMEMBERED)(self._as_card_and_phone)
-        self._seen: object = None
-        self._lists = _Lists({}, {})
-        self.refresh()
+        self._lists = _Lists(-1, {}, {})
+        if as_of is None:
+            self.refresh()
+            return
+        if as_of > (last := self._last_change()):
+            raise SettingsError(f"the registry of change {as_of} is asked; its last change was {last}")
+        self._load(as_of)
 
     def __len__(self) -> int:
         return sum(map(len, self._lists.live.values()))
 
     def refresh(self) -> bool:
         """Read the entries again if any was added or removed, by this process or another; whether it was so. From any thread."""
+        if (change := self._last_change()) == self._lists.change:
+            return False
+        self._load(change)
+        return True
+
+    def _last_change(self) -> int:
         with self._database.reading() as connection:
-            seen = tuple(connection.execute(_SEEN.select_from(REGISTRY)).one())
-            if seen == self._seen:
-                return False
-            rows = connection.execute(select(_R.kind, _R.value, _R.list, _R.entry_id).where(_LIVE)).all()
-        live, bare = lists = _Lists({}, {})
+            return max(number or 0 for number in connection.execute(_LAST_CHANGES).one())
+
+    def _load(self, change: int) -> None:
+        """Take the entries that were live at a change: no others, also where more were changed since it was asked for."""
+        live_then = (_R.added_change <= change, or_(_LIVE, _R.removed_change > change))
+        query = select(_R.kind, _R.value, _R.list, _R.entry_id).where(*live_then).order_by(_R.entry_id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        _, live, bare = lists = _Lists(change, {}, {})
         for kind, value, name, entry_id in rows:
             live.setdefault((kind, value), []).append((List(name), entry_id))
             if kind in MONEY_KINDS:
                 bare.setdefault(_bare(value), []).append((List(name), entry_id))
-        self._lists, self._seen = lists, seen
-        return True
+        self._lists = lists
 
-    def hits(self, operation: Operation) -> tuple[Hit, ...]:
-        """Every listed identifier of a canonical operation, on either side and in every part, also in another's field."""
-        if not self._lists.live:
-            return ()
-        return tuple(
+    def ask(self, operation: Operation) -> tuple[tuple[Hit, ...], int]:
+        """Every listed identifier of a canonical operation, on either side and in every part, also in another's field.
+
+        And the number of the last change that was in force: who keeps it can ask the registry of then.
+        """
+        lists = self._lists
+        if not lists.live:
+            return (), lists.change
+        hits = tuple(
             Hit(field, kind, name, entry_id)
             for field, kind, value in identifiers_of(operation)
-            for name, entry_id in self._entries(kind, value, kind in MONEY_KINDS or field == SOURCE_OF_FUNDS)
+            for name, entry_id in self._entries(lists, kind, value, kind in MONEY_KINDS or field == SOURCE_OF_FUNDS)
         )
+        return hits, lists.change
 
-    def _entries(self, kind: IdentifierKind, value: str, names_money: bool) -> Iterable[tuple[List, int]]:
+    def hits(self, operation: Operation) -> tuple[Hit, ...]:
+        """As `ask`, without the number."""
+        return self.ask(operation)[0]
+
+    def _entries(self, lists: _Lists, kind: IdentifierKind, value: str, names_money: bool) -> Iterable[tuple[List, int]]:
         """The entries that a value meets: of its own kind, and where money is named, of any kind that names money.
 
         A prohibited card given as an account, a telephone as a wallet, an account with dashes as a QR-code: all are met (R96).
         """
-        live, by_bare = self._lists
+        _, live, by_bare = lists
         found = live.get((kind, value), ())
         if not names_money or len(bare := _bare(value)) < SHORTEST:
             return found
@@ -127,20 +153,20 @@ def add(database: Database, identifiers: Identifiers, kind: IdentifierKind, valu
     """List an identifier in its normal form (R103); the entry's id. ConflictError if it is on that list already."""
     normal = identifiers.normal(kind, value)
     with database.transaction() as connection:
-        record_change(connection, person, reason, f"registry: add {kind} {masked(normal)} to {list_}")
+        change = record_change(connection, person, reason, f"registry: add {kind} {masked(normal)} to {list_}")
         there = select(_R.entry_id).where(_R.kind == kind, _R.value == normal, _R.list == list_, _LIVE)
         if found := connection.scalar(there):
             raise ConflictError(f"{kind} {masked(normal)} is on the {list_} list already, entry {found}")
         row = {"kind": kind, "value": normal, "list": list_, "source": source, "added_at": timestamp(),
-               "added_by": person, "added_reason": reason}  # fmt: skip
+               "added_by": person, "added_reason": reason, "added_change": change}  # fmt: skip
         return int(connection.execute(insert(REGISTRY).values(row).returning(_R.entry_id)).scalar_one())
 
 
 def remove(database: Database, entry_id: int, person: str, reason: str) -> None:
     """Take an entry off its list, on error or on the customer's confirmation (R99, R100); it stays as history."""
     with database.transaction() as connection:
-        record_change(connection, person, reason, f"registry: remove entry {entry_id}")
-        removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason}
+        change = record_change(connection, person, reason, f"registry: remove entry {entry_id}")
+        removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason, "removed_change": change}
         if connection.execute(update(REGISTRY).where(_R.entry_id == entry_id, _LIVE).values(removed)).rowcount != 1:
             raise SettingsError(f"no live registry entry {entry_id}; `burana registry list` shows the live ones")
 

@@ -30,6 +30,14 @@ def load(database: Database, content: str, person: str, reason: str) -> str:
     return version
 
 
+def of_version(database: Database, version: str) -> RuleSet | None:
+    """The set of a version, or None."""
+    query = select(_S.rule_set_id, _S.version, _S.content).where(_S.version == version).limit(1)
+    with database.reading() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else RuleSet(*row)
+
+
 def live(database: Database) -> RuleSet | None:
     """The set that was loaded last, or None."""
     query = select(_S.rule_set_id, _S.version, _S.content).order_by(_S.rule_set_id.desc()).limit(1)

@@ -56,10 +56,16 @@ REGISTRY = Table(
     Column("source", Text, nullable=False),
     Column("added_at", Text, nullable=False), Column("added_by", Text, nullable=False), Column("added_reason", Text, nullable=False),
     Column("removed_at", Text), Column("removed_by", Text), Column("removed_reason", Text),
-    CheckConstraint("(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)", name="registry_removed"),
+    Column("added_change", BigInteger, nullable=False, comment="the audit_id of the change: what the list was at any change can be read"),
+    Column("removed_change", BigInteger),
+    CheckConstraint(
+        "(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)"
+        " AND (removed_at IS NULL) = (removed_change IS NULL)", name="registry_removed"),
 )  # fmt: skip
 Index("registry_live", REGISTRY.c.kind, REGISTRY.c.value, REGISTRY.c.list, unique=True,
       sqlite_where=REGISTRY.c.removed_at.is_(None), postgresql_where=REGISTRY.c.removed_at.is_(None))  # fmt: skip
+Index("registry_added", REGISTRY.c.added_change)
+Index("registry_removed", REGISTRY.c.removed_change)
 RULE_SETS = Table(
     "rule_sets", METADATA,
     Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),

@@ -10,6 +10,7 @@ BuranaError
 +-- HistoryError          a history or a mapping does not fit its schema
 +-- BundleError           a model bundle does not fit what runs
 +-- ExplanationError      what a score is made of cannot be said
++-- ReplayError           a stored decision cannot be made again
 +-- PromotionError        a bundle may not become champion as asked
 +-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
@@ -64,6 +65,10 @@ class BundleError(BuranaError):
 
 class ExplanationError(BuranaError):
     """What a score is made of cannot be said: there is no vector, no bundle that keeps it, or its parts do not make the score."""
+
+
+class ReplayError(BuranaError):
+    """A stored decision cannot be made again: what it was made from is not at hand."""
 
 
 class PromotionError(BuranaError):

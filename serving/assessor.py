@@ -121,7 +121,7 @@ class Assessor:
         if hearing.late is not None:
             log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
         decision = decision_of(question, hearing, instants.from_ms(instants.to_ms(self._clock())), self._next)
-        evidence, blob = self._evidence(hearing), None if hearing.vector is None else hearing.vector.tobytes()
+        evidence, blob = self._evidence(question, hearing), None if hearing.vector is None else hearing.vector.tobytes()
         timing.late(Stage.WRITING)
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         seconds = timing.done()
@@ -159,16 +159,17 @@ class Assessor:
     def _question(self, operation: Operation, row: Integers, timing: Timing) -> Question:
         """What is asked about an operation."""
         layers = self.layers
+        hits, change = layers.registry.ask(operation)
         return Question(
-            operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=layers.registry.hits(operation), read=lambda: self._vector(row),
+            operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=hits, registry_change=change, read=lambda: self._vector(row),
             model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),
             late=timing.late,
         )  # fmt: skip
 
-    def _evidence(self, hearing: Hearing) -> bytes:
+    def _evidence(self, question: Question, hearing: Hearing) -> bytes:
         """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
 
-        `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with; `control`: the
+        `registry_change`: the last change of the registry that was in force; `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with; `control`: the
         level that it would have had without the lot, and the probability with which such an operation is stopped; `shares`: what
         was set then; `late`: the first stage for which there was no time.
         """
@@ -177,12 +178,13 @@ class Assessor:
         if used is not None:
             evidence |= {"behaviour": self.engine.plan.hash, "profiles": used.evidence()}
         evidence |= {
-            "limit_tyiyn": self._terms.limit_tyiyn,
+            "limit_tyiyn": question.terms.limit_tyiyn,
+            "registry_change": question.registry_change,
             "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in heard.hits],
             "shadow": [rule.id for rule in heard.rules.shadow],
             "failed": [{"rule": name, "error": error} for name, error in heard.rules.failed],
             "control": {"would_be": control.would_be.word, "propensity": control.propensity},
-            "shares": self._terms.shares._asdict(),
+            "shares": question.terms.shares,
         }
         if hearing.late is not None:
             evidence["late"] = hearing.late

@@ -14,7 +14,6 @@ who tries ten times meets a share of 0.1 with a probability of 0.65. Keep that s
 
 import hashlib
 import hmac
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -25,7 +24,7 @@ MOST_VERIFIED, MOST_PASSED = 0.5, 0.1
 _SCORE_ALONE = frozenset({Layer.SCORE})
 
 
-class Shares(NamedTuple):
+class Shares(Struct, frozen=True):
     """How many are drawn. The settings hold the bounds.
 
     verified: of the operations that would be low, 0 to MOST_VERIFIED; passed: of those that the score alone would have verified,

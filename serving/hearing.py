@@ -48,13 +48,14 @@ class Terms(NamedTuple):
 class Question(Struct, frozen=True):
     """What is asked, and by what it is answered.
 
-    hits: what the registry said; read: gives the vector, None where it cannot be read, and what its profile part was compared with;
+    hits: what the registry said, as of the change of that number; read: gives the vector, None where it cannot be read, and what its profile part was compared with;
     lot: of this operation, in [0, 1); late: told that a stage begins, gives it back when the time has run out before it.
     """
 
     operation: Operation
     amount_tyiyn: int
     hits: tuple[Hit, ...]
+    registry_change: int
     read: Callable[[], tuple[Vector | None, Used | None]]
     model: Model | None
     rules: Rules

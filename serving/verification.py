@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 NOTHING: Vector = np.empty(0)
 
 
-class _Profiles(msgspec.Struct):
+class Profiles(msgspec.Struct):
     """What is read of the profiles that a decision used."""
 
     due: date
@@ -39,7 +39,7 @@ class _Evidence(msgspec.Struct):
     """What is read of a decision's evidence."""
 
     declarations: str = ""
-    profiles: _Profiles | None = None
+    profiles: Profiles | None = None
 
 
 EVIDENCE = msgspec.json.Decoder(_Evidence)

@@ -196,5 +196,18 @@ def test_a_list_that_does_not_exist_is_refused_by_the_database(database):
     with pytest.raises(LedgerError, match="registry_list"):
         execute(
             database,
-            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason) VALUES ('phone','1','x','','','','')",
+            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason, added_change) VALUES ('phone','1','x','','','','',1)",
         )
+
+
+def test_the_registry_of_any_past_change_can_be_asked(database):
+    paid = {number: operation(recipient={"phone": f"+99655500000{number}"}) for number in (1, 2)}
+    first = add(database, IdentifierKind.PHONE, "+996555000001")
+    _, then = Registry(database, IDENTIFIERS).ask(paid[1])
+    second = add(database, IdentifierKind.PHONE, "+996555000002")
+    registry.remove(database, first, "an officer", "listed in error")
+    past, now = Registry(database, IDENTIFIERS, as_of=then), Registry(database, IDENTIFIERS)
+    assert [[hit.entry_id for hit in past.hits(paid[number])] for number in (1, 2)] == [[first], []]
+    assert [[hit.entry_id for hit in now.hits(paid[number])] for number in (1, 2)] == [[], [second]]
+    with pytest.raises(SettingsError, match="its last change was"):
+        Registry(database, IDENTIFIERS, as_of=1_000_000)

@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import SettingsError
 from serving import replay
-from serving.control import MOST_PASSED, MOST_VERIFIED, Lots
+from serving.control import MOST_PASSED, MOST_VERIFIED, NO_CONTROL, Lots
 from serving.settings import Settings, load
 from tests.serving.examples import body, operation
 from tests.serving.running import InProcess
@@ -49,7 +49,7 @@ def test_a_share_beyond_its_bound_is_refused_with_what_is_allowed(name: str, mos
 
 
 def test_nobody_is_drawn_unless_the_operator_says_so() -> None:
-    assert Settings().shares == (0, 0)
+    assert Settings().shares == NO_CONTROL
 
 
 def test_what_is_drawn_is_verified_said_kept_and_counted(settings: Settings) -> None:

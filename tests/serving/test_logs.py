@@ -65,7 +65,7 @@ def test_another_word_is_refused_with_those_that_are_allowed(name):
 
 def test_a_server_writes_json_when_asked(tmp_path, models):
     home = tmp_path / "home"
-    key = key_of(home)
+    key = key_of(Settings(home=home).database)
     config = tmp_path / "settings.toml"
     config.write_text('log_format = "json"\nlog_decisions = "all"\n', encoding="utf-8")
     with Server(home, models, "--config", str(config), key=key) as server:

@@ -47,12 +47,18 @@ def _make_registry_and_rules() -> None:
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("added_at", sa.Text, nullable=False), sa.Column("added_by", sa.Text, nullable=False), sa.Column("added_reason", sa.Text, nullable=False),
         sa.Column("removed_at", sa.Text), sa.Column("removed_by", sa.Text), sa.Column("removed_reason", sa.Text),
-        sa.CheckConstraint("(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)", name="registry_removed"),
+        sa.Column("added_change", sa.BigInteger, nullable=False, comment="the audit_id of the change: what the list was at any change can be read"),
+        sa.Column("removed_change", sa.BigInteger),
+        sa.CheckConstraint(
+            "(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)"
+            " AND (removed_at IS NULL) = (removed_change IS NULL)", name="registry_removed"),
     )  # fmt: skip
     live = sa.text("removed_at IS NULL")
     op.create_index(
         "registry_live", "registry", ["kind", "value", "list"], unique=True, sqlite_where=live, postgresql_where=live
     )
+    op.create_index("registry_added", "registry", ["added_change"])
+    op.create_index("registry_removed", "registry", ["removed_change"])
     op.create_table(
         "rule_sets",
         sa.Column("rule_set_id", NUMBER, primary_key=True), sa.Column("version", sa.Text, nullable=False), sa.Column("content", sa.Text, nullable=False),
