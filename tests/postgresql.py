@@ -1,5 +1,6 @@
 """A real PostgreSQL for the tests: a server that may be killed and started again, and a new database in the tenth of a second."""
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -12,6 +13,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from casework import database as databases
@@ -59,7 +61,7 @@ class PostgreSQL:
         command = [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
                    "-c", "unix_socket_directories=", "-c", "max_connections=60"]  # fmt: skip
         with (self.folder / "log").open("ab") as log:
-            self._postmaster = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **self._as)
+            self._postmaster = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
         until = time.monotonic() + 60
         while not self._answers():
             assert time.monotonic() < until, (self.folder / "log").read_text()
@@ -67,16 +69,16 @@ class PostgreSQL:
 
     def kill(self) -> None:
         """SIGKILL to the server and everything it started, as when the machine loses its power."""
-        os.killpg(self._postmaster.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._postmaster.wait()
 
     def pause(self) -> None:
         """Stop every process of the server where it is: connections stay, the kernel still takes what is sent, nothing answers."""
-        os.killpg(self._postmaster.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Go on."""
-        os.killpg(self._postmaster.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def create(self, name: str, template: str = "template1") -> str:
         """A new database; its URL."""
@@ -95,6 +97,13 @@ class PostgreSQL:
         """Stop the server and remove everything."""
         self.kill()
         shutil.rmtree(self.folder)
+
+    def _signal(self, number: signal.Signals) -> None:
+        server = psutil.Process(self._postmaster.pid)  # first itself, so that it starts nobody meanwhile
+        server.send_signal(number)
+        for process in server.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def _say(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -17,7 +17,7 @@ from serving.settings import Settings
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, Server, file_in, key_of, probes, rows_in
 
-KILLS, CONNECTIONS = 20, 6
+KILLS, CONNECTIONS = {"sqlite": 20, "postgresql": 6}, 6
 OPERATIONS, EVENTS, OUTCOMES = "/v1/operations", "/v1/events", "/v1/outcomes"
 Sent = tuple[str, bytes]
 
@@ -83,27 +83,29 @@ class Callers:
         connection.close()
 
 
-def test_twenty_kills_under_load_lose_no_acknowledged_decision(models, tmp_path):
-    draw = random.Random(2026)
-    callers, key = Callers(), key_of(file_in(tmp_path))
-    for kill in range(KILLS):
-        server = Server(tmp_path, models, key=key)
+@pytest.mark.parametrize("kind", KILLS)
+def test_kills_under_load_lose_no_acknowledged_decision(models, tmp_path, kind, request):
+    url = file_in(tmp_path) if kind == "sqlite" else request.getfixturevalue("cloned")
+    kills, draw = KILLS[kind], random.Random(2026)
+    callers, key = Callers(), key_of(url)
+    for kill in range(kills):
+        server = Server(tmp_path, models, key=key, url=url)
         known = list(callers.acknowledged)
         asyncio.run(callers.repeat(server, known[-100:] + draw.sample(known, min(len(known), 30))))
-        if kill == KILLS // 2:  # a snapshot, so that later starts take it and the entries after it
+        if kill == kills // 2:  # a snapshot, so that later starts take it and the entries after it
             server.stop()
             assert (tmp_path / "state.npz").exists()
-            server = Server(tmp_path, models, key=key)
+            server = Server(tmp_path, models, key=key, url=url)
         asyncio.run(callers.until_killed(server, draw.randint(1, 250), draw.random() * 0.02))
 
     acknowledged = len(callers.acknowledged)
     decisions = sum(route == OPERATIONS for route, _ in callers.acknowledged)
-    print(f"{acknowledged} acknowledged records, {decisions} of them decisions, over {KILLS} kills")
-    assert decisions > 20 * KILLS
+    print(f"{acknowledged} acknowledged records, {decisions} of them decisions, over {kills} kills of a server on {kind}")
+    assert decisions > 20 * kills
     assert not [refusal for refusal in callers.refused if b'"unknown_operation"' not in refusal]
-    assert lost(file_in(tmp_path), callers.acknowledged) == []
+    assert lost(url, callers.acknowledged) == []
 
-    plan, settings = Plan(DEFINITIONS, RETAINED_ARRIVALS), Settings(home=tmp_path, models=models)
+    plan, settings = Plan(DEFINITIONS, RETAINED_ARRIVALS), Settings(home=tmp_path, models=models, database_url=url)
     figures = verification.verify(settings.database, plan)
     assert figures["vectors"] >= decisions
     assert figures["vectors_differ"] == 0, figures

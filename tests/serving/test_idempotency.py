@@ -1,10 +1,14 @@
 """A repeat gets the answer that was given, to the byte; another body under the same id is an error; nothing counts twice."""
 
+import asyncio
 import json
+import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from domain.errors import ConflictError
 from tests.databases import bring_in
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess, rows_in
@@ -19,6 +23,12 @@ DISGUISED = operation(
     occurred_at="2025-06-02T10:00:01.000999+06:00",
 )
 """Operation 1 as another system writes it: the same identifiers, the same instant."""
+
+
+@pytest.fixture
+def settings(settings, url):
+    """Of a Burana on each kind of database."""
+    return replace(settings, database_url=url)
 
 
 @pytest.fixture(params=RECORDS)
@@ -129,7 +139,7 @@ def test_sequences_rise_by_one_over_all_kinds_of_record(burana):
     for number in range(1, 20):
         records += [(OPERATIONS, body(operation(number))), (EVENTS, body(event(number))), (OUTCOMES, body(outcome(number)))]
     answers = burana.post_many(records)
-    assert [answer.json["sequence"] for answer in answers] == list(range(1, len(records) + 1))
+    assert sorted(answer.json["sequence"] for answer in answers) == list(range(1, len(records) + 1))
     assert [entry.sequence for entry in burana.burana.ledger.read()] == list(range(1, len(records) + 1))
 
 
@@ -153,3 +163,86 @@ def test_an_operation_of_a_history_was_never_answered_and_says_so(settings):
         answer = second.post(OPERATIONS, body(operation(1, operation_id="imported")))
         assert answer.status == 409
         assert "history" in answer.json["error"]["message"]
+
+
+# ---- races -----------------------------------------------------------------------------------------------------------
+
+
+class Late:
+    """The real look-ups, whose answers arrive late: what they saw may not be so any more."""
+
+    def __init__(self, lookups, delay) -> None:
+        self._lookups, self._delay = lookups, delay
+
+    async def find(self, key):
+        known = await self._lookups.find(key)
+        await self._delay(key)
+        return known
+
+    def close(self) -> None:
+        self._lookups.close()
+
+
+def let_look_ups_be_late(burana: InProcess, delay) -> None:
+    burana.burana.assessor._lookups = Late(burana.burana.assessor._lookups, delay)
+
+
+def test_a_second_one_waits_until_the_first_has_looked_up_and_taken_his_turn(burana):
+    async def scenario() -> None:
+        held, seen = asyncio.Event(), []
+
+        async def delay(key) -> None:
+            seen.append(key)
+            await held.wait()
+
+        let_look_ups_be_late(burana, delay)
+        handle = burana.burana.assessor.operation
+        asked = [asyncio.create_task(handle(body(operation(1)))) for _ in range(3)]
+        other = asyncio.create_task(handle(body(operation(1, purpose="another body"))))
+        await asyncio.sleep(0.1)
+        assert seen == [("operation", "op-1")]
+        assert burana.burana.assessor.engine.applied == 0
+        held.set()
+        assert len({await each for each in asked}) == 1
+        with pytest.raises(ConflictError):
+            await other
+
+    burana.run(scenario())
+    assert burana.trace()[:2] == (1, 1)
+
+
+def test_an_outcome_that_looks_for_its_operation_while_that_comes_refers_to_it_or_came_before_it(burana):
+    async def delay(key) -> None:
+        await asyncio.sleep(0.02)
+
+    let_look_ups_be_late(burana, delay)
+    first = burana.post_many([(OPERATIONS, body(operation(1))), (OUTCOMES, body(outcome(1)))])
+    assert [answer.status for answer in first] == [200, 200]
+    second = burana.post_many([(OUTCOMES, body(outcome(2))), (OPERATIONS, body(operation(2)))])
+    assert [answer.status for answer in second] == [422, 200]
+    assert burana.post(OUTCOMES, body(outcome(2))).status == 200
+    assert burana.trace()[:2] == (4, 4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_racing_duplicates_are_recorded_once_whatever_the_order_in_which_look_ups_and_commits_end(burana, seed):
+    draw = random.Random(seed)
+
+    async def delay(key) -> None:
+        await asyncio.sleep(draw.choice((0, 0, 0.001, 0.004, 0.015)))
+
+    async def sent(handle, content: bytes) -> bytes:
+        await asyncio.sleep(draw.random() * 0.1)
+        return await handle(content)
+
+    async def scenario() -> list[tuple[int, bytes]]:
+        handle = burana.burana.assessor.operation
+        numbers = [draw.randint(1, 25) for _ in range(300)]
+        answers = await asyncio.gather(*(sent(handle, body(operation(number))) for number in numbers))
+        return list(zip(numbers, answers, strict=True))
+
+    let_look_ups_be_late(burana, delay)
+    answers = burana.run(scenario())
+    assert burana.burana.assessor.broken is None
+    assert len(set(answers)) == len({number for number, _ in answers}) == rows_in(burana.settings.database)
+    assert burana.trace().entries == burana.trace().applied

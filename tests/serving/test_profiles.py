@@ -41,7 +41,7 @@ from serving.settings import Settings
 from serving.verification import verify
 from tests.databases import bring_in, rows
 from tests.serving.examples import operation
-from tests.serving.running import InProcess, Server, key_of, rows_in
+from tests.serving.running import InProcess, Server, file_in, key_of, rows_in
 from training.bundles import set_champion
 from training.vectors import vectors
 
@@ -148,7 +148,7 @@ def test_the_served_vector_is_the_one_that_training_sees_to_the_bit(world: World
 @pytest.mark.parametrize("way", ["by batch", "from snapshots"])
 def test_verifying_compares_the_whole_vector(replayed: Settings, way: str) -> None:
     recompute = by_batch if way == "by batch" else from_snapshots(replayed.profiles)
-    figures = verify(replayed.home, PLAN, recompute)
+    figures = verify(replayed.database, PLAN, recompute)
     assert (figures["vectors_differ"], figures["vectors_without_profiles"]) == (0, 0)
     assert figures["vectors"] == figures["vectors_with_profiles"] > 100
     assert ("batch" in figures["profiles_made_again"]) == (way == "by batch")
@@ -171,13 +171,13 @@ def test_verifying_finds_a_planted_difference_in_the_part_of_the_profiles(replay
                 break
         connection.commit()
     for recompute in (by_batch, from_snapshots(replayed.profiles)):
-        figures = verify(tmp_path / "home", PLAN, recompute)
+        figures = verify(file_in(tmp_path / "home"), PLAN, recompute)
         assert figures["vectors_differ"] == 1
         assert f"{name} served" in figures["first_difference"]
 
 
 def test_profiles_whose_snapshot_is_gone_are_counted_and_the_rest_is_compared(replayed: Settings, tmp_path: Path) -> None:
-    figures = verify(replayed.home, PLAN, from_snapshots(tmp_path))
+    figures = verify(replayed.database, PLAN, from_snapshots(tmp_path))
     assert (figures["vectors_differ"], figures["profiles_not_at_hand"]) == (0, figures["vectors"])
 
 
@@ -198,7 +198,7 @@ def test_a_newer_snapshot_is_read_while_running(settings: Settings, world: World
     assert older["due"] == newer["due"] == newer["day"] == date_of(world.day).isoformat()
     assert older["day"] == date_of(world.day - 1).isoformat(), "a day old: used, and said so"
     assert older["snapshot"] != newer["snapshot"]
-    figures = verify(settings.home, PLAN)
+    figures = verify(settings.database, PLAN)
     assert (figures["vectors_differ"], figures["vectors_with_profiles"]) == (0, 2)
 
 
@@ -271,7 +271,7 @@ def test_what_is_missing_is_said_and_never_makes_a_level_lower(settings: Setting
             decisions[name] = take(burana, iter(operations), len(operations))
         vectors_ = [vector for _, vector, _ in served(mine)]
         assert all(np.isnan(vector[len(PLAN) :]).all() for vector in vectors_) == (name != "at hand")
-        figures = verify(mine.home, PLAN)
+        figures = verify(mine.database, PLAN)
         assert figures["vectors_differ"] == 0
         assert figures["vectors_without_profiles"] == (0 if name == "at hand" else len(operations))
     words = {"at hand": [], "none": ["no_profiles"], "only later ones": ["no_profiles"], "stale": ["stale_profiles"]}
@@ -374,7 +374,7 @@ def test_champions_with_and_without_profiles_take_over_from_each_other(either: A
             assert burana.burana.assessor.layers.features.names == FeatureSet(PLAN, with_profiles).names
             burana.wait_until(lambda w=with_profiles: math.isnan(metric(burana, "burana_profiles_loaded_day")) != w)
     assert [len(vector) for _, vector, _ in served(settings)] == [len(PLAN), len(WHOLE)] * 2
-    figures = verify(settings.home, PLAN)
+    figures = verify(settings.database, PLAN)
     assert (figures["vectors"], figures["vectors_differ"], figures["vectors_with_profiles"]) == (4, 0, 2)
 
 

@@ -85,7 +85,7 @@ async def _stored(home: Path, ids: list[str]) -> list[bytes | None]:
 
 def test_verify_recomputes_every_vector_from_the_records(replayed: tuple[Path, replay.Replayed]) -> None:
     home, result = replayed
-    figures = verify(home, PLAN)
+    figures = verify(file_in(home), PLAN)
     assert figures["vectors"] == len(result.levels)
     assert figures["vectors_differ"] == 0
 
@@ -99,7 +99,7 @@ def test_verify_finds_a_single_flipped_bit(replayed: tuple[Path, replay.Replayed
     connection.execute("UPDATE entries SET vector = ? WHERE sequence = ?", (flipped, sequence))
     connection.commit()
     connection.close()
-    figures = verify(tmp_path, PLAN)
+    figures = verify(file_in(tmp_path), PLAN)
     assert figures["vectors_differ"] == 1
     assert f"{PLAN.names[0]} served" in figures["first_difference"]
 

@@ -155,7 +155,7 @@ def test_champions_change_under_load_and_no_operation_is_lost_refused_or_scored_
     in_turn = [version for version, _ in itertools.groupby(decision["model"] for decision, _ in decided)]
     assert in_turn == [pair[swap % 2] for swap in range(SWAPS + 1)], "one at a time, each until the next"
     assert len(changes(server.home)) == SWAPS + 1
-    assert verify(server.home, PLAN)["vectors_differ"] == 0
+    assert verify(server.database, PLAN)["vectors_differ"] == 0
     vectors = {entry.sequence: np.frombuffer(entry.vector, "<f8") for entry in entries if entry.vector is not None}
     in_shadow = shadow_scores(server.home)
     assert {version for version, _, _ in in_shadow} == set(pair), "each was a challenger while the other was champion"
