@@ -83,6 +83,15 @@ class Ledger:
         for page in self._pages(_ROWS, after, 2**62, chunk):
             yield [(found.sequence, found.row, found.encoding) for found in page]
 
+    def hashes(self, chunk: int = 100_000) -> Iterator[list[bytes]]:
+        """The hashes of the ids of all entries, some at a time, in no order; those that are recorded meanwhile may be missing."""
+        after, is_uuid = b"\0" * 16, self._database.file is None
+        columns = select(_E.id_hash).order_by(_E.id_hash).limit(chunk)
+        while page := self._all(columns.where(_E.id_hash > (UUID(bytes=after) if is_uuid else after))):
+            hashes = [found.id_hash.bytes if is_uuid else found.id_hash for found in page]
+            yield hashes
+            after = hashes[-1]
+
     def _pages(self, columns: Select[Any], after: int, up_to: int, size: int) -> Iterator[list[Row[Any]]]:
         while page := self._all(columns.where(_E.sequence > after, _E.sequence <= up_to).order_by(_E.sequence).limit(size)):
             yield page

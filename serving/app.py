@@ -17,7 +17,7 @@ from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
 from casework.writers import writer
-from domain.errors import BuranaError
+from domain.errors import BuranaError, LedgerError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.feature_set import FeatureSet
@@ -74,6 +74,7 @@ class Burana:
         self._tasks = [
             asyncio.create_task(self._keep_up()),
             asyncio.create_task(self._keep_recording()),
+            asyncio.create_task(self._keep_new_ids()),
             asyncio.create_task(self._follow_champion()),
             asyncio.create_task(self._follow_profiles()),
             asyncio.create_task(self._follow_challengers()),
@@ -133,6 +134,16 @@ class Burana:
                 metrics.spot_checked_at.set(succession.now().timestamp())
             if found.differing:
                 log.error("%d of %d served vectors differ: %s", found.differing, found.vectors, found.first_difference)
+
+    async def _keep_new_ids(self) -> None:
+        """Have at hand which ids are surely new; while that is not so the database is asked."""
+        while True:
+            if self.assessor.new_ids.is_due:
+                try:
+                    await self.assessor.new_ids.read(self.ledger, self.assessor.pending)
+                except LedgerError:
+                    log.exception("the ids of the ledger could not be read; each id is looked up meanwhile")
+            await asyncio.sleep(self.settings.refresh_s)
 
     async def _follow_champion(self) -> None:
         """Let another champion take over when CHAMPION names one; in a task of its own, so that the registry waits for nobody."""

@@ -19,7 +19,9 @@ from casework.database import timestamp
 from casework.group_commit import GroupCommit
 from casework.ledger import Entry
 from casework.lookups import Key, Known, Lookups
+from casework.new_ids import NewIds
 from casework.registry import Registry
+from casework.tables import id_hash
 from domain import instants
 from domain.errors import ConflictError, LedgerError, UnknownOperationError
 from domain.events import Event, Outcome, normal_event, normal_outcome
@@ -94,12 +96,18 @@ class Assessor:
         self._deadline_s = settings.deadline_ms / 1000
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[Key, _Pending] = {}
+        self.new_ids = NewIds()
         self._asked: dict[Key, asyncio.Future[LedgerError | None]] = {}
         self._next = engine.applied + 1
         self.broken: LedgerError | None = None
         self.stale = False
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def pending(self) -> list[bytes]:
+        """The hashes of the ids that are on their way to the disk."""
+        return [id_hash(*key) for key in self._pending]
 
     @property
     def waiting(self) -> int:
@@ -226,7 +234,7 @@ class Assessor:
         while (pending := self._pending.get(key)) is None:
             self._refuse_while_broken()
             if (asked := self._asked.get(key)) is None:
-                return await self._look_up(key)
+                return None if self.new_ids.has(id_hash(*key)) else await self._look_up(key)
             if (failed := await asyncio.shield(asked)) is not None:
                 raise LedgerError(str(failed))
         self._refuse_while_broken()
@@ -263,6 +271,7 @@ class Assessor:
         future: asyncio.Future[bytes] = loop.create_future()
         self._apply(row)
         self._pending[type_, id_] = _Pending(body, row, future)
+        self.new_ids.recorded(id_hash(type_, id_))
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
         entry = Entry(

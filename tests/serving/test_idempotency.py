@@ -184,7 +184,9 @@ class Late:
 
 
 def let_look_ups_be_late(burana: InProcess, delay) -> None:
-    burana.burana.assessor._lookups = Late(burana.burana.assessor._lookups, delay)
+    assessor = burana.burana.assessor
+    assessor._lookups = Late(assessor._lookups, delay)
+    assessor.new_ids.has = lambda hash_: False  # as while the ledger's ids are still being read
 
 
 def test_a_second_one_waits_until_the_first_has_looked_up_and_taken_his_turn(burana):
@@ -246,3 +248,17 @@ def test_racing_duplicates_are_recorded_once_whatever_the_order_in_which_look_up
     assert burana.burana.assessor.broken is None
     assert len(set(answers)) == len({number for number, _ in answers}) == rows_in(burana.settings.database)
     assert burana.trace().entries == burana.trace().applied
+
+
+def test_a_new_id_is_not_looked_up_and_a_repeat_is_found(settings):
+    with InProcess(settings) as burana:
+        first = burana.post("/v1/operations", body(operation(1)))
+    with InProcess(settings) as burana:
+        burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
+        burana.burana.assessor._lookups.close()  # a look-up now would fail
+        assert burana.post("/v1/operations", body(operation(2))).status == 200
+    with InProcess(settings) as burana:
+        burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
+        again = [burana.post("/v1/operations", body(operation(number))) for number in (1, 2)]
+    assert again[0].body == first.body
+    assert [answer.status for answer in again] == [200, 200]
