@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from casework import database
@@ -12,6 +12,8 @@ from domain.errors import SettingsError
 
 LIVE_KEYS = 2
 PREFIX = "burana"
+SIGNED = "signed"
+"""Stands among the scopes of a key whose every request must be signed."""
 
 
 class Scope(StrEnum):
@@ -26,25 +28,26 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated caller."""
+    """An authenticated caller, the same by either of its keys; is_signed: every request by this key must carry a signature."""
 
     name: str
     scopes: frozenset[Scope]
+    key_id: str = field(default="", compare=False)
+    is_signed: bool = field(default=False, compare=False)
 
 
-def make(connection: sqlite3.Connection, caller: str, scopes: set[Scope], person: str) -> str:
+def make(connection: sqlite3.Connection, caller: str, scopes: set[Scope], person: str, *, is_signed: bool = False) -> str:
     """A new key, shown this once; SettingsError when the caller has two live keys already."""
+    words = sorted(scopes) + [SIGNED] * is_signed
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     with database.transaction(connection):
         query = "SELECT count(*) FROM api_keys WHERE caller = ? AND revoked_at IS NULL"
         if connection.execute(query, (caller,)).fetchone()[0] >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
-        database.record_change(
-            connection, person, "new key", f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}"
-        )
+        database.record_change(connection, person, "new key", f"keys: make {key_id} for {caller}: {', '.join(words)}")
         connection.execute(
             "INSERT INTO api_keys (key_id, caller, secret_sha256, scopes, made_at, made_by) VALUES (?, ?, ?, ?, ?, ?)",
-            (key_id, caller, _hash(secret), " ".join(sorted(scopes)), database.timestamp(), person),
+            (key_id, caller, _hash(secret), " ".join(words), database.timestamp(), person),
         )
     return f"{PREFIX}_{key_id}_{secret}"
 
@@ -76,9 +79,7 @@ class Keys:
         rows = self._connection.execute(
             "SELECT key_id, secret_sha256, caller, scopes FROM api_keys WHERE revoked_at IS NULL"
         )
-        self._live = {
-            key_id: (hash_, Caller(name, frozenset(map(Scope, scopes.split())))) for key_id, hash_, name, scopes in rows
-        }
+        self._live = {key_id: (hash_, _caller(key_id, name, scopes)) for key_id, hash_, name, scopes in rows}
 
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for a key that is not live. Compared in constant time."""
@@ -87,6 +88,16 @@ class Keys:
         stored, caller = self._live.get(key_id, (b"", None))
         matches = hmac.compare_digest(stored, _hash(secret))
         return caller if matches and prefix == PREFIX else None
+
+
+def id_of(key: str) -> str:
+    """The public part of a key, by which it is listed, revoked and named in signatures."""
+    return key.split("_", 2)[1]
+
+
+def _caller(key_id: str, name: str, scopes: str) -> Caller:
+    words = set(scopes.split())
+    return Caller(name, frozenset(map(Scope, words - {SIGNED})), key_id, SIGNED in words)
 
 
 def _hash(secret: str) -> bytes:

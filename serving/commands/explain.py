@@ -9,7 +9,8 @@ from casework import database
 from casework.ledger import Ledger
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving.explanation import Explanation, Explanations
+from serving.answers import Explanation
+from serving.explanation import Explanations
 from serving.settings import DATABASE_FILE
 
 SHOWN = 15

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from casework import database, keys
 from casework.keys import Scope
-from serving.settings import DATABASE_FILE
+from serving.settings import DATABASE_FILE, card_key
+from serving.signatures import secret_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = actions.add_parser("make", parents=[home], help="make a key; it is shown this once")
     make.add_argument("--caller", required=True, help="the system that will call")
     make.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="may be repeated; default: all")
+    make.add_argument(
+        "--signed", action="store_true", help="every request by it must be signed; shows the secret to sign with"
+    )
     make.add_argument("--by", required=True, help="who makes it")
     actions.add_parser("list", parents=[home], help="the live keys, without their secrets")
     revoke = actions.add_parser("revoke", parents=[home], help="make a key worthless at once")
@@ -30,7 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     connection = opened(arguments.home / DATABASE_FILE)
     try:
         if arguments.action == "make":
-            print(keys.make(connection, arguments.caller, set(arguments.scope or Scope), arguments.by))
+            scopes = set(arguments.scope or Scope)
+            key = keys.make(connection, arguments.caller, scopes, arguments.by, is_signed=arguments.signed)
+            print(key)
+            if arguments.signed:
+                print(secret_of(card_key(arguments.home), keys.id_of(key)))
         elif arguments.action == "revoke":
             keys.revoke(connection, arguments.key_id, arguments.by, arguments.reason)
         else:
