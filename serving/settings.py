@@ -40,17 +40,17 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     max_body: int = 65_536
-    request_timeout_s: float = 10
+    request_timeout_s: float = 10.0
     signature_window_s: int = 60
-    rate_per_s: float = 0
+    rate_per_s: float = 0.0
     rate_burst: int = 1_000
     rates: Mapping[str, Rate] = field(default_factory=dict)
     max_pending: int = 4_096
     clock_ahead_s: int = 300
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
-    spot_check_s: float = 3_600
-    profiles_refresh_s: float = 5
+    spot_check_s: float = 3_600.0
+    profiles_refresh_s: float = 5.0
     profiles_days_behind: int = 2
     control_verify_share: float = 0.0
     control_pass_share: float = 0.0
