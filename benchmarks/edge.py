@@ -23,7 +23,7 @@ from serving.auth import Gate
 from serving.endpoint import Endpoint
 from serving.metrics import Metrics
 from serving.rates import Rate, Rates
-from serving.signatures import Signatures, secret_of, signed
+from serving.signatures import Signatures, id_of, secret_of, signed
 
 PATH, CARD_KEY = "/v1/operations", bytes(32)
 BODY = b'{"operation_id": "op-1"}'
@@ -87,7 +87,7 @@ def _endpoint(live: Keys, rate: Rate) -> Endpoint:
 
 
 def _request(key: str, is_signed: bool) -> dict[str, Any]:
-    key_id = keys.id_of(key)
+    key_id = id_of(key)
     more = signed(secret_of(CARD_KEY, key_id), key_id, "POST", PATH, BODY, int(time.time())) if is_signed else {}
     headers = {
         "Host": "b",

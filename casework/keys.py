@@ -90,11 +90,6 @@ class Keys:
         return caller if matches and prefix == PREFIX else None
 
 
-def id_of(key: str) -> str:
-    """The public part of a key, by which it is listed, revoked and named in signatures."""
-    return key.split("_", 2)[1]
-
-
 def _caller(key_id: str, name: str, scopes: str) -> Caller:
     words = set(scopes.split())
     return Caller(name, frozenset(map(Scope, words - {SIGNED})), key_id, SIGNED in words)

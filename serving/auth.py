@@ -54,7 +54,7 @@ class Gate:
 
     def _signed(self, caller: Caller, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str:
         target = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        return self._signatures.checked(caller, scope["method"], target, headers)
+        return self._signatures.checked(caller.key_id, scope["method"], target, headers)
 
 
 def _may(caller: Caller, needed: Scope) -> None:

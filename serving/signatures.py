@@ -22,7 +22,6 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from casework.keys import Caller
 from serving.contracts import Problem, Refusal
 
 REMEMBERED = 262_144
@@ -37,6 +36,11 @@ _PAIR = re.compile(r';([a-z]+)=(?:([0-9]+)|"([^"]*)")')
 _SIGNATURE = re.compile(_LABEL + r":(?P<value>[A-Za-z0-9+/]{43}=):")
 _NUMBERS, _TEXTS = {"created", "expires"}, {"nonce", "keyid", "alg"}
 _REQUIRED = {"created", "nonce", "keyid"}
+
+
+def id_of(key: str) -> str:
+    """The public part of a key, by which it is listed, revoked and named in signatures."""
+    return key.split("_", 2)[1]
 
 
 def secret_of(card_key: bytes, key_id: str) -> str:
@@ -74,19 +78,19 @@ class Signatures:
         self._secrets: dict[str, bytes] = {}
         self._seen: dict[str, _Seen] = {}
 
-    def checked(self, caller: Caller, method: str, target: tuple[str, str], headers: Mapping[bytes, bytes]) -> str:
+    def checked(self, key_id: str, method: str, target: tuple[str, str], headers: Mapping[bytes, bytes]) -> str:
         """The Content-Digest that the body must have. target: raw path, query; Refusal 401 says what is wrong, 429 when too many came."""
         digest = _given(headers, b"content-digest")
         found = _INPUT.fullmatch(_given(headers, b"signature-input"))
         value = _SIGNATURE.fullmatch(_given(headers, b"signature"))
         if found is None or value is None or found["label"] != value["label"]:
             raise _refused(f'Signature-Input: sig={_COVERED};created=...;nonce="...";keyid="..." and Signature: sig=:...:')
-        self._fresh(_parameters(found["pairs"]), caller.key_id)
+        self._fresh(_parameters(found["pairs"]), key_id)
         covered = list(zip(COMPONENTS, (method, target[0], f"?{target[1]}", digest), strict=True))
-        expected = signature(self._secret(caller.key_id), covered, found["params"])
+        expected = signature(self._secret(key_id), covered, found["params"])
         if not hmac.compare_digest(expected, value["value"]):
             raise _refused("a signature by the secret of this key over what was sent")
-        self._seen.setdefault(caller.key_id, _Seen(2 * self._window)).remember(expected, self._clock())
+        self._seen.setdefault(key_id, _Seen(2 * self._window)).remember(expected, self._clock())
         return digest
 
     def _secret(self, key_id: str) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from casework import database, keys
 from casework.keys import Scope
 from serving.settings import DATABASE_FILE, card_key
-from serving.signatures import secret_of
+from serving.signatures import id_of, secret_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             key = keys.make(connection, arguments.caller, scopes, arguments.by, is_signed=arguments.signed)
             print(key)
             if arguments.signed:
-                print(secret_of(card_key(arguments.home), keys.id_of(key)))
+                print(secret_of(card_key(arguments.home), id_of(key)))
         elif arguments.action == "revoke":
             keys.revoke(connection, arguments.key_id, arguments.by, arguments.reason)
         else:

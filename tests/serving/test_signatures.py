@@ -10,19 +10,19 @@ from contextlib import closing
 import pytest
 
 from casework import database, keys
-from casework.keys import Caller, Scope
+from casework.keys import Scope
 from serving import signatures
 from serving.commands import keys as keys_command
 from serving.contracts import Refusal
 from serving.settings import Settings
-from serving.signatures import Signatures, check_digest, digest_of, secret_of, signature, signed
+from serving.signatures import Signatures, check_digest, digest_of, id_of, secret_of, signature, signed
 from tests.serving.examples import body, operation
 from tests.serving.running import Answer, asgi
 
 CARD_KEY = bytes(range(32))
 NOW = 1_800_000_000
-CALLER = Caller("wallet-core", frozenset(Scope), "0123456789ab", is_signed=True)
-SECRET = secret_of(CARD_KEY, CALLER.key_id)
+KEY_ID = "0123456789ab"
+SECRET = secret_of(CARD_KEY, KEY_ID)
 TARGET = "/v1/operations/a%2Fb?x=1"
 
 
@@ -38,14 +38,14 @@ class Clock:
 def headers(
     created: int = NOW, content: bytes = b"{}", target: str = TARGET, method: str = "POST", **changes: str
 ) -> dict[bytes, bytes]:
-    made = signed(SECRET, CALLER.key_id, method, target, content, created)
+    made = signed(SECRET, KEY_ID, method, target, content, created)
     made |= {name.replace("_", "-"): value for name, value in changes.items()}
     return {name.lower().encode(): value.encode() for name, value in made.items()}
 
 
 def checked(verifier: Signatures, given: dict[bytes, bytes], method: str = "POST", target: str = TARGET) -> str:
     path, _, query = target.partition("?")
-    return verifier.checked(CALLER, method, (path, query), given)
+    return verifier.checked(KEY_ID, method, (path, query), given)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_what_can_no_longer_be_repeated_is_forgotten(verifier, clock):
     for moment in range(0, 1_200, 60):
         clock.now = NOW + moment
         checked(verifier, headers(NOW + moment + 60))
-    seen = verifier._seen[CALLER.key_id]
+    seen = verifier._seen[KEY_ID]
     assert len(seen._order) == len(seen._signatures) == 3
 
 
@@ -146,7 +146,7 @@ def test_a_missing_header_is_named(verifier, missing):
 
 
 def test_another_keys_secret_signs_nothing_here(verifier):
-    made = signed(secret_of(CARD_KEY, "ba9876543210"), CALLER.key_id, "POST", TARGET, b"{}", NOW)
+    made = signed(secret_of(CARD_KEY, "ba9876543210"), KEY_ID, "POST", TARGET, b"{}", NOW)
     with pytest.raises(Refusal, match="a signature by the secret"):
         checked(verifier, {name.lower().encode(): value.encode() for name, value in made.items()})
 
@@ -154,7 +154,7 @@ def test_another_keys_secret_signs_nothing_here(verifier):
 def test_a_key_made_signed_shows_its_secret_once_and_stores_it_nowhere(tmp_path, capsys):
     command(tmp_path, "make", "--caller", "core", "--by", "Aigul", "--signed")
     key, secret = capsys.readouterr().out.split()
-    assert secret == secret_of(Settings(home=tmp_path).card_key(), keys.id_of(key))
+    assert secret == secret_of(Settings(home=tmp_path).card_key(), id_of(key))
     with closing(database.connect(tmp_path / "burana.db")) as connection:
         assert keys.Keys(connection).caller(key).is_signed
         ((_, _, scopes, _),) = keys.listed(connection)
@@ -173,7 +173,7 @@ def test_a_signed_key_alone_opens_no_route_and_signed_opens_all(settings):
         with closing(database.connect(settings.database)) as connection:
             key = keys.make(connection, "strict", set(Scope), "the tests", is_signed=True)
         bearer, content = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}, body(operation(1))
-        secret, key_id = secret_of(settings.card_key(), keys.id_of(key)), keys.id_of(key)
+        secret, key_id = secret_of(settings.card_key(), id_of(key)), id_of(key)
 
         def sign(method: str, target: str, signed_body: bytes = b"") -> dict[str, str]:
             return bearer | signed(secret, key_id, method, target, signed_body, int(time.time()))
