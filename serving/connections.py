@@ -28,12 +28,13 @@ class Connection(HttpToolsProtocol):
         self._timeout = request_timeout_s
         self._refusal = _BAD
         self._in_head, self._fed = False, 0
+        self._began: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """asyncio's callback."""
         super().connection_made(transport)
-        self._began: float | None = self.loop.time()
+        self._began = self.loop.time()
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -90,10 +91,17 @@ class Connection(HttpToolsProtocol):
         text = f"a request comes whole within {self._timeout:g} s"
         self._refuse(Refusal(408, Problem("too_slow", text, allowed=f"{self._timeout:g} s")))
 
+    def _is_next(self) -> bool:
+        """Whether the request that is on its way is the next to be answered: its own answer has not begun, nor waits an earlier one."""
+        if self.cycle is None:
+            return True
+        is_body = self._began is not None and not self._in_head
+        return not self.pipeline and (not self.cycle.response_started if is_body else self.cycle.response_complete)
+
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer unless an answer to this request is on its way, and close."""
+        """Answer, if the next answer is this request's, and close."""
         if not self.transport.is_closing():
-            if self._in_head or self.cycle is None or not self.cycle.response_started:
+            if self._is_next():
                 length = str(len(refusal.body)).encode()
                 first = b"HTTP/1.1 %d %s\r\n" % (refusal.status, _REASONS[refusal.status])
                 headers = b"content-type: application/json\r\ncontent-length: " + length + b"\r\nconnection: close\r\n\r\n"

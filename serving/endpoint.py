@@ -101,10 +101,17 @@ class Endpoint:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
+        message = await receive()
+        body = message.get("body", b"")
+        if message["type"] == "http.request" and not message.get("more_body") and len(body) <= self._max_body:
+            return body  # it came as a whole, as nearly all do
+        return await self._gathered(message, receive)
+
+    async def _gathered(self, message: dict[str, Any], receive: Receive) -> bytes:
+        """A body in parts, of which the first came in `message`."""
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refusal(400, Problem("malformed", "the connection closed before the body was whole"))
             parts.append(message.get("body", b""))
@@ -112,7 +119,8 @@ class Endpoint:
             if size > self._max_body:
                 raise self._too_large()
             if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return b"".join(parts)
+            message = await receive()
 
     def _too_large(self) -> Refusal:
         return Refusal(

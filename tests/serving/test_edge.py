@@ -98,6 +98,23 @@ def test_what_is_no_request_is_refused_by_the_connection_in_the_form_of_all_refu
     assert set(json.loads(answer)) == {"error"}
 
 
+@pytest.mark.parametrize("after", [b"no HTTP at all\r\n\r\n", b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n"])
+def test_what_is_refused_after_a_request_is_not_the_answer_to_it(server, after):
+    answer = server.raw(b"GET /livez HTTP/1.1\r\nHost: b\r\n\r\n" + after)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_still_comes_after_its_refusal_is_ended_without_a_second_answer(quick):
+    head = b"POST /v1/operations HTTP/1.1\r\nHost: b\r\nContent-Length: 9\r\n\r\n{"
+    with socket.create_connection(("127.0.0.1", quick.port), timeout=5) as connection:
+        connection.sendall(head)
+        parts = []
+        while part := connection.recv(65_536):
+            parts.append(part)
+    assert b"".join(parts).count(b"HTTP/1.1 ") == 1
+    assert b"".join(parts).startswith(b"HTTP/1.1 401 ")
+
+
 # ---- methods and paths ---------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import http.server
 import inspect
+import re
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from serving.settings import Settings
 from serving.signatures import id_of, secret_of
 from serving.typed_client import ERRORS, Client, Conflict, Malformed, NotAllowed, NotFound, Refused, TryLater, Unreachable
 from tests.serving.examples import event, operation, outcome
-from tests.serving.running import free_port
+from tests.serving.running import REPOSITORY, free_port
 
 CALLS = {route.operation_id: route for route in ROUTES if route.path.startswith("/v1/")}
 
@@ -54,6 +55,15 @@ def test_every_route_is_called_and_answers_its_type(client):
     assert (stored.decision, stored.sequence, stored.operation.operation_id) == (decision, decision.sequence, "op-1")
     assert stored.evidence.limit_tyiyn > 0
     assert client.explanation("op-1").score == decision.score
+
+
+def test_the_lines_of_the_readme_run(server, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (lines,) = (block for block in blocks if "typed_client" in block)
+    assert "http://127.0.0.1:8000" in lines
+    monkeypatch.setenv("KEY", server.key)
+    exec(lines.replace("http://127.0.0.1:8000", server.url), {})
+    assert capsys.readouterr().out.startswith(("low approve", "medium verify", "high reject"))
 
 
 def test_an_id_of_any_letters_is_asked_for(client):
