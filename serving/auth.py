@@ -47,7 +47,7 @@ class Gate:
             raise
 
     def _known(self, authorization: bytes) -> Caller:
-        caller = self._keys.caller(_key(authorization.decode("latin-1")))
+        caller = self._keys.caller(_key(str(authorization, "latin-1")))
         if caller is None:
             raise Refusal(401, Problem("unauthenticated", "send a live key: Authorization: Bearer burana_..."))
         return caller
@@ -65,7 +65,7 @@ def _may(caller: Caller, needed: Scope) -> None:
 def _key(authorization: str) -> str:
     """The key of `Bearer KEY`, or of `Basic` with the key as password, so that a browser can ask for it; empty for neither."""
     scheme, _, value = authorization.partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme == "Bearer" or scheme.lower() == "bearer":
         return value.strip()
     if scheme.lower() != "basic":
         return ""

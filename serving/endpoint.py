@@ -98,8 +98,7 @@ class Endpoint:
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The whole body; Refusal 413 beyond the limit, before the rest is read."""
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._max_body:
+        if (length := headers.get(b"content-length")) is not None and length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
         message = await receive()
         body = message.get("body", b"")

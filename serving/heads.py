@@ -25,12 +25,10 @@ def check_head(headers: Mapping[bytes, bytes]) -> None:
     kind = headers.get(b"content-type")
     if kind not in _USUAL and not _is_json(kind or b""):
         raise _unsupported("Content-Type", kind, "application/json, in UTF-8")
-    coding = headers.get(b"content-encoding", b"identity")
-    if coding.lower() != b"identity":
+    if b"content-encoding" in headers and (coding := headers[b"content-encoding"]).lower() != b"identity":
         raise _unsupported("Content-Encoding", coding, "none: send the body as it is")
-    expected = headers.get(b"expect", b"100-continue")
-    if expected.lower() != b"100-continue":
-        seen = shortened(expected.decode("latin-1"))
+    if b"expect" in headers and headers[b"expect"].lower() != b"100-continue":
+        seen = shortened(headers[b"expect"].decode("latin-1"))
         problem = Problem("expectation", f"Expect: seen {seen}, allowed 100-continue", "Expect", seen, "100-continue")
         raise Refusal(417, problem)
 

@@ -30,9 +30,9 @@ TOGETHER = 16
 
 @pytest.fixture(scope="module")
 def bodies(request: pytest.FixtureRequest) -> list[Sent]:
-    """Half drawn, half disturbed."""
+    """A tenth drawn, the rest disturbed."""
     count = request.config.getoption("--bodies")
-    return [*drawn(count // 2), *disturbed(count - count // 2)]
+    return [*drawn(count // 10), *disturbed(count - count // 10)]
 
 
 def prepared(settings: Settings) -> dict[str, str]:
