@@ -5,6 +5,7 @@ import math
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from domain.decision import Decision, Layer
+from domain.levels import RiskLevel
 from features.bins import SCORE
 from features.stability import UNREAD, Finding
 
@@ -21,6 +22,7 @@ class Metrics:
         self._control = Counter(
             "burana_control", "Decisions that the lot of the control share made", ["code"], registry=self._registry
         )
+        self._level = {level.word: self._levels.labels(level.word) for level in RiskLevel}
         self._answers = Counter(
             "burana_answers", "Answers by route and status", ["route", "status"], registry=self._registry
         )
@@ -137,7 +139,7 @@ class Metrics:
 
     def decided(self, decision: Decision) -> None:
         """Count a decision."""
-        self._levels.labels(decision.level).inc()
+        self._level[decision.level].inc()
         for step in decision.degraded:
             self._degraded.labels(step.value).inc()
         for reason in decision.reasons:
@@ -146,10 +148,13 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer and its time."""
-        if (kept := self._answered.get((route, status))) is None:  # finding the labelled ones costs 2 us a request
-            kept = self._answered[route, status] = self._answers.labels(route, str(status)), self._seconds.labels(route)
-        kept[0].inc()
-        kept[1].observe(seconds)
+        counted = self._answered.get((route, status))
+        if counted is None:  # kept: looking a label up costs more than counting
+            counted = self._answers.labels(route, str(status)), self._seconds.labels(route)
+            self._answered[route, status] = counted
+        answers, times = counted
+        answers.inc()
+        times.observe(seconds)
 
     def turned_away(self, code: str) -> None:
         """Count a request that was not let in; code: of its problem."""

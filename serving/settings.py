@@ -26,7 +26,9 @@ class Settings:
     ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
     max_body: bytes of a request's body; request_timeout_s: from the first byte of a request to its last, and how long a connection may
     be silent before its first; signature_window_s: how far the moment of a signature may be from now; rate_per_s, rate_burst: requests
-    of one key, on average and at once (rate_per_s 0: no limit); rates: the same for callers by name; max_pending: operations that may wait for the disk before callers are told to retry;
+    of one key, on average and at once (rate_per_s 0: no limit); rates: the same for callers by name;
+    max_pending: operations that may wait for the disk before callers are told to retry;
+    deadline_ms: how long an operation's assessment may take before it is answered with what is known so far, at least medium;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
     spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never;
@@ -46,6 +48,7 @@ class Settings:
     rate_burst: int = 1_000
     rates: Mapping[str, Rate] = field(default_factory=dict)
     max_pending: int = 4_096
+    deadline_ms: float = 50.0
     clock_ahead_s: int = 300
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
@@ -59,6 +62,7 @@ class Settings:
     def __post_init__(self) -> None:
         bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "request_timeout_s": (0.1, 600), "signature_window_s": (1, 600),
                   "rate_per_s": (0, 10**6), "rate_burst": (1, 10**6), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
+                  "deadline_ms": (0.001, 60_000),
                   "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
                   "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
                   "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip
