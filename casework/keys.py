@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import func, insert, select, update
@@ -14,6 +14,8 @@ from domain.errors import SettingsError
 
 LIVE_KEYS = 2
 PREFIX = "burana"
+SIGNED = "signed"
+"""Stands among the scopes of a key whose every request must be signed."""
 _K = API_KEYS.c
 _LIVE = _K.revoked_at.is_(None)
 
@@ -30,21 +32,24 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """An authenticated caller."""
+    """An authenticated caller, the same by either of its keys; is_signed: every request by this key must carry a signature."""
 
     name: str
     scopes: frozenset[Scope]
+    key_id: str = field(default="", compare=False)
+    is_signed: bool = field(default=False, compare=False)
 
 
-def make(database: Database, caller: str, scopes: set[Scope], person: str) -> str:
+def make(database: Database, caller: str, scopes: set[Scope], person: str, *, is_signed: bool = False) -> str:
     """A new key, shown this once; SettingsError when the caller has two live keys already."""
+    words = sorted(scopes) + [SIGNED] * is_signed
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    row = {"key_id": key_id, "caller": caller, "secret_sha256": _hash(secret), "scopes": " ".join(sorted(scopes)),
+    row = {"key_id": key_id, "caller": caller, "secret_sha256": _hash(secret), "scopes": " ".join(words),
            "made_at": timestamp(), "made_by": person}  # fmt: skip
     with database.transaction() as connection:
         if (connection.scalar(select(func.count()).where(_K.caller == caller, _LIVE)) or 0) >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
-        change = f"keys: make {key_id} for {caller}: {', '.join(sorted(scopes))}"
+        change = f"keys: make {key_id} for {caller}: {', '.join(words)}"
         record_change(connection, person, "new key", change)
         connection.execute(insert(API_KEYS).values(row))
     return f"{PREFIX}_{key_id}_{secret}"
@@ -78,9 +83,7 @@ class Keys:
         """Read the live keys again. From any thread."""
         with self._database.reading() as connection:
             rows = connection.execute(select(_K.key_id, _K.secret_sha256, _K.caller, _K.scopes).where(_LIVE)).all()
-        self._live = {
-            key_id: (hash_, Caller(name, frozenset(map(Scope, scopes.split())))) for key_id, hash_, name, scopes in rows
-        }
+        self._live = {key_id: (hash_, _caller(key_id, name, scopes)) for key_id, hash_, name, scopes in rows}
 
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for a key that is not live. Compared in constant time."""
@@ -89,6 +92,11 @@ class Keys:
         stored, caller = self._live.get(key_id, (b"", None))
         matches = hmac.compare_digest(stored, _hash(secret))
         return caller if matches and prefix == PREFIX else None
+
+
+def _caller(key_id: str, name: str, scopes: str) -> Caller:
+    words = set(scopes.split())
+    return Caller(name, frozenset(map(Scope, words - {SIGNED})), key_id, SIGNED in words)
 
 
 def _hash(secret: str) -> bytes:

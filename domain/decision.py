@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from domain.criteria import FraudCriterion
 from domain.levels import Action
@@ -56,16 +57,16 @@ class Decision(Struct, frozen=True):
     """
 
     operation_id: str
-    level: str
+    level: Annotated[str, Meta(pattern="^(low|medium|high)$")]
     action: Action
-    score: float | None
+    score: Annotated[float, Meta(ge=0, le=1)] | None
     reasons: tuple[Reason, ...]
     degraded: tuple[Degraded, ...]
     model: str | None
     policy: str
     case_id: str | None
     decided_at: datetime
-    sequence: int
+    sequence: Annotated[int, Meta(ge=1)]
 
     @property
     def asked(self) -> tuple[Layer, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,13 +27,16 @@ from features.plan import Plan
 from features.profiles import due_day
 from serving import api, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
+from serving.auth import Gate
 from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.explanation import Explanations
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
+from serving.rates import Rate, Rates
 from serving.rules import Rules
 from serving.settings import Settings
+from serving.signatures import Signatures
 
 log = logging.getLogger("burana")
 STARTER_RULES = "starter_rules.toml"
@@ -61,6 +65,7 @@ class Burana:
             seen = opened.enter_context(contextlib.closing(lookups(self.database, loop.call_soon_threadsafe)))
             engine = recovery.rebuild(plan, self.ledger, settings.state)
             self.metrics = Metrics()
+            self.gate = gate(settings, self.keys, self.metrics)
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
             layers.profiles = await self._profiles() if features.with_profiles else None
@@ -229,18 +234,25 @@ def live_rules(database: Database, features: FeatureSet) -> Rules:
     return Rules(stored.content, features.names, stored.version)
 
 
+def gate(settings: Settings, keys: Keys, metrics: Metrics) -> Gate:
+    """What lets callers in, as the settings have it."""
+    signatures = Signatures(settings.card_key(), settings.signature_window_s, time.time)
+    rates = Rates(Rate(settings.rate_per_s, settings.rate_burst), settings.rates, time.monotonic)
+    return Gate(keys, signatures, rates, metrics)
+
+
 def application(settings: Settings) -> Endpoint:
     """The ASGI application that `burana serve` runs."""
     burana = Burana(settings)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[Assessor, Keys]]:
+    async def opened() -> AsyncIterator[tuple[Assessor, Gate]]:
         await burana.open()
         try:
-            yield burana.assessor, burana.keys
+            yield burana.assessor, burana.gate
         finally:
             await burana.close()
 
     explanations = Explanations(settings.models, burana.plan)
-    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.keys, burana.plan, explanations)
+    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.gate, burana.plan, explanations)
     return Endpoint(settings.max_body, rest, opened)

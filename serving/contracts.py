@@ -19,13 +19,17 @@ encode = msgspec.json.encode
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """What every refusal says. code: for programs; message: for people; field, seen, allowed: for bad input."""
+    """What every refusal says. code: for programs; message: for people; field, seen, allowed: for bad input.
+
+    reference: under which the operator's log tells of a failure that nobody expected.
+    """
 
     code: str
     message: str
     field: str | None = None
     seen: str | None = None
     allowed: str | None = None
+    reference: str | None = None
 
 
 class Refusal(Exception):  # noqa: N818 a refusal is an answer, not a defect
@@ -97,7 +101,14 @@ def _invalid(message: str) -> Problem:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """The refusal that answers an error of the domain."""
+    """The refusal that answers an error of the domain; any other error is raised again."""
+    if (refusal := expected_refusal(error)) is None:
+        raise error
+    return refusal
+
+
+def expected_refusal(error: Exception) -> Refusal | None:
+    """The refusal that answers an error of the domain, None for an error that has no answer of its own."""
     match error:
         case Refusal():
             return error
@@ -111,4 +122,4 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case LedgerError():
             return Refusal(503, Problem("unavailable", "nothing was recorded; send it again"), retry_after_s=1)
-    raise error
+    return None

@@ -12,54 +12,15 @@ from msgspec import Struct
 
 from casework.ledger import Entry, Ledger
 from domain.bundle import manifest_of
-from domain.criteria import FraudCriterion
 from domain.errors import BundleError, ExplanationError, UnknownOperationError
 from features.plan import Plan
+from serving.answers import CriterionPart, Explanation, FeaturePart
 from serving.contributions import Explainer, Floats
 from serving.scoring import explainer_of
 
 log = logging.getLogger("burana")
 KEPT = 4
 """Bundles that are kept loaded."""
-
-
-class CriterionPart(Struct, frozen=True):
-    """What all features that serve a criterion add in log odds, and by how much they multiply the odds of fraud."""
-
-    criterion: FraudCriterion
-    words: str
-    log_odds: float
-    times: float
-
-
-class FeaturePart(Struct, frozen=True):
-    """What one feature adds in log odds, and by how much it multiplies the odds of fraud.
-
-    value: as it was then, null for a missing one; criterion: what it is evidence for, null where the feature no longer runs.
-    """
-
-    feature: str
-    value: float | None
-    said: str
-    criterion: FraudCriterion | None
-    log_odds: float
-    times: float
-
-
-class Explanation(Struct, frozen=True):
-    """A score and its parts: base_log_odds and the log odds of all features make log_odds, 1 / (1 + exp(-log_odds)) the score.
-
-    base_log_odds: the mean over the operations of the training; criteria: the most raising first; features: those that moved the
-    score, the strongest first, either way.
-    """
-
-    operation_id: str
-    model: str
-    score: float
-    base_log_odds: float
-    log_odds: float
-    criteria: tuple[CriterionPart, ...]
-    features: tuple[FeaturePart, ...]
 
 
 class _Decision(Struct):

@@ -37,6 +37,11 @@ class Metrics:
         self.stages = StageTimes()
         self._registry.register(self.stages)
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._turned_away = Counter(
+            "burana_turned_away", "Requests that the key, its signature, scope or rate did not let in", ["code"],
+            registry=self._registry,
+        )  # fmt: skip
+        self._failures = Counter("burana_failures", "Requests that met an unexpected error", registry=self._registry)
         self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
 
@@ -153,6 +158,14 @@ class Metrics:
         answers, times = counted
         answers.inc()
         times.observe(seconds)
+
+    def turned_away(self, code: str) -> None:
+        """Count a request that was not let in; code: of its problem."""
+        self._turned_away.labels(code).inc()
+
+    def failed(self) -> None:
+        """Count a request that met an error which nobody expected."""
+        self._failures.inc()
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

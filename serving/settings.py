@@ -3,6 +3,7 @@
 import os
 import secrets
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from domain.errors import SettingsError
 from domain.identifiers import Identifiers
 from serving.control import MOST_PASSED, MOST_VERIFIED, Lots, Shares
 from serving.logs import Decided, Format
+from serving.rates import Rate, rates_of
 
 PATHS = ("home", "models", "profiles")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
@@ -26,7 +28,10 @@ class Settings:
     database may take to answer and to be reached before callers are told to retry; models: folder of the bundles and CHAMPION; profiles: folder
     of the snapshots of profiles, read when the champion asks for profiles; profiles_refresh_s: how often it is looked at for newer
     ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
-    max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
+    max_body: bytes of a request's body; request_timeout_s: from the first byte of a request to its last, and how long a connection may
+    be silent before its first; signature_window_s: how far the moment of a signature may be from now; rate_per_s, rate_burst: requests
+    of one key, on average and at once (rate_per_s 0: no limit); rates: the same for callers by name;
+    max_pending: operations that may wait for the disk before callers are told to retry;
     deadline_ms: how long an operation's assessment may take before it is answered with what is known so far, at least medium;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
@@ -45,13 +50,18 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     max_body: int = 65_536
+    request_timeout_s: float = 10.0
+    signature_window_s: int = 60
+    rate_per_s: float = 0.0
+    rate_burst: int = 1_000
+    rates: Mapping[str, Rate] = field(default_factory=dict)
     max_pending: int = 4_096
     deadline_ms: float = 50.0
     clock_ahead_s: int = 300
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
-    spot_check_s: float = 3_600
-    profiles_refresh_s: float = 5
+    spot_check_s: float = 3_600.0
+    profiles_refresh_s: float = 5.0
     profiles_days_behind: int = 2
     control_verify_share: float = 0.0
     control_pass_share: float = 0.0
@@ -63,8 +73,10 @@ class Settings:
         for name, words in (("log_format", Format), ("log_decisions", Decided)):
             if getattr(self, name) not in list(words):
                 raise SettingsError(f"{name}: seen {getattr(self, name)!r}, allowed {', '.join(words)}")
-        bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400), "deadline_ms": (0.001, 60_000),
-                  "limit_tyiyn": (1, 10**12), "database_answer_s": (0.1, 600), "database_connect_s": (2, 600), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
+        bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "request_timeout_s": (0.1, 600), "signature_window_s": (1, 600),
+                  "rate_per_s": (0, 10**6), "rate_burst": (1, 10**6), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
+                  "deadline_ms": (0.001, 60_000), "database_answer_s": (0.1, 600), "database_connect_s": (2, 600),
+                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
                   "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
                   "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip
         for name, (low, high) in bounds.items():
@@ -91,13 +103,17 @@ class Settings:
         """The snapshot of the features' state."""
         return self.home / STATE_FILE
 
+    def card_key(self) -> bytes:
+        """The operator's card key, from which other secrets are derived too."""
+        return card_key(self.home)
+
     def identifiers(self) -> Identifiers:
         """The normaliser, with the operator's card key."""
-        return Identifiers(card_key(self.home))
+        return Identifiers(self.card_key())
 
     def lots(self) -> Lots:
         """Who is drawn for the control share, under a key derived from the card key."""
-        return Lots(card_key(self.home))
+        return Lots(self.card_key())
 
 
 def load(file: Path | None, **given: Any) -> Settings:
@@ -116,6 +132,8 @@ def load(file: Path | None, **given: Any) -> Settings:
     for name in PATHS:
         if name in values:
             values[name] = Path(values[name])
+    if isinstance(tables := values.get("rates"), dict):
+        values["rates"] = rates_of(tables)
     for name, value in values.items():
         wanted = _type_of(getattr(Settings(), name)) if name not in PATHS else None
         if wanted is not None and not (isinstance(value, wanted) or (wanted is float and isinstance(value, int))):

@@ -20,6 +20,11 @@ settings.register_profile("search", deadline=None, max_examples=2_000)
 settings.load_profile("fixed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How far a test goes that could go on for ever."""
+    parser.addoption("--bodies", type=int, default=3_000, help="how many generated bodies are sent (default: 3000)")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Feast, once imported, leaves this behind; a server in the same process could then take no label off a metric."""

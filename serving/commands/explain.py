@@ -9,7 +9,8 @@ from casework.ledger import reading
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import place
-from serving.explanation import Explanation, Explanations
+from serving.answers import Explanation
+from serving.explanation import Explanations
 
 SHOWN = 15
 

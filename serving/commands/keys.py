@@ -6,6 +6,8 @@ from casework import database as databases
 from casework import keys
 from casework.keys import Scope
 from serving import place
+from serving.settings import card_key
+from serving.signatures import id_of, secret_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make = actions.add_parser("make", parents=[home], help="make a key; it is shown this once")
     make.add_argument("--caller", required=True, help="the system that will call")
     make.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="may be repeated; default: all")
+    make.add_argument(
+        "--signed", action="store_true", help="every request by it must be signed; shows the secret to sign with"
+    )
     make.add_argument("--by", required=True, help="who makes it")
     actions.add_parser("list", parents=[home], help="the live keys, without their secrets")
     revoke = actions.add_parser("revoke", parents=[home], help="make a key worthless at once")
@@ -29,7 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     opened = databases.connect if arguments.action == "make" else databases.existing
     with opened(place.database_of(arguments)) as database:
         if arguments.action == "make":
-            print(keys.make(database, arguments.caller, set(arguments.scope or Scope), arguments.by))
+            scopes = set(arguments.scope or Scope)
+            key = keys.make(database, arguments.caller, scopes, arguments.by, is_signed=arguments.signed)
+            print(key)
+            if arguments.signed:
+                print(secret_of(card_key(arguments.home), id_of(key)))
         elif arguments.action == "revoke":
             keys.revoke(database, arguments.key_id, arguments.by, arguments.reason)
         else:

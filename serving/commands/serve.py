@@ -1,7 +1,9 @@
 """Serve decisions over HTTP."""
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -9,6 +11,7 @@ from casework.database import masked
 from serving import logs, place
 from serving import settings as configuration
 from serving.app import application
+from serving.connections import Connection
 from serving.logs import Format
 
 
@@ -33,8 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         require_model=False if arguments.without_model else None,
     )  # fmt: skip
     print(f"settings: {settings}, database {masked(settings.database)}", flush=True)
+    protocol: Any = partial(Connection, request_timeout_s=settings.request_timeout_s)
     server = uvicorn.Server(uvicorn.Config(
-        application(settings), host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
+        application(settings), http=protocol, host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
         server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,
         ssl_keyfile=arguments.private_key,
     ))  # fmt: skip

@@ -1,0 +1,112 @@
+"""OpenAPI 3.1 of the whole interface, made from the routes and the domain's structs."""
+
+from typing import Any
+
+import msgspec
+
+from domain.money import REFERENCE_RATES
+from domain.operation import ACCOUNT_FIELDS, Operation
+from serving.answers import Description, Readiness
+from serving.contracts import Problem
+from serving.routes import EXAMPLES, REFUSALS, ROUTES, Route
+
+VERSION = "1.0.0"
+_ABOUT = (
+    "JSON over HTTP. Every call but health carries `Authorization: Bearer KEY`; a key that signs its requests also sends "
+    "`Content-Digest`, `Signature-Input` and `Signature` (see the scheme `signature`). A path that is not here is 404, another "
+    "method 405 with `Allow`; every refusal has the body `Refusal`."
+)
+_SIGNATURE = (
+    "For keys made with `burana keys make --signed`. HTTP Message Signatures (RFC 9421) by hmac-sha256 over exactly "
+    '("@method" "@path" "@query" "content-digest"), with created, nonce and keyid, and Content-Digest (RFC 9530) by sha-256; '
+    "each signature once. The secret, in hexadecimal, is shown when the key is made."
+)
+_SECONDS = {"description": "seconds after which to try again", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "how to say who calls", "required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": _SECONDS},
+    503: {"Retry-After": _SECONDS},
+}
+
+
+def description() -> Description:
+    """The document; a new one at each call."""
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Burana", "version": VERSION, "description": _ABOUT},
+        "security": [{"key": []}, {"key": [], "signature": []}],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "made by `burana keys make`"},
+            "signature": {"type": "apiKey", "in": "header", "name": "Signature", "description": _SIGNATURE},
+        }},
+    }  # fmt: skip
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": route.operation_id, "summary": route.summary, "responses": _responses(route)}
+    if route.scope is None:
+        described["security"] = []
+    else:
+        described["description"] = f"Asks for a key with the scope `{route.scope}`."
+    if "{" in route.path:
+        described["parameters"] = [{"name": "operation_id", "in": "path", "required": True, "schema": _id_schema()}]
+    if route.takes is not None:
+        content = {**_content(route.takes), "example": EXAMPLES[route.takes]}
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return described
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    media = route.gives if isinstance(route.gives, str) else "application/json"
+    schema = {"schema": {"type": "string"}} if isinstance(route.gives, str) else _content(route.gives)
+    answer: dict[str, Any] = {"description": route.summary, "content": {media: schema}}
+    if route.takes is Operation:
+        answer["links"] = _links()
+    responses = {"200": answer} | {str(status): _refusal(status) for status in sorted(route.refusals)}
+    if route.gives is Readiness:
+        responses["503"] = {"description": "not now", "content": {media: schema}}
+    return responses
+
+
+def _links() -> dict[str, Any]:
+    """What follows from a decision: looking at it, explaining it, saying what the operation turned out to be."""
+    id_ = "$response.body#/operation_id"
+    return {
+        "decision": {"operationId": "decision", "parameters": {"operation_id": id_}},
+        "explanation": {"operationId": "explanation", "parameters": {"operation_id": id_}},
+        "outcome": {"operationId": "record_outcome", "requestBody": {"operation_id": id_}},
+    }
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    refusal = {"description": REFUSALS[status], "content": {"application/json": _reference("Refusal")}}
+    return {**refusal, "headers": _HEADERS[status]} if status in _HEADERS else refusal
+
+
+def _content(type_: Any) -> dict[str, Any]:
+    return {"schema": {"type": "object"}} if type_ is Description else _reference(type_.__name__)
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{name}"}}
+
+
+def _schemas() -> dict[str, Any]:
+    """The structs' schemas, with the bounds that no struct can say."""
+    types = {route.takes for route in ROUTES} | {route.gives for route in ROUTES}
+    structs = sorted((t for t in types if isinstance(t, type) and issubclass(t, msgspec.Struct)), key=lambda t: t.__name__)
+    _, schemas = msgspec.json.schema_components([*structs, Problem], ref_template="#/components/schemas/{name}")
+    schemas["Party"]["anyOf"] = [{"required": [name]} for name in ACCOUNT_FIELDS]
+    schemas["Money"]["properties"]["currency"]["enum"] = sorted(REFERENCE_RATES)
+    schemas["Refusal"] = {"type": "object", "required": ["error"], "additionalProperties": False,
+                          "properties": {"error": {"$ref": "#/components/schemas/Problem"}}}  # fmt: skip
+    return schemas
+
+
+def _id_schema() -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components([Operation], ref_template="#/components/schemas/{name}")
+    return dict(schemas["Operation"]["properties"]["operation_id"])

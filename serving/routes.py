@@ -1,0 +1,85 @@
+"""Every route of the interface, once: what it takes, what it answers, and every status that it can answer with."""
+
+from typing import Any, NamedTuple
+
+from casework.keys import Scope
+from domain.decision import Decision
+from domain.events import Event, Outcome
+from domain.operation import Operation
+from serving.answers import Alive, Description, Explanation, Readiness, StoredOperation
+from serving.contracts import Recorded
+
+EXAMPLE_OPERATION = {
+    "operation_id": "2026-11-22-000001", "occurred_at": "2026-11-22T10:15:00+06:00", "kind": "domestic_transfer",
+    "amount": {"minor": 1250000, "currency": "KGS"}, "sender": {"customer_id": "c-1001", "account": "1240020000012345"},
+    "recipient": {"phone": "0555 123 456", "institution": "bank-2"}, "device": {"id": "d-77", "ip": "192.0.2.10"},
+}  # fmt: skip
+EXAMPLES: dict[type, dict[str, Any]] = {
+    Operation: EXAMPLE_OPERATION,
+    Event: {
+        "event_id": "2026-11-22-e-17", "occurred_at": "2026-11-22T10:14:00+06:00", "type": "login_failed",
+        "customer": {"customer_id": "c-1001"},
+    },
+    Outcome: {
+        "outcome_id": "2026-11-25-o-3", "operation_id": "2026-11-22-000001", "verdict": "fraud",
+        "known_at": "2026-11-25T09:00:00+06:00", "source": "customer_notice", "scheme": "false_call",
+    },
+}  # fmt: skip
+
+REFUSALS = {
+    400: "not HTTP, not JSON, or a header that stands twice",
+    401: "no live key, or a signature that is missing or wrong",
+    403: "the key lacks the scope",
+    404: "not recorded",
+    408: "the request did not come in time",
+    409: "in conflict with what is recorded: another body under the same id, or nothing to explain a score by",
+    413: "the body is too large",
+    414: "the address is too long",
+    415: "the body is not JSON as it is: Content-Type or Content-Encoding",
+    417: "an expectation other than 100-continue",
+    422: "a value is refused: field, seen, allowed",
+    429: "more requests than the key may send: come again after Retry-After",
+    431: "the headers are too large",
+    500: "a failure that nobody expected; the operator's log has it under `reference`",
+    503: "nothing was recorded: send it again after Retry-After",
+}
+CONNECTION = (400, 408, 414, 431, 500)
+"""What any request can meet before it comes to a route, and the failure that nobody expected."""
+CALLER = (401, 403, 429)
+
+
+class Route(NamedTuple):
+    """One operation of the interface.
+
+    scope: what a key must have, None where no key is asked for; takes: the record in the body; gives: the answer's type, or the
+    media type of one that is not JSON; refusals: the statuses beside 200.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    summary: str
+    scope: Scope | None
+    takes: type | None
+    gives: Any
+    refusals: tuple[int, ...]
+
+
+_RECORDED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
+ROUTES = (
+    Route("POST", "/v1/operations", "assess", "Assess an operation: level, action, score and reasons, once they are durable",
+          Scope.OPERATIONS, Operation, Decision, _RECORDED),
+    Route("POST", "/v1/events", "record_event", "Record an event of a customer", Scope.EVENTS, Event, Recorded, _RECORDED),
+    Route("POST", "/v1/outcomes", "record_outcome", "Record what an operation turned out to be", Scope.OUTCOMES, Outcome,
+          Recorded, _RECORDED),
+    Route("GET", "/v1/operations/{operation_id}", "decision", "A decision with its evidence", Scope.READ, None,
+          StoredOperation, (*CONNECTION, *CALLER, 404, 503)),
+    Route("GET", "/v1/operations/{operation_id}/explanation", "explanation",
+          "What the score of a decision was made of: criteria and features, exactly", Scope.READ, None, Explanation,
+          (*CONNECTION, *CALLER, 404, 409, 503)),
+    Route("GET", "/livez", "alive", "The process is alive", None, None, Alive, CONNECTION),
+    Route("GET", "/readyz", "ready", "The process takes records", None, None, Readiness, (*CONNECTION, 503)),
+    Route("GET", "/metrics", "metrics", "Prometheus metrics", Scope.METRICS, None, "text/plain", (*CONNECTION, *CALLER)),
+    Route("GET", "/openapi.json", "description", "This description", Scope.READ, None, Description, (*CONNECTION, *CALLER)),
+    Route("GET", "/docs", "page", "The description as a page", Scope.READ, None, "text/html", (*CONNECTION, *CALLER)),
+)  # fmt: skip
