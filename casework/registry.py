@@ -5,10 +5,11 @@ entry that was removed stays with who removed it and why, so the registry of any
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import func, insert, select, update
 
 from casework.database import Database, record_change, timestamp
@@ -34,12 +35,14 @@ MONEY_KINDS = frozenset((
     IdentifierKind.VIRTUAL_ASSET_ADDRESS,
 ))  # fmt: skip
 """Kinds that say where money goes to or comes from; one may stand in the field of another."""
+SOURCE_OF_FUNDS = "funding.source"
+REMEMBERED = 1 << 16
+"""Of the forms that were made last: the same accounts come again, and a form costs some microseconds."""
 SHORTEST = 9
 """Letters and digits from which on a value names the same thing in another field; shorter codes are each kind's own."""
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """An identifier of an operation that is listed: where it stood, what it is, on which list, which entry."""
 
     field: str
@@ -60,6 +63,7 @@ class Registry:
 
     def __init__(self, database: Database, identifiers: Identifiers) -> None:
         self._database, self._identifiers = database, identifiers
+        self._forms = lru_cache(maxsize=REMEMBERED)(self._as_card_and_phone)
         self._seen: object = None
         self._lists = _Lists({}, {})
         self.refresh()
@@ -84,33 +88,36 @@ class Registry:
 
     def hits(self, operation: Operation) -> tuple[Hit, ...]:
         """Every listed identifier of a canonical operation, on either side and in every part, also in another's field."""
+        lists = self._lists
+        if not lists.live:
+            return ()
         return tuple(
             Hit(field, kind, name, entry_id)
             for field, kind, value in identifiers_of(operation)
-            for name, entry_id in self._entries(field, kind, value)
+            for name, entry_id in self._entries(lists, kind, value, kind in MONEY_KINDS or field == SOURCE_OF_FUNDS)
         )
 
-    def _entries(self, field: str, kind: IdentifierKind, value: str) -> Iterable[tuple[List, int]]:
+    def _entries(self, lists: _Lists, kind: IdentifierKind, value: str, names_money: bool) -> Iterable[tuple[List, int]]:
         """The entries that a value meets: of its own kind, and where money is named, of any kind that names money.
 
         A prohibited card given as an account, a telephone as a wallet, an account with dashes as a QR-code: all are met (R96).
         """
-        live, by_bare = self._lists
-        if not live:
-            return ()
+        live, by_bare = lists
         found = live.get((kind, value), ())
-        if kind not in MONEY_KINDS and field != "funding.source":
-            return found
-        bare = _bare(value)
-        if len(bare) < SHORTEST:
+        if not names_money or len(bare := _bare(value)) < SHORTEST:
             return found
         met = [*found, *by_bare.get(bare, ())]
         if bare.isdigit():
-            forms = ((other, self._identifiers.form(other, value)) for other in (IdentifierKind.CARD, IdentifierKind.PHONE))
-            met += [entry for other, form in forms if form for entry in live.get((other, form), ())]
-        return dict.fromkeys(met)
+            met += [entry for form in self._forms(value) for entry in live.get(form, ())]
+        return dict.fromkeys(met) if met else ()
+
+    def _as_card_and_phone(self, value: str) -> tuple[tuple[IdentifierKind, str], ...]:
+        """What a number in the field of another kind is as a card and as a telephone, where it can be one."""
+        kinds = (IdentifierKind.CARD, IdentifierKind.PHONE)
+        return tuple((kind, form) for kind in kinds if (form := self._identifiers.form(kind, value)))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _bare(value: str) -> str:
     """Letters and digits alone: what is left when separators, blanks and a leading + are not looked at."""
     return "".join(filter(str.isalnum, value)).lower()

@@ -28,6 +28,7 @@ class Degraded(StrEnum):
     RULE_FAILED = "rule_failed"
     NO_PROFILES = "no_profiles"
     STALE_PROFILES = "stale_profiles"
+    DEADLINE = "deadline"
 
 
 class Reason(Struct, frozen=True, omit_defaults=False):

@@ -71,8 +71,8 @@ class Identifiers:
         except IdentifierError:
             return None
 
-    def normal(self, kind: IdentifierKind, value: object, field: str = "") -> str:
-        """The one canonical form of `value`; IdentifierError names `field` (by default the kind) otherwise."""
+    def normal(self, kind: IdentifierKind, value: object, field: str = "", of: str = "") -> str:
+        """The one canonical form of `value`; IdentifierError names `field` (by default the kind), of the part `of`, otherwise."""
         allowed = "a string"
         if isinstance(value, str):
             allowed = f"1 to {MAX_LENGTH} characters"
@@ -81,7 +81,8 @@ class Identifiers:
                     return self._normalisers[kind](value)
                 except _NoNormalForm as error:
                     allowed = str(error)
-        raise IdentifierError(field or kind, _not_shown(value) if kind is IdentifierKind.CARD else value, allowed)
+        path = f"{of}.{field}" if of else field or kind
+        raise IdentifierError(path, _not_shown(value) if kind is IdentifierKind.CARD else value, allowed)
 
 
 def _not_shown(value: object) -> str:
@@ -245,7 +246,12 @@ def _country(text: str) -> str:
     return bare.upper()
 
 
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
+
+
 def _ip(text: str) -> str:
+    if _IPV4.fullmatch(text):
+        return text
     try:
         address = ipaddress.ip_address(_bare(text))
     except ValueError:

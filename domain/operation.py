@@ -147,15 +147,24 @@ IDENTIFIER_FIELDS: dict[type[Struct], dict[str, IdentifierKind]] = {
 """Which field of which part is an identifier, and of which kind: the one list that normalising and the registry read."""
 
 
+_NAMED = {part: tuple(fields.items()) for part, fields in IDENTIFIER_FIELDS.items()}
+PARTS: dict[str, type[Struct]] = {
+    "sender": Party, "recipient": Party, "device": Device, "access": Access, "funding": Funding
+}  # fmt: skip
+"""The parts of an operation that hold identifiers."""
+_PLACES = tuple(
+    (part, tuple((f"{part}.{name}", name, kind) for name, kind in IDENTIFIER_FIELDS[type_].items()))
+    for part, type_ in PARTS.items()
+)
+
+
 def normal_part(part: PartT, identifiers: Identifiers, path: str) -> PartT:
     """The part with every identifier in normal form; IdentifierError names the field."""
     changed = {}
-    for name, kind in IDENTIFIER_FIELDS[type(part)].items():
+    for name, kind in _NAMED[type(part)]:
         value = getattr(part, name)
-        if value is not None:
-            normal = identifiers.normal(kind, value, f"{path}.{name}")
-            if normal != value:
-                changed[name] = normal
+        if value is not None and (normal := identifiers.normal(kind, value, name, path)) != value:
+            changed[name] = normal
     return replace(part, **changed) if changed else part
 
 
@@ -166,9 +175,7 @@ def normal_operation(operation: Operation, identifiers: Identifiers, latest: dat
     """
     operation.amount.reference_tyiyn()
     parts: dict[str, Any] = {
-        name: given(normal_part(part, identifiers, name))
-        for name in ("sender", "recipient", "device", "access", "funding")
-        if (part := getattr(operation, name)) is not None
+        name: given(normal_part(part, identifiers, name)) for name in PARTS if (part := getattr(operation, name)) is not None
     }
     for side in ("sender", "recipient"):
         if parts[side] is None or not parts[side].account_key():
@@ -184,10 +191,10 @@ def given(part: PartT) -> PartT | None:
 
 def identifiers_of(operation: Operation) -> Iterator[tuple[str, IdentifierKind, str]]:
     """Every identifier of a canonical operation as (field, kind, value): what the registry is asked (R96)."""
-    for path in ("sender", "recipient", "device", "access", "funding"):
+    for path, places in _PLACES:
         part = getattr(operation, path)
         if part is not None:
-            for name, kind in IDENTIFIER_FIELDS[type(part)].items():
+            for field, name, kind in places:
                 value = getattr(part, name)
                 if value is not None:
-                    yield f"{path}.{name}", kind, value
+                    yield field, kind, value

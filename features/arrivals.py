@@ -20,7 +20,7 @@ from domain import instants
 from domain.errors import HistoryError
 from domain.events import Event, EventType, Outcome, Verdict
 from domain.money import MAX_REFERENCE_TYIYN, REFERENCE_RATES
-from domain.operation import ACCOUNT_FIELDS, Kind, Operation, Party
+from domain.operation import ACCOUNT_FIELDS, Access, Device, Kind, Operation, Party
 from features.history import History
 from features.layout import HOME_COUNTRY, MISSING, WORDS, ZONE_NAME, Column, Fact, Slot, Word
 
@@ -36,6 +36,9 @@ KEYS: dict[Word, tuple[str, str]] = {
     Word.AUTHORISATION_METHOD: ("access", "authorisation_method"),
 }
 """Words that hold the hash of one field, of operations and of events alike."""
+_KEYS_OF_PART = {
+    part: tuple((int(word), name) for word, (of, name) in KEYS.items() if of == part) for part in ("device", "access")
+}
 EVENT_FACTS = {type_: Fact[type_.name] for type_ in EventType}
 KIND_CODES = {kind: code for code, kind in enumerate(Kind)}
 KIND_FACTS = {kind: Fact[kind.name] for kind in Kind} | {
@@ -53,12 +56,20 @@ ENCODING = zlib.crc32(
 """Stands for all that a row's meaning depends on: rows with another one are made again from their records."""
 
 
-def key64(text: str) -> int:
+REMEMBERED_KEYS = 1 << 17
+"""Of those that live calls asked for last: a look-up costs a fifth of a hash, for some 25 MB."""
+
+
+def hashed(text: str) -> int:
     """64 bits of BLAKE2b as a signed integer; the same on every machine. Empty text is MISSING."""
     if not text:
         return MISSING
     key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
     return key if key != MISSING else MISSING + 1
+
+
+key64 = lru_cache(maxsize=REMEMBERED_KEYS)(hashed)
+"""As `hashed`, of one arrival after another: the same accounts, devices, countries come again."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -75,32 +86,43 @@ MILLION = 1e6
 
 
 # ---- one at a time ---------------------------------------------------------------------------------------------------
+# facts are handled as plain integers: an IntFlag's | costs half a microsecond
+
+_OPERATION_FACTS = {kind: int(Fact.OPERATION | facts) for kind, facts in KIND_FACTS.items()}
+_FOREIGN, _VPN, _OTHER_INSTITUTION = int(Fact.FOREIGN), int(Fact.VPN), int(Fact.OTHER_INSTITUTION)
+_DEVICE_GIVEN, _LOCATED = int(Fact.DEVICE_GIVEN), int(Fact.LOCATED)
+_EMPTY_ROW = [0 if word in {Word.AMOUNT, Word.KIND} else MISSING for word in range(WORDS)]
 
 
 def row_of_operation(operation: Operation) -> list[int]:
     """The row of a canonical operation."""
     kind, device, recipient, funding = operation.kind, operation.device, operation.recipient, operation.funding
-    facts = Fact.OPERATION | KIND_FACTS[kind]
-    if recipient.country is not None and recipient.country != HOME_COUNTRY:
-        facts |= Fact.FOREIGN
-    row = _row_of_record(operation, operation.sender, operation.occurred_at, facts)
+    country, institution = recipient.country, recipient.institution
+    facts = _OPERATION_FACTS[kind]
+    if country is not None and country != HOME_COUNTRY:
+        facts |= _FOREIGN
     if device is not None and device.vpn:
-        row[Word.FACTS] |= int(Fact.VPN)
-    if recipient.institution is not None and operation.sender.institution not in {None, recipient.institution}:
-        row[Word.FACTS] |= int(Fact.OTHER_INSTITUTION)
+        facts |= _VPN
+    if institution is not None and operation.sender.institution not in {None, institution}:
+        facts |= _OTHER_INSTITUTION
+    row = _row_of_record(operation, operation.sender, operation.occurred_at, facts)
     row[Word.AMOUNT] = operation.amount.reference_tyiyn()
     row[Word.KIND] = KIND_CODES[kind]
     row[Word.RECIPIENT] = key64(recipient.account_key())
-    row[Word.CATEGORY] = key64(operation.category or "")
-    row[Word.FUNDING] = MISSING if funding is None else key64(_funding(funding.instrument, funding.source))
-    row[Word.RECIPIENT_COUNTRY] = key64(recipient.country or "")
-    row[Word.INSTITUTION] = key64(recipient.institution or "")
+    if operation.category is not None:
+        row[Word.CATEGORY] = key64(operation.category)
+    if funding is not None:
+        row[Word.FUNDING] = key64(_funding(funding.instrument, funding.source))
+    if country is not None:
+        row[Word.RECIPIENT_COUNTRY] = key64(country)
+    if institution is not None:
+        row[Word.INSTITUTION] = key64(institution)
     return row
 
 
 def row_of_event(event: Event) -> list[int]:
     """The row of a canonical event: its customer stands as sender."""
-    return _row_of_record(event, event.customer, event.occurred_at, EVENT_FACTS[event.type])
+    return _row_of_record(event, event.customer, event.occurred_at, int(EVENT_FACTS[event.type]))
 
 
 def row_of_outcome(outcome: Outcome, operation_row: list[int]) -> list[int]:
@@ -112,25 +134,31 @@ def row_of_outcome(outcome: Outcome, operation_row: list[int]) -> list[int]:
     return row
 
 
-def _row_of_record(record: Operation | Event, party: Party, occurred_at: datetime, facts: Fact) -> list[int]:
-    row = [MISSING] * WORDS
+def _row_of_record(record: Operation | Event, party: Party, occurred_at: datetime, facts: int) -> list[int]:
+    row = _EMPTY_ROW.copy()
     row[Word.TIME] = time = instants.to_ms(occurred_at)
     row[Word.ZONE_OFFSET] = zone_offset(time // _QUARTER)
-    row[Word.AMOUNT] = row[Word.KIND] = 0
     row[Word.SENDER] = key64(party.account_key())
     row[Word.CUSTOMER] = key64(party.customer_key())
-    for word, (part_name, name) in KEYS.items():
-        part = getattr(record, part_name)
-        if part is not None:
-            row[word] = key64(getattr(part, name) or "")
-    device = record.device
-    if row[Word.DEVICE] != MISSING or row[Word.ADDRESS] != MISSING:
-        facts |= Fact.DEVICE_GIVEN
-    if device is not None and device.latitude is not None and device.longitude is not None:
-        facts |= Fact.LOCATED
-        row[Word.LATITUDE], row[Word.LONGITUDE] = round(device.latitude * MILLION), round(device.longitude * MILLION)
-    row[Word.FACTS] = int(facts)
+    device, access = record.device, record.access
+    if access is not None:
+        _put_keys(row, access, _KEYS_OF_PART["access"])
+    if device is not None:
+        _put_keys(row, device, _KEYS_OF_PART["device"])
+        if device.id is not None or device.ip is not None:
+            facts |= _DEVICE_GIVEN
+        if device.latitude is not None and device.longitude is not None:
+            facts |= _LOCATED
+            row[Word.LATITUDE], row[Word.LONGITUDE] = round(device.latitude * MILLION), round(device.longitude * MILLION)
+    row[Word.FACTS] = facts
     return row
+
+
+def _put_keys(row: list[int], part: Device | Access, keys: tuple[tuple[int, str], ...]) -> None:
+    for word, name in keys:
+        value = getattr(part, name)
+        if value is not None:
+            row[word] = key64(value)
 
 
 def _funding(instrument: str | None, source: str | None) -> str:
@@ -257,7 +285,7 @@ def _account_keys(table: pa.Table, party: str) -> pa.ChunkedArray:
 def _hashed(column: pa.ChunkedArray) -> Rows:
     """The key of every value, each different value hashed once; null is MISSING."""
     encoded = pc.dictionary_encode(column.combine_chunks())
-    keys = np.array([*map(key64, encoded.dictionary.to_pylist()), MISSING], np.int64)
+    keys = np.array([*map(hashed, encoded.dictionary.to_pylist()), MISSING], np.int64)
     return keys[pc.fill_null(encoded.indices, len(keys) - 1).to_numpy().astype(np.int64)]
 
 

@@ -37,7 +37,7 @@ RECORDS = {
 }
 REFUSALS = {
     "400": "not JSON", "401": "no live key", "403": "the key lacks the scope", "409": "the id is recorded with another body",
-    "413": "the body is too large", "422": "a value is refused: field, seen, allowed", "503": "nothing was recorded; retry",
+    "413": "the body is too large", "422": "a value is refused: field, seen, allowed", "503": "nothing is known to be recorded; send the same again",
 }  # fmt: skip
 
 

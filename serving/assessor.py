@@ -7,9 +7,11 @@ more is taken until the features are rebuilt from what is on the disk.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,29 +22,26 @@ from casework.ledger import Entry
 from casework.lookups import Key, Known, Lookups
 from casework.registry import Registry
 from domain import instants
-from domain.decision import Decision, Degraded
 from domain.errors import ConflictError, LedgerError, UnknownOperationError
 from domain.events import Event, Outcome, normal_event, normal_outcome
 from domain.identifiers import Identifiers
-from domain.levels import RiskLevel
 from domain.operation import Operation, normal_operation
 from features.arrivals import ENCODING, row_of_event, row_of_operation, row_of_outcome
 from features.engine import Engine
 from features.feature_set import FeatureSet
 from features.layout import Word
 from features.profile_kernel import Integers
-from serving import basic
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
-from serving.contributions import explained
-from serving.decide import Assessment, Heard, decide
+from serving.hearing import Hearing, Question, Terms, decision_of, hear
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
 from serving.metrics import Metrics
 from serving.rules import Rules
-from serving.scoring import MODEL_FAILURES, Model
+from serving.scoring import Model
 from serving.settings import Settings
 
 log = logging.getLogger("burana")
+_AMOUNT = int(Word.AMOUNT)
 FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, TypeError, ValueError)
 
 
@@ -84,7 +83,7 @@ class Assessor:
         self.layers, self.engine, self.metrics = layers, engine, metrics
         self._settings, self._identifiers, self._clock = settings, identifiers, clock
         self._commits, self._lookups = commits, lookups
-        self._lots, self._shares = settings.lots(), settings.shares
+        self._lots, self._terms = settings.lots(), Terms(settings.limit_tyiyn, settings.shares)
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
         self._pending: dict[Key, _Pending] = {}
         self._asked: dict[Key, asyncio.Future[LedgerError | None]] = {}
@@ -103,16 +102,18 @@ class Assessor:
 
     async def operation(self, body: bytes) -> bytes:
         """The decision on an operation, once it is durable; the stored one when the id was seen before."""
+        began = time.monotonic()
         operation: Operation = normal_operation(decoded(OPERATION, body), self._identifiers, self._clock() + self._ahead)
         canonical = encode(operation)
         if (repeated := await self._repeated(("operation", operation.operation_id), canonical)) is not None:
             return repeated
         row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
-        vector, heard, used = self._ask(operation, row)
-        explainer = None if self.layers.model is None else self.layers.model.explainer
-        assessment = explained(decide(heard), explainer, vector, heard.score)
-        decision, evidence = self._decision(operation, assessment, heard.score), self._evidence(heard, assessment, used)
-        blob = None if vector is None else vector.tobytes()
+        question = self._question(operation, row, began)
+        hearing = hear(question)
+        if hearing.late is not None:
+            log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
+        decision = decision_of(question, hearing, instants.from_ms(instants.to_ms(self._clock())), self._next)
+        evidence, blob = self._evidence(hearing), None if hearing.vector is None else hearing.vector.tobytes()
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
         self.metrics.decided(decision)
         if live is not None and blob is not None:  # of the layers that were asked, whatever came while the disk wrote
@@ -143,35 +144,37 @@ class Assessor:
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _ask(self, operation: Operation, row: Integers) -> tuple[NDArray[np.float64] | None, Heard, Used | None]:
-        """Ask every layer; the vector, what was heard, and the profiles that were used. Changes nothing."""
-        layers, amount = self.layers, int(row[Word.AMOUNT])
-        hits = layers.registry.hits(operation)
-        vector, used = self._vector(row)
-        score = None if vector is None else self._score(layers.model, vector)
-        degraded = [Degraded.NO_FEATURES] if vector is None else [Degraded.NO_MODEL] if score is None else []
-        degraded += [used.degraded] if used is not None and used.degraded is not None else []
-        rules = layers.rules.evaluate(operation, amount, vector, score, hits)
-        checks = basic.verify(operation, amount, self._settings.limit_tyiyn)
-        thresholds = None if layers.model is None else layers.model.thresholds
-        lot = self._lots.draw(operation.operation_id)
-        return vector, Heard(hits, checks, score, thresholds, rules, tuple(degraded), lot, self._shares), used
+    def _question(self, operation: Operation, row: Integers, began: float) -> Question:
+        """What is asked about an operation whose body was whole at `began`."""
+        layers, ends = self.layers, began + self._settings.deadline_ms / 1000
+        return Question(
+            operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=layers.registry.hits(operation), read=lambda: self._vector(row),
+            model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),
+            late=lambda stage: stage if time.monotonic() > ends else None,
+        )  # fmt: skip
 
-    def _evidence(self, heard: Heard, assessment: Assessment, used: Used | None) -> bytes:
+    def _evidence(self, hearing: Hearing) -> bytes:
         """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
 
         `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with; `control`: the
-        level that it would have had without the lot, and the probability with which such an operation is stopped.
+        level that it would have had without the lot, and the probability with which such an operation is stopped; `shares`: what
+        was set then; `late`: the first stage for which there was no time.
         """
-        control = assessment.control
-        profiles = {} if used is None else {"behaviour": self.engine.plan.hash, "profiles": used.evidence()}
-        return encode({
-            "declarations": self.layers.features.hash, **profiles, "limit_tyiyn": self._settings.limit_tyiyn,
+        heard, used, control = hearing.heard, hearing.used, hearing.assessment.control
+        evidence: dict[str, Any] = {"declarations": self.layers.features.hash}
+        if used is not None:
+            evidence |= {"behaviour": self.engine.plan.hash, "profiles": used.evidence()}
+        evidence |= {
+            "limit_tyiyn": self._terms.limit_tyiyn,
             "registry": [{"field": hit.field, "list": hit.list, "entry_id": hit.entry_id} for hit in heard.hits],
             "shadow": [rule.id for rule in heard.rules.shadow],
             "failed": [{"rule": name, "error": error} for name, error in heard.rules.failed],
             "control": {"would_be": control.would_be.word, "propensity": control.propensity},
-        })  # fmt: skip
+            "shares": self._terms.shares._asdict(),
+        }
+        if hearing.late is not None:
+            evidence["late"] = hearing.late
+        return encode(evidence)
 
     def _vector(self, row: Integers) -> tuple[NDArray[np.float64] | None, Used | None]:
         """The vector, and what its profile part was compared with."""
@@ -184,25 +187,6 @@ class Assessor:
         except FEATURE_FAILURES:
             log.exception("features could not be read; the operation goes to verification")
             return None, None
-
-    def _score(self, model: Model | None, vector: NDArray[np.float64]) -> float | None:
-        if model is None:
-            return None
-        try:
-            score = model.score(vector)
-        except MODEL_FAILURES:
-            log.exception("the model failed; the operation goes to verification")
-            return None
-        return score if 0 <= score <= 1 else None
-
-    def _decision(self, operation: Operation, assessment: Assessment, score: float | None) -> Decision:
-        level, model = assessment.level, self.layers.model
-        return Decision(
-            operation_id=operation.operation_id, level=level.word, action=level.action, score=score,
-            reasons=assessment.reasons, degraded=assessment.degraded, model=None if model is None else model.version,
-            policy=f"rules-{self.layers.rules.version}", case_id=None if level is RiskLevel.LOW else f"case-{self._next}",
-            decided_at=instants.from_ms(instants.to_ms(self._clock())), sequence=self._next,
-        )  # fmt: skip
 
     # ---- the order and the disk --------------------------------------------------------------------------------------
 

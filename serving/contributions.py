@@ -7,9 +7,9 @@ of fraud. All together with `base`, the mean over the operations of the training
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from domain.criteria import FraudCriterion

@@ -14,8 +14,9 @@ who tries ten times meets a share of 0.1 with a probability of 0.65. Keep that s
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from domain.decision import Layer
 from domain.levels import RiskLevel
@@ -38,8 +39,7 @@ class Shares(NamedTuple):
 NO_CONTROL = Shares()
 
 
-@dataclass(frozen=True)
-class Control:
+class Control(Struct, frozen=True):
     """What the lot made of an operation.
 
     level: what is given; would_be: the level without the lot; propensity: the probability, before the lot was drawn, that the

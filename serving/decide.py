@@ -6,7 +6,8 @@ the operations, set by the operator and 0 unless he does, is verified or let pas
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from casework.registry import Hit, List
 from domain.criteria import FraudCriterion
@@ -16,8 +17,7 @@ from serving.control import NO_CONTROL, Control, Shares, controlled
 from serving.rules import LEVELS, Outcome
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What the layers said of one operation. score: None when there is no model or no vector; lot: of this operation, in [0, 1)."""
 
     hits: tuple[Hit, ...]
@@ -30,8 +30,7 @@ class Heard:
     shares: Shares = NO_CONTROL
 
 
-@dataclass(frozen=True)
-class Assessment:
+class Assessment(Struct, frozen=True):
     """The level and why. control: the level that it would have been without the lot, and with which probability it is stopped."""
 
     level: RiskLevel
@@ -42,13 +41,9 @@ class Assessment:
 
 def decide(heard: Heard) -> Assessment:
     """The highest level that any layer gives, but for the few operations that the lot decides."""
-    said = [
-        *_registry(heard.hits),
-        *((RiskLevel.MEDIUM, reason) for reason in heard.basic),
-        *_score(heard.score, heard.thresholds),
-        *_rules(heard.rules),
-        *_failures(heard.degraded, heard.rules),
-    ]
+    said = [*_registry(heard.hits), *_basic(heard.basic), *_score(heard.score, heard.thresholds), *_rules(heard.rules)]
+    if heard.degraded or heard.rules.failed:
+        said += _failures(heard.degraded, heard.rules)
     highest = max((level for level, _ in said), default=RiskLevel.MEDIUM)
     asked = frozenset(reason.layer for level, reason in said if level > RiskLevel.LOW)
     control = controlled(highest, asked, heard.lot, heard.shares)
@@ -74,6 +69,11 @@ def _registry(hits: tuple[Hit, ...]) -> Said:
     ]  # fmt: skip
 
 
+def _basic(reasons: tuple[Reason, ...]) -> Said:
+    """Whatever basic verification says asks for a person."""
+    return [(RiskLevel.MEDIUM, reason) for reason in reasons]
+
+
 def _score(score: float | None, thresholds: Thresholds | None) -> Said:
     """The model's level; nothing when it could not be asked, which `degraded` then says."""
     if score is None or thresholds is None:
@@ -93,6 +93,7 @@ _FAILURES = {
     Degraded.NO_FEATURES: "the behaviour of the parties could not be read; verify by hand",
     Degraded.NO_PROFILES: "no profiles of the parties' habits are at hand, the score was made without them; verify by hand",
     Degraded.STALE_PROFILES: "the profiles of the parties' habits are too old, the score was made without them; verify by hand",
+    Degraded.DEADLINE: "the time for an answer ran out before everything was asked; verify by hand",
 }
 
 

@@ -26,6 +26,7 @@ class Settings:
     of the snapshots of profiles, read when the champion asks for profiles; profiles_refresh_s: how often it is looked at for newer
     ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
     max_body: bytes of a request's body; max_pending: operations that may wait for the disk before callers are told to retry;
+    deadline_ms: how long an operation's assessment may take before it is answered with what is known so far, at least medium;
     clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
     which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
     spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never;
@@ -43,6 +44,7 @@ class Settings:
     port: int = 8000
     max_body: int = 65_536
     max_pending: int = 4_096
+    deadline_ms: float = 50.0
     clock_ahead_s: int = 300
     limit_tyiyn: int = 10_000_000_000
     refresh_s: float = 0.5
@@ -54,7 +56,7 @@ class Settings:
     require_model: bool = field(default=True)
 
     def __post_init__(self) -> None:
-        bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
+        bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400), "deadline_ms": (0.001, 60_000),
                   "limit_tyiyn": (1, 10**12), "database_answer_s": (0.1, 600), "database_connect_s": (2, 600), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
                   "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
                   "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip

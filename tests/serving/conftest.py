@@ -14,6 +14,9 @@ from domain.bundle import champion
 from serving.settings import Settings
 from tests.serving.running import REPOSITORY, InProcess, Server
 
+PATIENCE_MS = 10_000
+"""Tests run beside others: only those of the deadline itself may meet it."""
+
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -58,7 +61,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) 
 @pytest.fixture
 def settings(tmp_path: Path, models: Path) -> Settings:
     """Settings of a Burana with an empty home; changes are followed quickly."""
-    return Settings(home=tmp_path / "home", models=models, refresh_s=0.05)
+    return Settings(home=tmp_path / "home", models=models, refresh_s=0.05, deadline_ms=PATIENCE_MS)
 
 
 @pytest.fixture
@@ -71,7 +74,9 @@ def burana(settings: Settings) -> Iterator[InProcess]:
 @pytest.fixture(scope="module")
 def shared_burana(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[InProcess]:
     """An open Burana for all tests of a file."""
-    with InProcess(Settings(home=tmp_path_factory.mktemp("home"), models=models, refresh_s=0.05)) as running:
+    with InProcess(
+        Settings(home=tmp_path_factory.mktemp("home"), models=models, refresh_s=0.05, deadline_ms=PATIENCE_MS)
+    ) as running:
         yield running
 
 

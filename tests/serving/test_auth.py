@@ -149,7 +149,7 @@ def test_a_decision_is_shown_with_its_evidence(server):
     assert shown["operation"]["occurred_at"] == "2025-06-02T04:00:21Z"
     assert shown["features"]["operation_amount"] == operation(21)["amount"]["minor"]
     assert shown["features"]["customer_sent_device_is_new"] in (None, 0.0, 1.0), "missing is null, not NaN"
-    assert set(shown["evidence"]) == {"declarations", "limit_tyiyn", "registry", "shadow", "failed", "control"}
+    assert set(shown["evidence"]) == {"declarations", "limit_tyiyn", "registry", "shadow", "failed", "control", "shares"}
 
 
 def test_a_card_number_is_shown_as_its_token_only(server):

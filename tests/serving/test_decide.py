@@ -1,11 +1,11 @@
 """The main path: the highest level wins, every layer that spoke is in the reasons, and no failure is low."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from casework.registry import Hit, List
 from domain.criteria import FraudCriterion

@@ -319,3 +319,20 @@ def test_a_full_disk_refuses_and_room_on_it_ends_that(models: Path, tmp_path: Pa
     settings = Settings(home=tmp_path, models=models)
     with InProcess(settings) as burana:
         assert equals_a_replay(burana)
+
+
+def test_past_the_deadline_the_answer_is_what_is_known_so_far_and_never_low(settings):
+    with InProcess(replace(settings, deadline_ms=0.001)) as burana:
+        prohibit(burana, "+996555000009")
+        late = burana.decide(operation(1))
+        rejected = burana.decide(operation(2, recipient={"phone": "0555 000 009"}))
+    assert (late["level"], late["score"], late["degraded"]) == ("medium", None, ["deadline"])
+    assert [reason["code"] for reason in late["reasons"]] == ["deadline"]
+    assert (rejected["level"], rejected["degraded"]) == ("high", ["deadline"])
+
+
+def test_what_came_too_late_to_be_assessed_is_behaviour_all_the_same(settings):
+    with InProcess(replace(settings, deadline_ms=0.001)) as burana:
+        for number in range(3):
+            burana.decide(operation(number))
+        assert burana.burana.assessor.engine.applied == 3
