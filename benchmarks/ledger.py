@@ -130,7 +130,13 @@ def _entries(first: int, count: int) -> Iterator[Entry]:
 
 def _size(database: Database) -> float:
     if database.file is not None:
-        return float(sum(Path(f"{database.file}{end}").stat().st_size for end in ("", "-wal") if Path(f"{database.file}{end}").exists()))
+        return float(
+            sum(
+                Path(f"{database.file}{end}").stat().st_size
+                for end in ("", "-wal")
+                if Path(f"{database.file}{end}").exists()
+            )
+        )
     with closing(psycopg.connect(database.url)) as connection:
         found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     return float(found[0]) if found else 0.0

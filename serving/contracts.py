@@ -110,5 +110,9 @@ def refusal_of(error: Exception) -> Refusal:
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case LedgerError():
-            return Refusal(503, Problem("unavailable", "nothing is known to be recorded; send it again, with the same body"), retry_after_s=1)
+            return Refusal(
+                503,
+                Problem("unavailable", "nothing is known to be recorded; send it again, with the same body"),
+                retry_after_s=1,
+            )
     raise error
