@@ -14,7 +14,7 @@ BuranaError
 +-- PromotionError        a bundle may not become champion as asked
 +-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
-+-- LedgerError           the durable write failed: nothing was recorded, retry later
++-- LedgerError           the database refuses or does not answer: retry later with the same body
 +-- StateError            a snapshot of the features does not fit the plan
 +-- SettingsError         a setting is missing or out of bounds
 """
@@ -84,7 +84,7 @@ class RuleError(BuranaError):
 
 
 class LedgerError(BuranaError):
-    """The durable write failed or is refused; nothing was recorded and the caller may retry."""
+    """The database refuses or does not answer; the caller may retry, and a repeat finds what was recorded unheard."""
 
 
 class StateError(BuranaError):

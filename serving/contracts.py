@@ -121,5 +121,9 @@ def expected_refusal(error: Exception) -> Refusal | None:
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case LedgerError():
-            return Refusal(503, Problem("unavailable", "nothing was recorded; send it again"), retry_after_s=1)
+            return Refusal(
+                503,
+                Problem("unavailable", "nothing is known to be recorded; send it again, with the same body"),
+                retry_after_s=1,
+            )
     return None
