@@ -175,7 +175,7 @@ def rows_of_history(history: History) -> tuple[Rows, Rows]:
     """
     operations = rows_of_operations(history.operations)
     events = rows_of_events(history.events)
-    outcomes = rows_of_outcomes(history.outcomes, operations[_places_of_operations(history)])
+    outcomes = rows_of_outcomes(history.outcomes, operations[places_of_operations(history)])
     return in_order(history, operations, events, outcomes)
 
 
@@ -225,8 +225,8 @@ def rows_of_outcomes(table: pa.Table, operations: Rows) -> Rows:
     return operations
 
 
-def _places_of_operations(history: History) -> Rows:
-    """Where the operation of each outcome stands among the operations."""
+def places_of_operations(history: History) -> Rows:
+    """Where the operation of each outcome stands among the operations (outcomes,); HistoryError as from `rows_of_history`."""
     outcomes = history.outcomes
     index = pc.index_in(outcomes["operation_id"], history.operations["operation_id"])
     place = pc.fill_null(index, -1).to_numpy().astype(np.int64)
@@ -310,6 +310,6 @@ def amounts_tyiyn(table: pa.Table) -> Rows:
     if refused.any():
         row = int(np.flatnonzero(refused)[0])
         raise HistoryError(
-            f"operations row {row}: amount_minor {minor[row]}, allowed 0 to {MAX_REFERENCE_TYIYN} tyiyn's worth"
+            f"operation {table['operation_id'][row].as_py()!r}: amount_minor {minor[row]}, allowed 0 to {MAX_REFERENCE_TYIYN} tyiyn's worth"
         )
     return tyiyn

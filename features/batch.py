@@ -10,43 +10,44 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from features.arrivals import rows_of_history
+from features.ahead import ahead
 from features.engine import Engine, Vector
-from features.history import History
+from features.history import History, between
 from features.plan import Plan
-from features.slices import Slice, numbered
+from features.slices import Slice, numbered, slices_in_memory
 
 CHUNK = 1 << 17
 ROW_GROUP = 1 << 15
 """Rows of a matrix that are written together."""
 
 
-def matrix_of(history: History, plan: Plan, engine: Engine | None = None, start: datetime | None = None) -> Vector:
+def matrix_of(
+    history: History, plan: Plan, engine: Engine | None = None, start: datetime | None = None, size: int = CHUNK
+) -> Vector:
     """The point-in-time matrix (operations, features) float64 of a history, rows in its order of operations.
 
     engine: goes on from its state, else from nothing; start: operations before it are applied but not read, their rows
-    are left out. Progress is shown on long histories.
+    are left out; size: of the slices, of which the next is encoded while one is replayed. Progress is shown on long histories.
     """
-    rows, _ = rows_of_history(history)
     engine = engine or Engine(plan)
-    asked = Slice(rows, history.operations).asked(start)
-    wanted = numbered(asked)
-    matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
-    with tqdm(total=len(rows), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
-        for first in range(0, len(rows), CHUNK):
-            part = slice(first, first + CHUNK)
-            engine.replay(rows[part], matrix, wanted[part])
-            progress.update(len(rows[part]))
+    asked = between(history.operations, "occurred_at", start, None).num_rows
+    matrix, filled = np.empty((asked, len(plan)), np.float64), 0
+    with tqdm(total=len(history), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
+        for piece in ahead(slices_in_memory(history, size)):
+            wanted = piece.asked(start)
+            engine.replay(piece.rows, matrix[filled:], numbered(wanted))
+            filled += int(wanted.sum())
+            progress.update(len(piece.rows))
     return matrix
 
 
 def write_in_slices(slices: Iterable[Slice], file: "MatrixFile", plan: Plan, start: datetime | None = None) -> int:
     """The matrix of a history that need not fit in memory: the same bits as `matrix_of`; how many arrivals there were.
 
-    Memory is bounded by the engine's state, one slice and its vectors.
+    Memory is bounded by the engine's state, two slices and the vectors of one.
     """
     engine = Engine(plan)
-    for piece in slices:
+    for piece in ahead(iter(slices)):
         asked = piece.asked(start)
         matrix = np.empty((int(asked.sum()), len(plan)), np.float64)
         engine.replay(piece.rows, matrix, numbered(asked))

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,7 +138,9 @@ def _bins(name: str, column: Floats) -> Bins:
 
 def _filled(bins: list[Bins], values: Floats) -> list[Bins]:
     """The same bins with the counts of values (n, columns)."""
-    counts = _cuts(bins).count(values).tolist()
+    cuts, halves = _cuts(bins), np.array_split(values, 2)
+    with ThreadPoolExecutor(len(halves)) as threads:
+        counts = np.sum(list(threads.map(cuts.count, halves)), axis=0).tolist()
     return [
         msgspec.structs.replace(column, counts=tuple(row[: len(column.counts)]))
         for column, row in zip(bins, counts, strict=True)

@@ -6,6 +6,7 @@ A history that comes from a ledger also has decisions.parquet: what was decided 
 """
 
 import hashlib
+import itertools
 import shutil
 import tempfile
 import typing
@@ -208,12 +209,13 @@ def read(folder: Path) -> History:
                 f"{path} is missing; a history is a folder with {', '.join(f'{n}.parquet' for n in _STRUCTS)}"
             )
         try:
-            tables[name] = pq.read_table(path)
+            with pq.ParquetFile(path) as file:  # `read_table` takes twice as long, and a second to import datasets
+                tables[name] = file.read()
         except pa.ArrowInvalid as error:
             raise HistoryError(f"{path} is not a readable Parquet file: {error}") from None
     history = History(**tables)
     ids = history.operations["operation_id"]
-    if pc.count_distinct(ids).as_py() != len(ids):
+    if len(ids.unique()) != len(ids):  # `count_distinct` takes twice to three times as long
         raise HistoryError(
             f"{folder}: an operation_id stands in operations.parquet more than once; each names one operation"
         )
@@ -274,6 +276,13 @@ def cut(history: History, start: datetime | None, end: datetime | None) -> Histo
     """
     first, last = _first_from(history, start), _first_from(history, end)
     return History(**{name: _of_order(table, first, last) for name, table in history.tables.items()})
+
+
+def in_turn(history: History, size: int) -> Iterator[History]:
+    """What arrived, `size` arrivals at a time in their order, without the decisions."""
+    order = np.sort(np.concatenate([table["sequence"].to_numpy() for table in history.arrivals.values()]), kind="stable")
+    for first, after in itertools.pairwise([*order[::size].tolist(), None]):
+        yield History(**{name: _of_order(table, first, after) for name, table in history.arrivals.items()})
 
 
 def _first_from(history: History, instant: datetime | None) -> int | None:

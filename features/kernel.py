@@ -1317,7 +1317,7 @@ def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -
     _prepare(s, parts[3 * i + 2] if has_parts else EVERY_SLOT)
 
 
-@jit
+@njit(cache=True, error_model="numpy", nogil=True)
 def replay(
     handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int
 ) -> int:
@@ -1325,7 +1325,7 @@ def replay(
 
     Addresses: rows (count, words) int64; wanted (count,) int64: the matrix row that takes the vector of an operation, or -1;
     matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
-    longer history, or 0 when the rows are the whole of what arrives.
+    longer history, or 0 when the rows are the whole of what arrives. Other threads run meanwhile: the next rows are encoded.
     """
     s, second, third, fourth, fifth = (
         _state(handle, 0),

@@ -1,7 +1,7 @@
-"""A canonical history that need not fit in memory: read and encoded in slices of the order of arrival.
+"""A canonical history in slices of the order of arrival: read and encoded slice by slice when it need not fit in memory.
 
-An outcome's row is made of its operation's, which may lie in an earlier slice: encoded operations are kept in a temporary file,
-and found by 128 bits of BLAKE2b of their id (24 bytes of memory an operation).
+An outcome's row is made of its operation's, which may lie in an earlier slice: encoded operations are kept, for a history on disk
+in a temporary file, where they are found by 128 bits of BLAKE2b of their id (24 bytes of memory an operation).
 """
 
 import hashlib
@@ -19,8 +19,15 @@ from tqdm import tqdm
 
 from domain import instants
 from domain.errors import HistoryError
-from features.arrivals import check_places, in_order, rows_of_events, rows_of_operations, rows_of_outcomes
-from features.history import ARRIVALS, History, cut
+from features.arrivals import (
+    check_places,
+    in_order,
+    places_of_operations,
+    rows_of_events,
+    rows_of_operations,
+    rows_of_outcomes,
+)
+from features.history import ARRIVALS, History, cut, in_turn
 from features.layout import WORDS, Fact, Word
 
 Integers = NDArray[np.int64]
@@ -72,6 +79,19 @@ def slices_of(folder: Path, size: int, end: datetime | None = None) -> Iterator[
             progress.update(len(wanted))
             if len(wanted) < len(history):
                 return
+
+
+def slices_in_memory(history: History, size: int) -> Iterator[Slice]:
+    """The slices of a history in memory, of `size` arrivals each: together the rows of `rows_of_history`, and its errors."""
+    places, kept = places_of_operations(history), np.empty((history.operations.num_rows, WORDS), np.int64)
+    counted = told = 0
+    for piece in in_turn(history, size):
+        operations = kept[counted : counted + piece.operations.num_rows]
+        operations[:] = rows_of_operations(piece.operations)
+        outcomes = rows_of_outcomes(piece.outcomes, kept[places[told : told + piece.outcomes.num_rows]])
+        rows, _ = in_order(piece, operations, rows_of_events(piece.events), outcomes)
+        yield Slice(rows, piece.operations.select(["sequence", "operation_id"]))
+        counted, told = counted + len(operations), told + len(outcomes)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ class Boosting:
 
     trees: at most so many; learning_rate: what each tree adds, of what it found; leaves: of a tree, at most; leaf_operations: of a
     leaf, at least; feature_share, row_share: of features and of operations that a tree sees; l2: holds leaf values down;
-    fraud_weight: how many genuine operations a fraud weighs as much as, 1 for as they are (calibration takes it back).
+    bins: into how many a feature's values are cut before growing, so that thresholds lie only between them; fraud_weight: how
+    many genuine operations a fraud weighs as much as, 1 for as they are (calibration takes it back).
     """
 
     trees: int = 500
@@ -31,11 +32,13 @@ class Boosting:
     feature_share: float = 0.5
     row_share: float = 0.8
     l2: float = 5.0
+    bins: int = 1_023
     fraud_weight: float = 1.0
 
     def __post_init__(self) -> None:
         bounds = {"trees": (1, 10_000), "learning_rate": (1e-4, 1), "leaves": (2, 1_024), "leaf_operations": (1, 10**6),
-                  "feature_share": (0.01, 1), "row_share": (0.01, 1), "l2": (0, 1e6), "fraud_weight": (1e-3, 1e6)}  # fmt: skip
+                  "feature_share": (0.01, 1), "row_share": (0.01, 1), "l2": (0, 1e6), "bins": (2, 65_535),
+                  "fraud_weight": (1e-3, 1e6)}  # fmt: skip
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise SettingsError(f"{name}: seen {getattr(self, name)}, allowed {low} to {high}")
@@ -45,7 +48,7 @@ class Boosting:
         return {
             "objective": "binary", "metric": "average_precision", "learning_rate": self.learning_rate,
             "num_leaves": self.leaves, "min_data_in_leaf": self.leaf_operations, "feature_fraction": self.feature_share,
-            "bagging_fraction": self.row_share, "bagging_freq": 1, "lambda_l2": self.l2,
+            "bagging_fraction": self.row_share, "bagging_freq": 1, "lambda_l2": self.l2, "max_bin": self.bins,
             "scale_pos_weight": self.fraud_weight, "seed": seed, "deterministic": True, "force_row_wise": True,
             "num_threads": THREADS, "verbosity": -1,
         }  # fmt: skip

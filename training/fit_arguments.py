@@ -32,6 +32,7 @@ def add_boosting(parser: argparse.ArgumentParser) -> None:
         "trees": "at most so many", "learning_rate": "what each tree adds", "leaves": "of a tree, at most",
         "leaf_operations": "of a leaf, at least", "feature_share": "of features that a tree sees",
         "row_share": "of operations that a tree sees", "l2": "holds leaf values down",
+        "bins": "of a feature's values, at most: thresholds lie between them",
         "fraud_weight": "genuine operations that a fraud weighs as much as",
     }  # fmt: skip
     for name, value in usual.figures().items():

@@ -140,9 +140,9 @@ def test_an_amount_in_any_currency_is_on_the_reference_scale(currency: str, mino
 @pytest.mark.parametrize(
     ("minor", "currency"), [(MAX_REFERENCE_TYIYN + 1, "KGS"), (2**63 - 1, "UZS"), (2**63 - 1, "JPY"), (-1, "KGS")]
 )
-def test_an_amount_out_of_bounds_is_refused_by_its_row(minor: int, currency: str) -> None:
+def test_an_amount_out_of_bounds_is_refused_by_its_operation(minor: int, currency: str) -> None:
     history = history_of([PAYMENT, replace(PAYMENT, operation_id="op-2", amount=Money(minor, currency))])
-    with pytest.raises(HistoryError, match=f"operations row 1: amount_minor {minor}, allowed 0 to {MAX_REFERENCE_TYIYN}"):
+    with pytest.raises(HistoryError, match=f"operation 'op-2': amount_minor {minor}, allowed 0 to {MAX_REFERENCE_TYIYN}"):
         rows_of_history(history)
 
 
