@@ -46,7 +46,7 @@ class Server:
             self._process = subprocess.Popen(
                 [*command],
                 cwd=REPOSITORY,
-                env=os.environ | dict(environment or {}),
+                env=_environment() | dict(environment or {}),
                 stdout=printed,
                 stderr=printed,
                 start_new_session=True,
@@ -148,3 +148,8 @@ def _status(pid: int) -> str:
 def _cpu_s(pid: int) -> float:
     stat = _stat(pid)
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+
+
+def _environment() -> dict[str, str]:
+    """As here, but with modules kept compiled, as every installation has them: else each start compiles a thousand of them."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
