@@ -101,6 +101,7 @@ _CARD_TOKEN = re.compile(r"card-[0-9a-f]{32}")
 _CARD_NUMBER = re.compile(r"[1-9][0-9]{11,18}")
 _ASSET = re.compile(r"[A-Za-z0-9]{20,128}")
 _HEXADECIMAL = re.compile(r"0x[0-9a-z]+|[0-9a-f]{40}", re.IGNORECASE)
+_TRON = re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}")
 _SEGWIT = re.compile(r"(bc|tb|ltc)1[0-9a-z]{10,}", re.IGNORECASE)
 
 
@@ -276,6 +277,8 @@ def _address(text: str) -> str:
     # hexadecimal and SegWit addresses ignore case, and so may one all in capitals; base58 addresses (Bitcoin, Tron) do not
     if _HEXADECIMAL.fullmatch(bare):
         return "0x" + bare.lower().removeprefix("0x")
+    if _TRON.fullmatch(bare) and not bare.isupper():  # one that begins with TB1 is no SegWit address of the test network
+        return bare
     return bare.lower() if _SEGWIT.fullmatch(bare) or bare.isupper() else bare
 
 
