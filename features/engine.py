@@ -26,6 +26,7 @@ Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
 SNAPSHOT_FORMAT = 4
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 FIRST_HOMES = 1 << 11
 """Of a hash table of a new state."""
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
@@ -167,16 +168,28 @@ class Engine:
         """Write the state whole or not at all; notes (such as the ledger's sequence) come back from `restore`."""
         header = {"format": SNAPSHOT_FORMAT, "plan": self.plan.hash, "layout": _layout(self.plan), "notes": notes}
         used = self._used()
+        arrays: dict[str, Any] = {
+            "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
+            **{name.name.lower(): self._buffers[name][: used.get(name)] for name in SAVED},
+        }
         draft = path.with_name(path.name + ".draft")
-        with draft.open("wb") as file:
-            arrays: dict[str, Any] = {
-                "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
-                **{name.name.lower(): self._buffers[name][: used.get(name)] for name in SAVED},
-            }
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)  # of a disk that is full, for one
+
+    @staticmethod
+    def notes(path: Path) -> dict[str, Any]:
+        """The notes of a snapshot, without its state; StateError where it cannot be read."""
+        try:
+            with path.open("rb") as opened, np.load(opened) as file:
+                return dict(json.loads(file["header"].tobytes())["notes"])
+        except UNREADABLE as error:
+            raise StateError(f"{path} is not a readable snapshot ({error})") from error
 
     @classmethod
     def restore(cls, plan: Plan, path: Path) -> tuple["Engine", dict[str, Any]]:
@@ -196,7 +209,7 @@ class Engine:
                 saved = {name: _fill(file, archive, name, engine._buffers[name]) for name in SAVED}
                 engine._hold({})
                 engine._check_lengths(saved)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise StateError(
                 f"{path} is not a readable snapshot ({error}); remove it, the state is rebuilt from the ledger"
             ) from error

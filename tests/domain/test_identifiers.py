@@ -415,4 +415,6 @@ def test_a_tron_address_that_begins_like_segwit_keeps_its_letters():
     address = "TB1osLJUB6syASghk1dw4n1DdJZtPQ2HP5"
     assert len(address) == 34
     assert IDENTIFIERS.normal(IdentifierKind.VIRTUAL_ASSET_ADDRESS, address) == address
-    assert IDENTIFIERS.normal(IdentifierKind.VIRTUAL_ASSET_ADDRESS, "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4").startswith("bc1q")
+    assert IDENTIFIERS.normal(IdentifierKind.VIRTUAL_ASSET_ADDRESS, "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4").startswith(
+        "bc1q"
+    )

@@ -148,22 +148,3 @@ def test_a_snapshot_of_another_ledger_is_left_aside(settings, tmp_path, models):
     settings.state.write_bytes(other.state.read_bytes())
     with InProcess(settings) as burana:
         assert burana.trace() == traces[0]
-
-
-def test_a_stop_finishes_what_is_on_its_way(models, tmp_path):
-    with Server(tmp_path, models) as server:
-        callers = Callers()
-
-        async def until_stopped() -> None:
-            enough = asyncio.Event()
-            sending = [asyncio.create_task(callers._send(server, 60, enough)) for _ in range(CONNECTIONS)]
-            await enough.wait()
-            await asyncio.to_thread(server.stop)
-            await asyncio.gather(*sending)
-
-        asyncio.run(until_stopped())
-        assert len(callers.acknowledged) >= 60
-        assert lost(file_in(tmp_path), callers.acknowledged) == []
-        assert callers.refused == []
-        assert (tmp_path / "state.npz").exists(), "the features were kept"
-        assert "Traceback" not in server.log.read_text()
