@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
 
 from casework import database as databases
@@ -34,6 +35,7 @@ from serving.explanation import Explanations
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.rates import Rate, Rates
+from serving.recorded_at import RecordedAt
 from serving.rules import Rules
 from serving.settings import Settings
 from serving.signatures import Signatures
@@ -44,10 +46,11 @@ STARTER_RULES = "starter_rules.toml"
 
 @dataclass
 class Burana:
-    """A running Burana: open it in an event loop, close it when done."""
+    """A running Burana: open it in an event loop, close it when done. clock: gives the moment, aware."""
 
     settings: Settings
     plan: Plan = field(default_factory=lambda: Plan(DEFINITIONS, RETAINED_ARRIVALS))
+    clock: Callable[[], datetime] = succession.now
 
     async def open(self) -> None:
         """Open the database, load and check the champion, rebuild the features, warm up. BuranaError says what is wrong."""
@@ -69,7 +72,11 @@ class Burana:
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
             layers.profiles = await self._profiles() if features.with_profiles else None
-            self.assessor = Assessor(settings, identifiers, layers, engine, commits, seen, succession.now, self.metrics)
+            stepped_back = self.metrics.clock_stepped_back.inc
+            recorded_at = RecordedAt(self.clock, self.ledger.last_recorded_at, stepped_back)
+            self.assessor = Assessor(
+                settings, identifiers, layers, engine, commits, seen, self.clock, recorded_at, self.metrics
+            )
             if model is not None:
                 succession.record(self.database, settings.models, model.version)
             self.challengers = Challengers(settings, plan, self.metrics)
