@@ -21,6 +21,8 @@ ALONE = text(f"SELECT pg_advisory_xact_lock({CASEWORK_LOCK})")
 _SETTLE = """
 SELECT set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false),
        set_config('idle_in_transaction_session_timeout', %(ms)s, false),
+       set_config('tcp_keepalives_idle', %(idle)s, false), set_config('tcp_keepalives_interval', '1', false),
+       set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', %(ms)s, false),
        CASE WHEN %(commit)s = 'off' OR current_setting('synchronous_commit') = 'off'
             THEN set_config('synchronous_commit', %(commit)s, false) END,
        current_setting('fsync')
@@ -61,7 +63,8 @@ def connected(url: str, answer_s: float, connect_s: int, durable: bool = True, n
     except psycopg.ProgrammingError:  # what it says may quote a part of the password
         raise SettingsError("the database's URL cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from None
     session.patience_s = answer_s + GRACE_S
-    wishes = {"ms": str(int(1000 * answer_s)), "commit": "on" if durable else "off"}
+    # the server's own look at the connection: it lets go of the ledger's lock when our machine is gone
+    wishes = {"ms": str(int(1000 * answer_s)), "idle": str(max(1, int(answer_s))), "commit": "on" if durable else "off"}
     try:
         *_, fsync = session.execute(_SETTLE, wishes).fetchone() or (None,)
     except psycopg.Error:

@@ -39,7 +39,7 @@ DAYS = 3
 """So many days before the first served one are trained on, thresholds and calibration made on the last of them."""
 WHEN_KNOWN = timedelta(days=60)
 """Later than the served days: nothing is measured of detection here, and a small world has few frauds that become known at once."""
-FULL_TREES = Boosting(learning_rate=0.02, leaf_operations=5, l2=0.0, fraud_weight=100.0)
+FULL_TREES = Boosting(learning_rate=0.02, leaf_operations=5, l2=0.0, fraud_weight=100.0, bins=255)
 """So that even the last tree finds splits for all its leaves: usual settings leave it too little to explain."""
 GROWN_ON = 20_000
 PARITY_ROWS = 2_000

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from benchmarks.endpoint import world as worlds
 from benchmarks.endpoint.postgresql_server import PostgreSQL
 from benchmarks.endpoint.processes import REPOSITORY, SENT_FROM, SERVED_ON
@@ -48,8 +46,7 @@ def beside_sqlite(world: World, sqlite_home: Path, effort: Effort) -> dict[str, 
 def _filled(world: World, home: Path, url: str) -> str:
     """A key, after history, rules and registry are in."""
     worlds.fill(world, home, "--database", url)
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        worlds.list_identifiers(cursor, world.sizes.registry, "%s")
+    worlds.list_identifiers(url, world.sizes.registry)
     return worlds.make_key(home, "--database", url)
 
 

@@ -3,23 +3,24 @@
 import math
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
+from sqlalchemy import insert
 from tqdm import tqdm
 
 from benchmarks.endpoint import model, peer_store, rule_set
 from benchmarks.endpoint.generator import request
 from benchmarks.endpoint.processes import REPOSITORY, BenchmarkError
+from casework import database as databases
+from casework.database import url_of
+from casework.tables import REGISTRY
 from domain.operation import Operation
 from features import history as histories
 from features.arrivals import rows_of_history
@@ -62,7 +63,7 @@ class Sizes:
         return replace(self, days=self.days + more, served_days=self.served_days + more)
 
 
-QUICK = Sizes(customers=1_200, days=12, served_days=4, trees=30, leaves=4, registry=1_000, peer_operations=50)
+QUICK = Sizes(customers=1_200, days=12, served_days=4, trees=30, leaves=3, registry=1_000, peer_operations=50)
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,7 @@ def make(folder: Path, sizes: Sizes) -> World:
     peer_store.make(world.peer_store, asked)
     _profiles(world, history)
     fill(world, world.home)
-    with closing(sqlite3.connect(world.home / DATABASE_FILE)) as connection, connection:
-        list_identifiers(connection, sizes.registry, "?")
+    list_identifiers(url_of(world.home / DATABASE_FILE), sizes.registry)
     accounts, operations, entries = _counted(cut(history, None, sizes.split))
     return replace(world, key=make_key(world.home), accounts=accounts, operations=operations, entries=entries)
 
@@ -212,16 +212,23 @@ def _counted(history: History) -> tuple[int, int, int]:
     return int((accounts != MISSING).sum()), history.operations.num_rows, len(rows)
 
 
-def list_identifiers(cursor: Any, count: int, placeholder: str) -> None:
-    """Identifiers that no operation has, half prohibited, half watched: the command lists one at a time, each durably.
-
-    cursor: what has `executemany`; placeholder: how its database writes a parameter.
-    """
+def list_identifiers(url: str, count: int) -> None:
+    """Identifiers that no operation has, half prohibited, half watched, in one change: the command lists one at a time, each durably."""
     forms = {"account": "99{:014}", "phone": "+99655{:07}", "wallet": "w99{:010}", "device": "d{:014}", "customer": "x{:09}"}
-    kinds, lists, said = list(forms), ("prohibited", "watched"), ("benchmark", START.isoformat(), "benchmark", "size")
-    rows = [(kinds[n % 5], forms[kinds[n % 5]].format(n), lists[n // 5 % 2], *said) for n in range(count)]
-    columns = "kind, value, list, source, added_at, added_by, added_reason"
-    cursor.executemany(f"INSERT INTO registry ({columns}) VALUES ({', '.join([placeholder] * 7)})", rows)
+    kinds, lists = list(forms), ("prohibited", "watched")
+    said: dict[str, object] = {
+        "source": "benchmark",
+        "added_at": START.isoformat(),
+        "added_by": "benchmark",
+        "added_reason": "size",
+    }
+    with databases.connect(url) as database, database.transaction() as connection:
+        said["added_change"] = databases.record_change(connection, "benchmark", "size", f"registry: add {count} identifiers")
+        rows = [
+            {"kind": kinds[n % 5], "value": forms[kinds[n % 5]].format(n), "list": lists[n // 5 % 2], **said}
+            for n in range(count)
+        ]
+        connection.execute(insert(REGISTRY), rows)
 
 
 def copy_of_home(world: World, name: str) -> Path:

@@ -9,6 +9,7 @@ from serving import settings as configuration
 from serving.app import application
 from serving.logs import Format
 from serving.server import Server
+from serving.settings_file import as_toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--standby", action="store_true", help="follow the ledger while another process holds it, and take over when it ends"
     )
+    parser.add_argument(
+        "--print-settings", action="store_true", help="print the settings as TOML with what each means, and end"
+    )
     parser.add_argument("--certificate", type=Path, help="TLS certificate chain (PEM)")
     parser.add_argument("--private-key", type=Path, help="its private key (PEM)")
 
@@ -34,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.config, home=arguments.home, database_url=arguments.database, models=arguments.models, profiles=arguments.profiles, host=arguments.host, port=arguments.port,
         require_model=False if arguments.without_model else None, standby=True if arguments.standby else None,
     )  # fmt: skip
+    if arguments.print_settings:
+        print(as_toml(settings), end="")
+        return 0
     print(f"settings: {settings}, database {masked(settings.database)}", flush=True)
     server = Server(application(settings), settings, arguments.certificate, arguments.private_key)
     try:

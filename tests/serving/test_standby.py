@@ -5,7 +5,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from casework import postgresql
 from casework.ledger import reading
 from domain.decision import Decision
 from domain.errors import SettingsError
@@ -30,6 +31,7 @@ from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 CALLERS, BEFORE, AFTER, TAKE_OVERS = 4, 300, 100, 3
+TCP = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5s"}
 ENDED_WRITERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'burana-ledger-%'"
 
 
@@ -227,6 +229,13 @@ def test_a_process_that_lost_the_ledger_answers_nothing_and_becomes_the_standby(
         assert lost.burana.assessor.engine.applied == 17
         assert rows_in(cloned) == 17
     assert equals_a_replay(quick)
+
+
+def test_the_server_lets_go_of_the_ledger_when_the_machine_of_its_holder_is_gone(cloned: str) -> None:
+    """Nothing tells a server that a machine lost its power but its own look at the connection."""
+    with closing(postgresql.connected(cloned, answer_s=5, connect_s=3)) as session:
+        said = {name: session.execute(f"SHOW {name}").fetchone()[0] for name in TCP}
+    assert said == TCP
 
 
 def test_a_ledger_lost_while_nobody_sends_anything_is_held_again(cloned: str, tmp_path: Path, models: Path) -> None:

@@ -1,0 +1,135 @@
+"""What `deploy/` names exists: metrics, settings, paths, arguments; and the roles may do what serving needs and nothing else."""
+
+import argparse
+import configparser
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from casework import database as databases
+from casework import keys, registry, shadow_scores
+from casework.registry import List
+from domain.identifiers import IdentifierKind
+from serving.commands import serve
+from serving.metrics import Metrics
+from serving.rates import Rate
+from serving.settings import Settings, load
+from serving.settings_file import as_toml
+from tests.postgresql import PostgreSQL
+from tests.serving.examples import operation
+from tests.serving.running import InProcess
+
+WHY = ("the tests", "the tests", "to see that it may")
+DEPLOY = Path(__file__).parents[1] / "deploy"
+RULES = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+METRICS = set(re.findall(r"^# HELP (\S+) ", Metrics().text().decode(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_every_metric_of_an_alert_is_one_that_the_server_has(rule: dict[str, str]) -> None:
+    named = {name.removesuffix("_bucket") for name in re.findall(r"\bburana_\w+", rule["expr"])}
+    assert named
+    assert named <= METRICS
+
+
+def test_every_alert_is_told_of_in_the_notes() -> None:
+    notes = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in RULES if f"`{rule['alert']}`" not in notes] == []
+
+
+def test_every_check_and_label_that_an_alert_asks_for_is_one_that_there_is() -> None:
+    asked = {
+        word for rule in RULES for found in re.findall(r'check!?=~?"([^"]*)"', rule["expr"]) for word in found.split("|")
+    }
+    assert asked <= {"ledger_held", "ledger_writable"}
+
+
+def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() -> None:
+    text = (DEPLOY / "burana.toml").read_text(encoding="utf-8")
+    assert as_toml(load(DEPLOY / "burana.toml")) == text, (
+        "write it again with `burana serve --config deploy/burana.toml --print-settings`"
+    )
+    assert [
+        each.name for each in fields(Settings) if not re.search(rf"^(# )?\[?{each.name}\b|{each.name}", text, re.MULTILINE)
+    ] == []
+
+
+def test_settings_that_are_printed_are_read_back_without_what_is_secret(tmp_path: Path) -> None:
+    odd = replace(Settings(), home=Path('a "b" \\ c\n'), database_url="postgresql://u:secret@h/d", standby=True,
+                  rates={"wallet core": Rate(5.5, 7)}, rate_per_s=0.25)  # fmt: skip
+    file = tmp_path / "burana.toml"
+    file.write_text(as_toml(odd), encoding="utf-8")
+    assert "secret" not in file.read_text()
+    assert load(file) == replace(odd, database_url="")
+
+
+def test_every_path_that_the_image_copies_is_there() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    copied = [path for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE) for path in shlex.split(line)[:-1]]
+    assert {"domain", "features", "casework", "serving", "requirements/serving.txt"} <= set(copied)
+    assert [path for path in copied if not (DEPLOY.parent / path).exists()] == []
+    command = re.search(r"^CMD (\[.*\])$", text, re.MULTILINE)
+    assert command is not None
+    parses(yaml.safe_load(command[1])[1:])
+
+
+def test_the_unit_runs_a_command_that_there_is_and_stops_it_later_than_it_drains() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(DEPLOY / "burana.service")
+    _, name, *arguments = shlex.split(unit["Service"]["ExecStart"])
+    assert name == "serve"
+    parses(arguments)
+    assert int(unit["Service"]["TimeoutStopSec"]) > 2 * load(DEPLOY / "burana.toml").drain_s
+
+
+def parses(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    assert parser.parse_args(arguments) is not None
+
+
+@pytest.fixture
+def granted(postgresql: PostgreSQL) -> Iterator[str]:
+    """A database whose tables `burana_owner` made and whose roles have what deploy/postgresql.sql grants; its URL without a role."""
+    url = postgresql.create("granted")
+    for _ in range(2):  # before there are tables, and after
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute((DEPLOY / "postgresql.sql").read_text(encoding="utf-8"))
+        with databases.connect(url.replace("burana@", "burana_owner@")) as database:
+            keys.make(database, "tests", set(keys.Scope), "the tests")
+    yield url
+    postgresql.drop(url)
+
+
+def test_the_role_that_serves_may_add_to_the_ledger_and_change_nothing_in_it(granted: str, tmp_path: Path) -> None:
+    url = granted.replace("burana@", "burana_server@")
+    settings = Settings(home=tmp_path, models=tmp_path, database_url=url, require_model=False, deadline_ms=10_000)
+    with InProcess(settings) as burana:
+        assert burana.decide(operation(1))["sequence"] == 1
+        assert burana.burana.readiness.status == "ready"
+        database = burana.burana.database
+        entry = registry.add(database, settings.identifiers(), IdentifierKind.PHONE, "0555123456", List.PROHIBITED, *WHY)
+        registry.remove(database, entry, "the tests", "to see that it may")
+        shadow_scores.keep(database, [shadow_scores.Score("a model", 1, 0.5)])
+        keys.revoke(database, keys.listed(database)[0][0], "the tests", "to see that it may")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for refused in (
+            "DELETE FROM entries", "UPDATE entries SET answer = body", "TRUNCATE entries", "DROP TABLE entries", "DELETE FROM audit",
+            "UPDATE audit SET reason = ''", "DELETE FROM registry", "ALTER TABLE entries DISABLE TRIGGER ALL", "CREATE TABLE mine (a int)",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(refused)
+
+
+def test_the_role_that_reads_reads_and_no_more(granted: str) -> None:
+    with psycopg.connect(granted.replace("burana@", "burana_reader@"), autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM entries").fetchone() == (0,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("INSERT INTO audit SELECT * FROM audit")
