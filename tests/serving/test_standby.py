@@ -31,7 +31,7 @@ from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 CALLERS, BEFORE, AFTER, TAKE_OVERS = 4, 300, 100, 3
-TCP = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5s"}
+TCP = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "5000"}
 ENDED_WRITERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'burana-ledger-%'"
 
 
