@@ -68,7 +68,9 @@ class SQLiteWriter:
             return sum(map(self._put, batches))
 
     def mend(self) -> None:
-        """Nothing to do: what failed was rolled back."""
+        """Write a page that says what it said before: what failed was rolled back, but a full disk is full still."""
+        with speaking("the ledger does not take records"):
+            self.connection.execute("PRAGMA user_version = 0")
 
     def close(self) -> None:
         """See Writer."""

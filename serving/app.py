@@ -19,7 +19,7 @@ from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
 from casework.writers import writer
-from domain.errors import BuranaError, LedgerError
+from domain.errors import BuranaError, LedgerError, RuleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine
 from features.feature_set import FeatureSet
@@ -66,8 +66,8 @@ class Burana:
             recovery.warm_up(plan)
             self.ledger = Ledger(self.database)
             seen = opened.enter_context(contextlib.closing(lookups(self.database, loop.call_soon_threadsafe)))
-            engine = recovery.rebuild(plan, self.ledger, settings.state)
             self.metrics = Metrics()
+            engine = self._rebuilt()
             self.gate = gate(settings, self.keys, self.metrics)
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
@@ -109,7 +109,7 @@ class Burana:
         with self._opened:
             await self.assessor.drained()
             if self.assessor.broken is None and not self.assessor.stale:
-                recovery.save(self.assessor.engine, self.ledger, self.settings.state)
+                self._save()
 
     async def _keep_up(self) -> None:
         """Follow changes of registry, rules and keys that any process made."""
@@ -119,6 +119,7 @@ class Burana:
                 try:
                     await follow()
                 except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
+                    self.metrics.follow_failures.inc()
                     log.exception("%s failed; what was loaded last stays in force", follow.__name__)
 
     async def _keep_recording(self) -> None:
@@ -217,7 +218,11 @@ class Burana:
         if (asked := (stored.version, layers.features)) == self._refused_rules:
             return
         self._refused_rules = asked
-        layers.rules = Rules(stored.content, layers.features.names, stored.version)
+        try:
+            layers.rules = Rules(stored.content, layers.features.names, stored.version)
+        except RuleError:
+            self.metrics.rules_refused.inc()
+            raise
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
 
@@ -225,8 +230,14 @@ class Burana:
         if (live := self.assessor.layers.live) is not None:
             await asyncio.to_thread(live.count)
 
+    def _save(self) -> None:
+        try:
+            recovery.save(self.assessor.engine, self.ledger, self.settings.state)
+        except (LedgerError, OSError) as error:
+            log.error("no snapshot, the next start rebuilds from the ledger: %s", error)  # noqa: TRY400 it says all there is
+
     def _rebuilt(self) -> Engine:
-        return recovery.rebuild(self.plan, self.ledger, self.settings.state)
+        return recovery.rebuild(self.plan, self.ledger, self.settings.state, self.metrics.states_refused.inc)
 
 
 def live_rules(database: Database, features: FeatureSet) -> Rules:

@@ -1,7 +1,7 @@
 """From the ledger to the features: snapshot, then everything recorded after it, in the order of the ledger."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,14 @@ from serving.contracts import EVENT, OPERATION, OUTCOME
 log = logging.getLogger("burana")
 
 
-def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
-    """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so."""
-    engine, after = _from_snapshot(plan, ledger, snapshot)
+def rebuild(plan: Plan, ledger: Ledger, snapshot: Path, refused: Callable[[], object] = lambda: None) -> Engine:
+    """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so, and `refused` is called."""
+    try:
+        engine, after = _from_snapshot(plan, ledger, snapshot)
+    except StateError as error:
+        log.warning("%s; rebuilding from the whole ledger", error)
+        refused()
+        engine, after = Engine(plan), 0
     nothing = np.empty((0, len(plan)))
     for rows in arrivals(ledger, after):
         engine.replay(rows, nothing, np.full(len(rows), -1))
@@ -75,17 +80,13 @@ def _row(ledger: Ledger, sequence: int, row: bytes, encoding: int) -> bytes:
 
 
 def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, int]:
+    """The state of a snapshot, and up to which sequence number it is; StateError for one that does not fit."""
     if not snapshot.exists():
         return Engine(plan), 0
-    try:
-        engine, notes = Engine.restore(plan, snapshot)
-    except StateError as error:
-        log.warning("%s; rebuilding from the whole ledger", error)
-        return Engine(plan), 0
+    engine, notes = Engine.restore(plan, snapshot)
     sequence = int(notes["sequence"])
     if _mark(ledger, sequence) != notes["mark"]:
-        log.warning("%s is of another ledger; rebuilding from the whole ledger", snapshot)
-        return Engine(plan), 0
+        raise StateError(f"{snapshot} is of another ledger")
     return engine, sequence
 
 
