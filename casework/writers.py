@@ -88,9 +88,11 @@ class SQLiteWriter:
             return sum(map(self._put, batches))
 
     def mend(self) -> None:
-        """See Writer. What failed was rolled back."""
+        """See Writer. What failed was rolled back, but a full disk is full still: a page is written that says what it said before."""
         if self._held is None:
             self._held = sqlite.hold(self._file)
+        with speaking("the ledger does not take records"):
+            self.connection.execute("PRAGMA user_version = 0")
 
     def close(self) -> None:
         """See Writer."""

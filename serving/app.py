@@ -19,7 +19,7 @@ from casework.keys import Keys
 from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
-from domain.errors import BuranaError, HeldElsewhereError, LedgerError
+from domain.errors import BuranaError, HeldElsewhereError, LedgerError, RuleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.layout import Word
@@ -70,8 +70,8 @@ class Burana:
             layers = Layers(Registry(self.database, identifiers), model, live_rules(self.database, features), features)
             recovery.warm_up(plan)
             seen = opened.enter_context(contextlib.closing(lookups(self.database, loop.call_soon_threadsafe)))
-            self.tenure = Tenure(settings, plan, self.ledger)
             self.metrics = Metrics()
+            self.tenure = Tenure(settings, plan, self.ledger, self.metrics.states_refused.inc)
             self.gate = gate(settings, self.keys, self.metrics)
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
@@ -139,6 +139,7 @@ class Burana:
                 try:
                     await follow()
                 except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
+                    self.metrics.follow_failures.inc()
                     log.exception("%s failed; what was loaded last stays in force", follow.__name__)
 
     async def _keep_looking(self) -> None:
@@ -252,7 +253,11 @@ class Burana:
         if (asked := (stored.version, layers.features)) == self._refused_rules:
             return
         self._refused_rules = asked
-        layers.rules = Rules(stored.content, layers.features.names, stored.version)
+        try:
+            layers.rules = Rules(stored.content, layers.features.names, stored.version)
+        except RuleError:
+            self.metrics.rules_refused.inc()
+            raise
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
 

@@ -105,6 +105,7 @@ class Assessor:
         self.broken: LedgerError | None = None
         self.stale = False
         self.is_draining = False
+        self._is_readable = True
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -260,8 +261,10 @@ class Assessor:
         self._idle.clear()
         try:
             known = await self._lookups.find(key)
+            self._is_readable = True
         except LedgerError as error:
             failed = error
+            self._say_unreadable(error)
             raise
         finally:
             del self._asked[key]
@@ -269,6 +272,13 @@ class Assessor:
             self._idle_when_empty()
         self._refuse_while_broken()
         return known
+
+    def _say_unreadable(self, error: LedgerError) -> None:
+        """Count it, and say it once until a look-up ends well again."""
+        self.metrics.ledger_failures.inc()
+        if self._is_readable:
+            log.error("callers are told to retry, a look-up failed: %s", error)
+        self._is_readable = False
 
     def _refuse_while_broken(self) -> None:
         if self.broken is not None:
@@ -308,6 +318,7 @@ class Assessor:
                 self.engine.apply(row)
         except FEATURE_FAILURES:
             log.exception("the features could not take a record; they are not asked until they are rebuilt")
+            self.metrics.features_failed.inc()
             self.stale = True
 
     def _done(self, type_: str, id_: str, answer: bytes, error: LedgerError | None) -> None:
@@ -315,6 +326,9 @@ class Assessor:
         if error is None:
             pending.answer.set_result(answer)
         else:
+            if self.broken is None:
+                self.metrics.ledger_failures.inc()
+                log.error("callers are told to retry, the ledger does not take records: %s", error)
             self.broken = error
             pending.answer.set_exception(LedgerError(str(error)))
             pending.answer.exception()  # retrieved: the caller may be gone

@@ -131,7 +131,10 @@ def _score(model: Model | None, vector: Vector | None) -> float | None:
     except MODEL_FAILURES:
         log.exception("the model failed; the operation goes to verification")
         return None
-    return score if 0 <= score <= 1 else None
+    if not 0 <= score <= 1:
+        log.error("the model gave %r, which is no probability; the operation goes to verification", score)
+        return None
+    return score
 
 
 def decision_of(question: Question, hearing: Hearing, decided_at: datetime, sequence: int) -> Decision:

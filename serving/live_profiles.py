@@ -64,6 +64,7 @@ class LiveProfiles:
         self._asked: tuple[int, ...] = ()
         self._loaded: dict[Path, Profiles] = {}
         self._refused: set[tuple[Path, int]] = set()
+        self._said: set[int] = set()
         self._new_day = asyncio.Event()
         DayReader(Profiles.none(), 0).read([0] * WORDS)  # compiled, or loaded from the cache, before the first operation
 
@@ -121,6 +122,7 @@ class LiveProfiles:
         ):
             self._cover(due, there, days, kept)
         self._days, self._loaded = days, kept
+        self._say_missing(days)
         if (newest := self.newest_day) is not None:
             self._metrics.profiles_loaded(newest)
 
@@ -135,6 +137,16 @@ class LiveProfiles:
                     if its == day or its not in days:
                         days[its] = self._reader(profiles, its)
                 return
+
+    def _say_missing(self, days: dict[int, DayReader]) -> None:
+        """Say once of each day that operations read that there is nothing to compare them with."""
+        for due in self._asked:
+            if due not in self._said and not any(day in days for day in range(due - self._days_behind, due + 1)):
+                log.error(
+                    "no profiles of %s, nor of the %d days before: its operations are verified", _iso(due), self._days_behind
+                )
+                self._said.add(due)
+        self._said &= {*self._asked}
 
     def _reader(self, profiles: Profiles, day: int) -> DayReader:
         known = self._days.get(day)

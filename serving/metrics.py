@@ -35,6 +35,24 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self.ledger_failures = Counter(
+            "burana_ledger_failures", "Times that the ledger could not be written, or read before a record",
+            registry=self._registry,
+        )  # fmt: skip
+        self.features_failed = Counter(
+            "burana_features_failed", "Times that the features could not take a record", registry=self._registry
+        )
+        self.states_refused = Counter(
+            "burana_states_refused", "Snapshots of the features that were left aside", registry=self._registry
+        )
+        self.follow_failures = Counter(
+            "burana_follow_failures", "Times that registry, keys, rules or counts could not be looked at",
+            registry=self._registry,
+        )  # fmt: skip
+        self.rules_refused = Counter("burana_rules_refused", "Sets of rules that do not compile", registry=self._registry)
+        self._unexplained = Counter(
+            "burana_scores_not_explained", "Stopped operations whose score was not explained", registry=self._registry
+        )
         self.clock_stepped_back = Counter(
             "burana_clock_stepped_back", "Steps of the machine's clock to before the last record", registry=self._registry
         )
@@ -181,6 +199,8 @@ class Metrics:
         for reason in decision.reasons:
             if reason.layer is Layer.CONTROL:
                 self._control.labels(reason.code).inc()
+            elif reason.code == "score_not_explained":
+                self._unexplained.inc()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer and its time."""

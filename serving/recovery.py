@@ -1,7 +1,7 @@
 """From the ledger to the features: snapshot, then everything recorded after it, in the order of the ledger."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,14 @@ from serving.contracts import EVENT, OPERATION, OUTCOME
 log = logging.getLogger("burana")
 
 
-def rebuild(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
-    """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so."""
-    engine = _from_snapshot(plan, ledger, snapshot)
+def rebuild(plan: Plan, ledger: Ledger, snapshot: Path, refused: Callable[[], object] = lambda: None) -> Engine:
+    """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so, and `refused` is called."""
+    try:
+        engine = _from_snapshot(plan, ledger, snapshot)
+    except StateError as error:
+        log.warning("%s; rebuilding from the whole ledger", error)
+        refused()
+        engine = Engine(plan)
     catch_up(engine, ledger)
     return engine
 
@@ -80,16 +85,12 @@ def _row(ledger: Ledger, sequence: int, row: bytes, encoding: int) -> bytes:
 
 
 def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
+    """The state of a snapshot; StateError for one that does not fit."""
     if not snapshot.exists():
         return Engine(plan)
-    try:
-        engine, notes = Engine.restore(plan, snapshot)
-    except StateError as error:
-        log.warning("%s; rebuilding from the whole ledger", error)
-        return Engine(plan)
+    engine, notes = Engine.restore(plan, snapshot)
     if mark(ledger, engine.applied) != notes["mark"]:
-        log.warning("%s is of another ledger; rebuilding from the whole ledger", snapshot)
-        return Engine(plan)
+        raise StateError(f"{snapshot} is of another ledger")
     return engine
 
 

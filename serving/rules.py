@@ -4,6 +4,7 @@ Data, not code: a set is TOML, versioned in the database; types are checked when
 run as one list expression; if any fails at run time each is run alone, so that one broken rule never silences another.
 """
 
+import logging
 import re
 import tomllib
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from domain.errors import RuleError
 from domain.levels import RiskLevel
 from domain.operation import Operation
 
+log = logging.getLogger("burana")
 LEVELS = {"medium": RiskLevel.MEDIUM, "high": RiskLevel.HIGH}
 
 
@@ -80,6 +82,7 @@ class Rules:
     def __init__(self, content: str, features: tuple[str, ...], version: str = "") -> None:
         """content: TOML with [[rules]]; RuleError names the rule, the place and what is allowed."""
         self.version, self.features, self._content = version, features, content
+        self._said: set[str] = set()
         self.rules = tuple(rule for rule in parsed(content) if rule.state is not State.OFF)
         vocabulary = OPERATION_VARIABLES | dict.fromkeys(features, cel.Type.DOUBLE)
         _check(self.rules, cel.NewEnv(variables=vocabulary))
@@ -126,11 +129,18 @@ class Rules:
         for rule, expression in zip(self.rules, self._each, strict=True):
             result = expression.eval(activation)
             if result.type() == cel.Type.ERROR:
+                self._say(rule, str(result.value()))
                 if rule.state is State.LIVE:
                     failed.append((rule.id, str(result.value())))
             elif result.plain_value():
                 fired.append(rule)
         return _outcome(fired, failed)
+
+    def _say(self, rule: Rule, error: str) -> None:
+        """Once for each rule of the set: it may fail for every operation."""
+        if rule.id not in self._said:
+            self._said.add(rule.id)
+            log.error("rule %s (%s) of rules-%s could not be evaluated: %s", rule.id, rule.state, self.version, error)
 
 
 def _check(rules: Iterable[Rule], environment: cel.Env) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from casework import champions
 from casework.database import Database
 from domain import promotions
-from domain.bundle import CHAMPION_FILE, MANIFEST_FILE, champion
+from domain.bundle import CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, champion
 from domain.errors import BundleError, HeldElsewhereError, RuleError
 from features.feature_set import FeatureSet
 from features.plan import Plan
@@ -33,11 +33,12 @@ UNRECORDED = ("unknown", f"{promotions.PROMOTIONS_FILE} says nothing of it")
 
 
 class Named(NamedTuple):
-    """What CHAMPION names, and when it and the bundle's manifest were written: each change is looked at once."""
+    """What CHAMPION names, and when it, the bundle's manifest and its model were written: each change is looked at once."""
 
     version: str
     written_ns: int
     manifest_ns: int
+    model_ns: int
 
 
 class Succession:
@@ -56,8 +57,11 @@ class Succession:
         found, in_force = await asyncio.to_thread(named, self._settings.models), self._assessor.layers
         if found == self._seen:
             return
-        if found is None or (in_force.model is not None and found.version == in_force.model.version):
+        if found is None:
             self._seen = found
+            return
+        if in_force.model is not None and found.version == in_force.model.version:
+            await self._look_again(found)
             return
         try:
             layers = await self._prepared(self._settings.models / found.version, in_force)
@@ -69,6 +73,14 @@ class Succession:
         if self._assessor.layers.rules is in_force.rules:  # else rules were loaded meanwhile: the next look takes both
             self._seen = found
             self._exchange(layers)
+
+    async def _look_again(self, found: Named) -> None:
+        """The champion in force was written again: whatever is there now, it acts as it was loaded; damage is said before a restart."""
+        self._seen = found
+        try:
+            await asyncio.to_thread(scoring.load, self._settings.models / found.version, self._plan)
+        except BundleError as error:
+            self._refuse(found, error)
 
     async def _prepared(self, folder: Path, in_force: Layers) -> Layers:
         """The layers of a bundle; BundleError or RuleError says why it cannot take over."""
@@ -112,7 +124,12 @@ def named(models: Path) -> Named | None:
     """What CHAMPION names; None while it cannot be read."""
     try:
         folder = champion(models)
-        return Named(folder.name, written_ns(models / CHAMPION_FILE), written_ns(folder / MANIFEST_FILE))
+        return Named(
+            folder.name,
+            written_ns(models / CHAMPION_FILE),
+            written_ns(folder / MANIFEST_FILE),
+            written_ns(folder / MODEL_FILE),
+        )
     except BundleError:
         return None
 

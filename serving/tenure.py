@@ -3,6 +3,7 @@ as a standby once the process that held it has ended."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from casework.database import Database
 from casework.ledger import Ledger
@@ -34,9 +35,9 @@ def check_card_key(settings: Settings, ledger: Ledger) -> None:
 class Tenure:
     """One for a process. `standby` follows the ledger while another process holds it, and is None while this one does."""
 
-    def __init__(self, settings: Settings, plan: Plan, ledger: Ledger) -> None:
-        """LedgerError when the ledger cannot be read."""
-        self._settings, self._plan, self._ledger = settings, plan, ledger
+    def __init__(self, settings: Settings, plan: Plan, ledger: Ledger, refused: Callable[[], object]) -> None:
+        """refused: called for a snapshot that does not fit. LedgerError when the ledger cannot be read."""
+        self._settings, self._plan, self._ledger, self._refused = settings, plan, ledger, refused
         self.standby = Standby(plan, ledger, settings.state) if settings.standby else None
 
     @property
@@ -89,4 +90,4 @@ class Tenure:
     def _rebuilt(self) -> Engine:
         if self.standby is not None:
             return self.standby.follow()
-        return recovery.rebuild(self._plan, self._ledger, self._settings.state)
+        return recovery.rebuild(self._plan, self._ledger, self._settings.state, self._refused)

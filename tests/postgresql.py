@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -105,8 +106,14 @@ class PostgreSQL:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
-    def _say(self, statement: str) -> None:
+    @contextlib.contextmanager
+    def administered(self) -> Iterator[psycopg.Connection]:
+        """A session of who may do anything, each statement for itself."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            yield connection
+
+    def _say(self, statement: str) -> None:
+        with self.administered() as connection:
             connection.execute(statement)
 
     def _answers(self) -> bool:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,7 @@ def test_kills_under_load_lose_nothing_acknowledged_and_count_nothing_twice(
     )
     for moment in range(1, moments + 1):
         killed.moment()
-        if moment % -(-moments // CHECKS) == 0:
+        if moment % -(-moments // CHECKS) == 0 or moment == moments:
             killed.equals_a_replay()
     killed.server.kill()
 
@@ -152,3 +154,32 @@ def test_a_snapshot_of_another_ledger_is_left_aside(settings, tmp_path, models):
     settings.state.write_bytes(other.state.read_bytes())
     with InProcess(settings) as burana:
         assert burana.trace() == traces[0]
+
+
+def test_a_server_that_is_stopped_and_goes_on_under_load_loses_nothing_and_answers_late_ones_at_least_medium(
+    models: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "burana.toml"
+    config.write_text("deadline_ms = 5\n")
+    mix, draw = Mix(SEED), random.Random(SEED)  # which holds every answer against "what is degraded is never low"
+    with Server(tmp_path, models, "--config", str(config)) as server:
+
+        async def stopped_and_going_on() -> None:
+            enough, over = asyncio.Event(), asyncio.Event()
+            loading = asyncio.create_task(load(server, mix, enough, 50, over))
+            await enough.wait()
+            for _ in range(12):
+                os.kill(server.pid, signal.SIGSTOP)
+                await asyncio.sleep(0.1)
+                os.kill(server.pid, signal.SIGCONT)
+                await asyncio.sleep(0.03 * draw.random())
+            over.set()
+            await loading
+
+        asyncio.run(stopped_and_going_on())
+        asyncio.run(repeat(server, mix))
+    late = sum(b'"deadline"' in answer for answer in mix.acknowledged.values())
+    print(f"{len(mix.acknowledged)} acknowledged, {late} of them late")
+    assert lost(file_in(tmp_path), mix.acknowledged) == []
+    assert rows_in(file_in(tmp_path)) == len(mix.acknowledged) > 50
+    assert judged(file_in(tmp_path), mix.acknowledged)[1]["vectors_differ"] == 0
