@@ -153,7 +153,12 @@ def _commit(begun: RootTransaction) -> None:
 
 def timestamp() -> str:
     """Now, as the tables keep it: UTC, ISO 8601 with microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return as_kept(datetime.now(UTC))
+
+
+def as_kept(moment: datetime) -> str:
+    """An aware moment of UTC, as the tables keep it: its order is that of the text."""
+    return moment.isoformat(timespec="microseconds")
 
 
 def record_change(connection: Connection, person: str, reason: str, change: str) -> int:

@@ -6,6 +6,7 @@ This file reads it; `writers.py` adds to it, `group_commit.py` lets many wait fo
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -65,10 +66,16 @@ class Ledger:
         """The committed entry of a sequence number, or None."""
         return self._entry(_WHOLE.where(_E.sequence == sequence))
 
+    @property
+    def last_recorded_at(self) -> datetime | None:
+        """When the last committed entry was recorded, None when there is none."""
+        last = self._recorded_at(self.last_sequence)
+        return datetime.fromisoformat(last) if last else None
+
     def last_before(self, moment: str) -> int:
         """The sequence number of the last entry that was recorded before a moment (as in `recorded_at`), 0 when there is none.
 
-        Entries are recorded in the order of their numbers, so a few look-ups find it.
+        It never falls from one number to the next (`serving/recorded_at.py`), so a few look-ups find it.
         """
         numbers = range(1, self.last_sequence + 1)
         return bisect_left(numbers, moment, key=self._recorded_at)

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import resources
 
 from casework import database as databases
@@ -33,6 +35,7 @@ from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.rates import Rate, Rates
 from serving.readiness import Readiness
+from serving.recorded_at import RecordedAt
 from serving.rules import Rules
 from serving.settings import Settings
 from serving.signatures import Signatures
@@ -45,10 +48,11 @@ STARTER_RULES = "starter_rules.toml"
 
 @dataclass
 class Burana:
-    """A running Burana: open it in an event loop, close it when done."""
+    """A running Burana: open it in an event loop, close it when done. clock: gives the moment, aware."""
 
     settings: Settings
     plan: Plan = field(default_factory=lambda: Plan(DEFINITIONS, RETAINED_ARRIVALS))
+    clock: Callable[[], datetime] = succession.now
 
     async def open(self) -> None:
         """Open the database, load and check the champion, rebuild the features, warm up. BuranaError says what is wrong."""
@@ -72,14 +76,15 @@ class Burana:
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
             layers.profiles = await self._profiles() if features.with_profiles else None
+            recorded_at = RecordedAt(self.clock, self.ledger.last_recorded_at, self.metrics.clock_stepped_back.inc)
             self.assessor = Assessor(
-                settings, identifiers, layers, self.tenure.engine(), commits, seen, succession.now, self.metrics
+                settings, identifiers, layers, self.tenure.engine(), commits, seen, self.clock, recorded_at, self.metrics
             )
             if self.is_standby:
                 self.assessor.broken = HeldElsewhereError("the ledger is not held yet")
             await self._acting()
             self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
-            self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, succession.now)
+            self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             await self._recover()
@@ -98,6 +103,8 @@ class Burana:
         ]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it time and again cost 8% of the thread that answers
         engine, state = self.assessor.engine, "standby" if self.is_standby else "ready"
         log.info("%s: %d entities of %d entries, model %s", state, engine.entities, engine.applied, self.model_version)
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from casework.database import timestamp
 from casework.group_commit import GroupCommit
 from casework.ledger import Entry
 from casework.lookups import Key, Known, Lookups
@@ -41,6 +40,7 @@ from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
 from serving.logs import Decided as Logged
 from serving.metrics import Metrics
+from serving.recorded_at import RecordedAt
 from serving.rules import Rules
 from serving.scoring import Model
 from serving.settings import Settings
@@ -86,11 +86,11 @@ class Assessor:
     """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, commits: GroupCommit,
-                 lookups: Lookups, clock: Callable[[], datetime], metrics: Metrics) -> None:  # fmt: skip
-        """engine: as of the last entry of the ledger that `commits` adds to."""
+                 lookups: Lookups, clock: Callable[[], datetime], recorded_at: RecordedAt, metrics: Metrics) -> None:  # fmt: skip
+        """engine: as of the last entry of the ledger that `commits` adds to, and so `recorded_at`."""
         self.layers, self.engine, self.metrics = layers, engine, metrics
         self._settings, self._identifiers, self._clock = settings, identifiers, clock
-        self._commits, self._lookups = commits, lookups
+        self._commits, self._lookups, self.recorded_at = commits, lookups, recorded_at
         self._lots, self._terms = settings.lots(), Terms(settings.limit_tyiyn, settings.shares)
         which = settings.log_decisions
         self._is_logged = {
@@ -129,7 +129,9 @@ class Assessor:
     async def operation(self, body: bytes) -> bytes:
         """The decision on an operation, once it is durable; the stored one when the id was seen before."""
         timing = Timing(self.metrics.stages, self._deadline_s)
-        operation: Operation = normal_operation(decoded(OPERATION, body), self._identifiers, self._clock() + self._ahead)
+        operation: Operation = normal_operation(
+            decoded(OPERATION, body), self._identifiers, self.recorded_at.latest() + self._ahead
+        )
         canonical = encode(operation)
         if (repeated := await self._repeated(("operation", operation.operation_id), canonical)) is not None:
             return repeated
@@ -152,7 +154,7 @@ class Assessor:
 
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
-        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._clock() + self._ahead)
+        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self.recorded_at.latest() + self._ahead)
         canonical = encode(event)
         if (repeated := await self._repeated(("event", event.event_id), canonical)) is not None:
             return repeated
@@ -161,7 +163,7 @@ class Assessor:
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
-        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._clock() + self._ahead)
+        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self.recorded_at.latest() + self._ahead)
         canonical = encode(outcome)
         operation = await self._known(
             ("operation", outcome.operation_id)
@@ -285,7 +287,16 @@ class Assessor:
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
         entry = Entry(
-            sequence, type_, id_, timestamp(), body, row.astype("<i8").tobytes(), ENCODING, answer, vector, evidence
+            sequence,
+            type_,
+            id_,
+            self.recorded_at.now(),
+            body,
+            row.astype("<i8").tobytes(),
+            ENCODING,
+            answer,
+            vector,
+            evidence,
         )
         self._commits.append(entry, lambda error: self._done(type_, id_, answer, error))
         return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded

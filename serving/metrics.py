@@ -35,6 +35,9 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self.clock_stepped_back = Counter(
+            "burana_clock_stepped_back", "Steps of the machine's clock to before the last record", registry=self._registry
+        )
         self.stages = StageTimes()
         self._registry.register(self.stages)
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}

@@ -58,7 +58,7 @@ class Tenure:
         if self.standby is not None:
             assessor.engine = await asyncio.to_thread(self.standby.follow)
         try:
-            await assessor.recover(self._rebuilt)
+            await assessor.recover(lambda: self._taken_over(assessor))
         except HeldElsewhereError as held:
             await self._stand_by(assessor, held)
             return False
@@ -80,6 +80,11 @@ class Tenure:
             log.error("%s; this process is the standby from now on", held)
             standby = await asyncio.to_thread(Standby, self._plan, self._ledger, self._settings.state)
             assessor.engine, assessor.stale, self.standby = standby.engine, False, standby
+
+    def _taken_over(self, assessor: Assessor) -> Engine:
+        engine = self._rebuilt()
+        assessor.recorded_at.not_before(self._ledger.last_recorded_at)
+        return engine
 
     def _rebuilt(self) -> Engine:
         if self.standby is not None:

@@ -23,6 +23,9 @@ settings.load_profile("fixed")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How far a test goes that could go on for ever."""
     parser.addoption("--bodies", type=int, default=3_000, help="how many generated bodies are sent (default: 3000)")
+    parser.addoption(
+        "--moments", type=int, default=4, help="how many times a server is killed on each database (default: 4)"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

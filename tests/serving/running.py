@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from domain.identifiers import Identifiers
 from domain.instants import from_ms
 from domain.operation import normal_operation
 from features.arrivals import row_of_operation
-from serving import cli
+from serving import cli, succession
 from serving.app import Burana, application
 from serving.contracts import OPERATION, Refusal, refusal_of
 from serving.endpoint import Endpoint
@@ -73,8 +74,8 @@ def rows_in(url: str, table: str = "entries") -> int:
 class InProcess:
     """An open Burana and the loop that it lives in; time passes for it only while something is asked."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.burana = settings, Burana(settings)
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = succession.now) -> None:
+        self.settings, self.burana = settings, Burana(settings, clock=clock)
         self._runner = asyncio.Runner()
         try:
             self.run(self.burana.open())

@@ -1,121 +1,125 @@
-"""kill -9 at any moment loses no decision that was acknowledged, and the features come back as they were."""
+"""kill -9 at any moment loses no record that was acknowledged, counts nothing twice, and the features come back as they were."""
 
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from casework.ledger import reading
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.engine import SAVED, Engine
 from features.plan import Plan
 from serving import recovery, verification
-from serving.client import connect
 from serving.settings import Settings
-from tests.serving.examples import body, event, operation, outcome
-from tests.serving.running import InProcess, Server, file_in, key_of, probes, rows_in
+from tests.postgresql import PostgreSQL
+from tests.serving.examples import operation
+from tests.serving.mixes import OPERATIONS, Mix, Sent, load, repeat
+from tests.serving.running import InProcess, Server, file_in, key_of, rows_in
 
-KILLS, CONNECTIONS = {"sqlite": 20, "postgresql": 6}, 6
-OPERATIONS, EVENTS, OUTCOMES = "/v1/operations", "/v1/events", "/v1/outcomes"
-Sent = tuple[str, bytes]
-
-
-def records() -> Iterator[Sent]:
-    """Operations without end, with events and outcomes of earlier ones among them."""
-    for number in itertools.count(1):
-        yield OPERATIONS, body(operation(number))
-        if number % 5 == 0:
-            yield EVENTS, body(event(number))
-        if number % 7 == 0 and number > 60:
-            yield OUTCOMES, body(outcome(number - 60))
+PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+SEED = 2026
+CHECKS = 3
+"""How many times on the way the whole state is compared with a replay of the ledger."""
 
 
-class Callers:
-    """Several connections that send and keep what was acknowledged, through every crash."""
+class Killed:
+    """A server that is killed again and again while callers send a mix, on one database."""
 
-    def __init__(self) -> None:
-        self.records = records()
-        self.acknowledged: dict[Sent, bytes] = {}
-        self.unknown: list[Sent] = []
-        self.refused: list[bytes] = []
+    def __init__(self, settings: Settings, postgresql: PostgreSQL | None) -> None:
+        self.settings, self.postgresql = settings, postgresql
+        self.mix, self.draw = Mix(SEED), random.Random(SEED)
+        self.key, self.kinds = key_of(settings.database), {"server": 0, "server that stops": 0, "database": 0}
+        victims = ["server", "server that stops", "server"] + ["database"] * (postgresql is not None)
+        self._victims = itertools.cycle(victims)
+        self.server = self._started()
 
-    async def until_killed(self, server: Server, after: int, pause: float) -> None:
-        """Send until `after` more are acknowledged and a moment has passed, then kill; what was under way is unknown."""
-        enough = asyncio.Event()
-        target = len(self.acknowledged) + after
-        sending = [asyncio.create_task(self._send(server, target, enough)) for _ in range(CONNECTIONS)]
+    def moment(self) -> None:
+        """Load, kill somebody at a drawn moment, start him again, and repeat what was acknowledged."""
+        kind = next(self._victims)
+        self.kinds[kind] += 1
+        asyncio.run(self._loaded(kind, self.draw.randint(1, 250), self.draw.random() * 0.02))
+        if kind != "database":
+            self.server = self._started()
+        asyncio.run(repeat(self.server, self.mix))
+
+    async def _loaded(self, kind: str, more: int, pause_s: float) -> None:
+        enough, over = asyncio.Event(), asyncio.Event()
+        target = len(self.mix.acknowledged) + more
+        loading = asyncio.create_task(load(self.server, self.mix, enough, target, over))
         await enough.wait()
-        await asyncio.sleep(pause)
-        server.kill()
-        await asyncio.gather(*sending)
+        await asyncio.sleep(pause_s)
+        await asyncio.to_thread(self._kill, kind, pause_s)
+        over.set()
+        await loading
 
-    async def _send(self, server: Server, target: int, enough: asyncio.Event) -> None:
-        connection = await connect(server.url, server.key)
-        while True:
-            sent = next(self.records)
-            try:
-                response = await connection.request("POST", *sent)
-            except ConnectionError:
-                self.unknown.append(sent)
-                return
-            if response.status == 200:
-                self.acknowledged[sent] = response.body
-            else:
-                self.refused.append(response.body)
-            if len(self.acknowledged) >= target:
-                enough.set()
+    def _kill(self, kind: str, pause_s: float) -> None:
+        if kind == "database":
+            assert self.postgresql is not None
+            self.postgresql.kill()
+            self.postgresql.start()
+            return
+        if kind == "server that stops":  # it finishes what is on its way and writes its snapshot
+            self.server.process.terminate()
+            self.server.process.join(5 * pause_s)
+        self.server.kill()
 
-    async def repeat(self, server: Server, sample: list[Sent]) -> None:
-        """Repeat what was acknowledged and what is unknown: the first gets the same bytes, the second an answer for good."""
-        connection = await connect(server.url, server.key)
-        for sent in sample:
-            response = await connection.request("POST", *sent)
-            assert (response.status, response.body) == (200, self.acknowledged[sent])
-        for sent in self.unknown:
-            response = await connection.request("POST", *sent)
-            # the operation of an outcome may itself have been lost on the way, unacknowledged
-            assert response.status == 200 or (sent[0] == OUTCOMES and response.status == 422), response.body
-            if response.status == 200:
-                self.acknowledged[sent] = response.body
-        self.unknown.clear()
-        connection.close()
+    def equals_a_replay(self) -> None:
+        """With the server killed: what a start makes of snapshot and ledger is what the whole ledger gives, to the last bit."""
+        self.server.kill()
+        with reading(self.settings.database) as ledger:
+            started = recovery.rebuild(PLAN, ledger, self.settings.state)
+            replayed = recovery.rebuild(PLAN, ledger, self.settings.home / "no snapshot")
+        assert started.applied == replayed.applied == rows_in(self.settings.database)
+        assert state(started) == state(replayed)
+        with InProcess(self.settings) as burana:  # its end leaves a snapshot: later starts take it and the entries after it
+            burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
+        self.server = self._started()
+
+    def _started(self) -> Server:
+        home, models = self.settings.home, self.settings.models
+        return Server(home, models, key=self.key, url=self.settings.database)
 
 
-@pytest.mark.parametrize("kind", KILLS)
-def test_kills_under_load_lose_no_acknowledged_decision(models, tmp_path, kind, request):
-    url = file_in(tmp_path) if kind == "sqlite" else request.getfixturevalue("cloned")
-    kills, draw = KILLS[kind], random.Random(2026)
-    callers, key = Callers(), key_of(url)
-    for kill in range(kills):
-        server = Server(tmp_path, models, key=key, url=url)
-        known = list(callers.acknowledged)
-        asyncio.run(callers.repeat(server, known[-100:] + draw.sample(known, min(len(known), 30))))
-        if kill == kills // 2:  # a snapshot, so that later starts take it and the entries after it
-            server.stop()
-            assert (tmp_path / "state.npz").exists()
-            server = Server(tmp_path, models, key=key, url=url)
-        asyncio.run(callers.until_killed(server, draw.randint(1, 250), draw.random() * 0.02))
+def state(engine: Engine) -> dict[str, bytes]:
+    """Everything that an engine holds of behaviour, by buffer."""
+    used = engine._used()
+    return {name.name: engine._buffers[name][: used.get(name)].tobytes() for name in SAVED}
 
-    acknowledged = len(callers.acknowledged)
-    decisions = sum(route == OPERATIONS for route, _ in callers.acknowledged)
-    print(f"{acknowledged} acknowledged records, {decisions} of them decisions, over {kills} kills of a server on {kind}")
-    assert decisions > 20 * kills
-    assert not [refusal for refusal in callers.refused if b'"unknown_operation"' not in refusal]
-    assert lost(url, callers.acknowledged) == []
 
-    plan, settings = Plan(DEFINITIONS, RETAINED_ARRIVALS), Settings(home=tmp_path, models=models, database_url=url)
-    figures = verification.verify(settings.database, plan)
-    assert figures["vectors"] >= decisions
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_kills_under_load_lose_nothing_acknowledged_and_count_nothing_twice(
+    models: Path, tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    on_server = kind == "postgresql"
+    url = request.getfixturevalue("cloned") if on_server else file_in(tmp_path)
+    moments = request.config.getoption("--moments")
+    killed = Killed(
+        Settings(home=tmp_path, models=models, database_url=url),
+        request.getfixturevalue("postgresql") if on_server else None,
+    )
+    for moment in range(1, moments + 1):
+        killed.moment()
+        if moment % -(-moments // CHECKS) == 0:
+            killed.equals_a_replay()
+    killed.server.kill()
+
+    mix, (decisions, figures) = killed.mix, judged(url, killed.mix.acknowledged)
+    print(f"on {kind}, {moments} kills {killed.kinds}: {len(mix.acknowledged)} acknowledged, {decisions} of them decisions,")
+    print(f"of {rows_in(url)} entries; {mix.seen}; {figures}")
+    assert all(mix.seen.values())
+    assert not mix.unknown
+    assert lost(url, mix.acknowledged) == []
+    assert rows_in(url) == len(mix.acknowledged), "in the end everything that was recorded was acknowledged, once"
+    assert figures["vectors"] == decisions
     assert figures["vectors_differ"] == 0, figures
 
-    with InProcess(settings) as burana, reading(settings.database) as ledger:
-        replayed = recovery.rebuild(plan, ledger, tmp_path / "no snapshot")
-        started = burana.burana.assessor.engine
-        assert started.applied == replayed.applied == rows_in(settings.database) >= acknowledged
-        for row in probes(settings.identifiers()):
-            np.testing.assert_array_equal(started.read(row), replayed.read(row))
+
+def judged(url: str, acknowledged: dict[Sent, bytes]) -> tuple[int, dict[str, Any]]:
+    """How many decisions were acknowledged, and what comparing every stored vector with batch gives."""
+    return sum(route == OPERATIONS for route, _ in acknowledged), verification.verify(url, PLAN)
 
 
 def lost(url: str, acknowledged: dict[Sent, bytes]) -> list[bytes]:

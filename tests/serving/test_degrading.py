@@ -56,14 +56,16 @@ text = "50,000 som or more"
 def use_rules(burana: InProcess, content: str) -> None:
     with databases.connect(burana.settings.database) as database:
         version = rule_sets.load(database, content, "the tests", "to see them fail")
-    burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
+    burana.run(burana.burana._follow_rules())
+    assert burana.burana.assessor.layers.rules.version == version
 
 
 def prohibit(burana: InProcess, phone: str) -> None:
     with databases.connect(burana.settings.database) as database:
         identifiers = burana.settings.identifiers()
         registry.add(database, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "own case", "the tests", "fraud")
-    burana.wait_until(lambda: len(burana.burana.assessor.layers.registry) > 0)
+    burana.run(burana.burana._follow_registry())
+    assert len(burana.burana.assessor.layers.registry) > 0
 
 
 def equals_a_replay(burana: InProcess) -> bool:
@@ -122,35 +124,35 @@ def break_features(burana: InProcess) -> None:
 
 
 @pytest.fixture
-def slow(settings):
-    """A Burana that looks for something to repair twice a second only."""
-    with InProcess(replace(settings, refresh_s=0.5)) as running:
+def unmended(settings):
+    """A Burana that looks for something to repair only when a test says so."""
+    with InProcess(replace(settings, refresh_s=3_600)) as running:
         yield running
 
 
-def test_features_that_cannot_be_read_lead_to_verification_and_the_operation_is_kept(slow):
-    before = [slow.decide(operation(number)) for number in range(1, 10)]
+def test_features_that_cannot_be_read_lead_to_verification_and_the_operation_is_kept(unmended):
+    before = [unmended.decide(operation(number)) for number in range(1, 10)]
     assert {decision["level"] for decision in before} == {"low"}
-    break_features(slow)
-    decision = slow.decide(operation(10))
+    break_features(unmended)
+    decision = unmended.decide(operation(10))
     assert (decision["level"], decision["score"]) == ("medium", None)
     assert "no_features" in decision["degraded"]
-    assert slow.burana.ledger.find("operation", "op-10").vector is None
-    assert rows_in(slow.settings.database) == 10
+    assert unmended.burana.ledger.find("operation", "op-10").vector is None
+    assert rows_in(unmended.settings.database) == 10
 
 
-def test_features_that_broke_are_rebuilt_from_the_ledger(slow):
+def test_features_that_broke_are_rebuilt_from_the_ledger(unmended):
     for number in range(1, 10):
-        slow.decide(operation(number))
-    break_features(slow)
+        unmended.decide(operation(number))
+    break_features(unmended)
     for number in range(10, 14):
-        slow.decide(operation(number))
-    assert slow.post("/v1/events", body(event(1))).status == 200
-    assert slow.post("/v1/outcomes", body(outcome(11))).status == 200
-    slow.wait_until(lambda: not slow.burana.assessor.stale)
-    after = slow.decide(operation(14))
+        unmended.decide(operation(number))
+    assert unmended.post("/v1/events", body(event(1))).status == 200
+    assert unmended.post("/v1/outcomes", body(outcome(11))).status == 200
+    unmended.run(unmended.burana._recover())
+    after = unmended.decide(operation(14))
     assert (after["degraded"], after["sequence"]) == ([], 16)
-    assert equals_a_replay(slow)
+    assert equals_a_replay(unmended)
 
 
 def test_features_that_are_broken_at_the_end_are_not_kept_as_a_snapshot(settings):
@@ -191,29 +193,29 @@ def test_a_set_that_does_not_compile_is_not_taken_and_the_last_stays_in_force(bu
 # ---- the registry stands alone ---------------------------------------------------------------------------------------------
 
 
-def test_r96_a_prohibited_identifier_is_rejected_with_model_features_and_rules_all_broken(slow):
-    prohibit(slow, "0555 000 003")
-    use_rules(slow, BROKEN_RULES)
-    use_model(slow, raising())
-    break_features(slow)
-    decision = slow.decide(operation(3))
+def test_r96_a_prohibited_identifier_is_rejected_with_model_features_and_rules_all_broken(unmended):
+    prohibit(unmended, "0555 000 003")
+    use_rules(unmended, BROKEN_RULES)
+    use_model(unmended, raising())
+    break_features(unmended)
+    decision = unmended.decide(operation(3))
     assert (decision["level"], decision["action"], decision["score"]) == ("high", "reject", None)
     assert set(decision["degraded"]) == {"no_features", "rule_failed"}
     assert decision["reasons"][0]["code"] == "registry_prohibited"
 
 
 @pytest.mark.parametrize("damage", ["model", "features", "rules", "everything"])
-def test_no_single_failure_is_low(slow, damage):
+def test_no_single_failure_is_low(unmended, damage):
     damages: dict[str, Callable[[], None]] = {
-        "model": lambda: use_model(slow, BROKEN_MODELS["NaN"]),
-        "features": lambda: break_features(slow),
-        "rules": lambda: use_rules(slow, BROKEN_RULES),
+        "model": lambda: use_model(unmended, BROKEN_MODELS["NaN"]),
+        "features": lambda: break_features(unmended),
+        "rules": lambda: use_rules(unmended, BROKEN_RULES),
     }
     for name in ("rules", "model", "features"):
         if damage in (name, "everything"):
             damages[name]()
     for number in range(1, 15):
-        decision = slow.decide(operation(number))
+        decision = unmended.decide(operation(number))
         assert RiskLevel[decision["level"].upper()] >= RiskLevel.MEDIUM
         assert decision["degraded"]
 

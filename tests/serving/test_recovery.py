@@ -4,7 +4,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from features.history import records_of
 from features.plan import Plan
 from serving import recovery
 from serving.backfill import entries
+from serving.recorded_at import RecordedAt
 from serving.snapshots import save
 from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
@@ -86,3 +87,10 @@ def test_a_snapshot_that_is_cut_off_is_left_aside(ledger: Ledger, tmp_path: Path
     with cut.open("r+b") as file:
         file.truncate(int(whole.stat().st_size * share))
     assert recovery.rebuild(PLAN, ledger, cut).applied == len(WORLD)
+
+
+def test_moments_go_on_from_what_another_process_recorded():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = RecordedAt(lambda: now, None, lambda: None)
+    moments.not_before(now + timedelta(seconds=3))
+    assert moments.now() == (now + timedelta(seconds=3)).isoformat(timespec="microseconds")
