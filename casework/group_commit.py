@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from casework.ledger import Entry
 from casework.writers import Writer
@@ -16,7 +17,9 @@ Done = Callable[[LedgerError | None], None]
 
 @dataclass(frozen=True)
 class _Waiting:
-    entry: Entry
+    """entry: None for who only asks whether one could be written."""
+
+    entry: Entry | None
     done: Done
 
 
@@ -34,6 +37,15 @@ class GroupCommit:
     def append(self, entry: Entry, done: Done) -> None:
         """Queue an entry; `done(None)` once it is on the disk, `done(error)` if it is not, or nobody knows."""
         self._queue.put(_Waiting(entry, done))
+
+    def check(self, done: Done) -> None:
+        """`done(None)` if an entry could be written now, else `done(error)`; `is_broken` then says whether none will be until `mend`."""
+        self._queue.put(_Waiting(None, done))
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether entries are refused until `mend`: a write failed, or the ledger is not held any more."""
+        return self._failure is not None
 
     def mend(self) -> None:
         """After a failed write, with nothing under way: accept entries again. LedgerError when the database does not yet.
@@ -69,8 +81,11 @@ class GroupCommit:
     def _commit(self, batch: list[_Waiting]) -> None:
         # after a failure nothing later may be written: its order would have a gap where the lost entries stood
         error = self._failure
+        entries = [waiting.entry for waiting in batch if waiting.entry is not None]
         if error is None:
-            error = self._failure = self._added([waiting.entry for waiting in batch])
+            error = self._failed(partial(self._writer.add, entries) if entries else self._writer.check)
+            if entries or not self._writer.is_holding:
+                self._failure = error
 
         def tell() -> None:
             for waiting in batch:
@@ -78,9 +93,9 @@ class GroupCommit:
 
         self._announce(tell)
 
-    def _added(self, entries: list[Entry]) -> LedgerError | None:
+    def _failed(self, call: Callable[[], None]) -> LedgerError | None:
         try:
-            self._writer.add(entries)
+            call()
         except LedgerError as failed:
             return failed
         except WRITE_FAILURES as failed:  # whoever waits is told: a writer that ended silently would leave them waiting

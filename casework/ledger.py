@@ -51,6 +51,12 @@ class Ledger:
         """The sequence number of the last committed entry, 0 when there is none."""
         return int(self._all(select(func.coalesce(func.max(_E.sequence), 0)))[0][0])
 
+    @property
+    def end(self) -> tuple[int, str]:
+        """Sequence number of the last committed entry and when it was recorded; 0 and nothing where there is none."""
+        found = self._all(select(_E.sequence, _E.recorded_at).order_by(_E.sequence.desc()).limit(1))
+        return (found[0].sequence, found[0].recorded_at) if found else (0, "")
+
     def find(self, type_: str, id_: str) -> Entry | None:
         """The committed entry of an id, or None."""
         found = id_hash(type_, id_) if self._database.file is not None else UUID(bytes=id_hash(type_, id_))

@@ -32,6 +32,7 @@ class List(StrEnum):
     WATCHED = "watched"
 
 
+_LISTS = {list_.value: list_ for list_ in List}
 MONEY_KINDS = frozenset((
     IdentifierKind.ACCOUNT, IdentifierKind.WALLET, IdentifierKind.CARD, IdentifierKind.PHONE, IdentifierKind.QR,
     IdentifierKind.VIRTUAL_ASSET_ADDRESS,
@@ -98,9 +99,9 @@ class Registry:
             rows = connection.execute(query).all()
         _, live, bare = lists = _Lists(change, {}, {})
         for kind, value, name, entry_id in rows:
-            live.setdefault((kind, value), []).append((List(name), entry_id))
+            live.setdefault((kind, value), []).append((_LISTS[name], entry_id))
             if kind in MONEY_KINDS:
-                bare.setdefault(_bare(value), []).append((List(name), entry_id))
+                bare.setdefault(_bare(value), []).append((_LISTS[name], entry_id))
         self._lists = lists
 
     def ask(self, operation: Operation) -> tuple[tuple[Hit, ...], int]:

@@ -7,7 +7,7 @@ from typing import IO
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
-from domain.errors import SettingsError
+from domain.errors import HeldElsewhereError
 
 LOCK_FILE = "burana.lock"
 BEGIN = "sqlite_begin"
@@ -42,12 +42,12 @@ def engine(path: Path, busy_s: float, durable: bool) -> Engine:
 
 
 def hold(path: Path) -> IO[str]:
-    """Be the only process that adds to the ledger of a file, until what comes back is closed; else SettingsError."""
+    """Be the only process that adds to the ledger of a file, until what comes back is closed; else HeldElsewhereError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(LOCK_FILE).open("w", encoding="ascii")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise SettingsError(f"another process serves or fills {path.parent}; stop it first") from None
+        raise HeldElsewhereError(f"another process serves or fills {path.parent}; stop it first") from None
     return file

@@ -15,6 +15,7 @@ BuranaError
 +-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the database refuses or does not answer: retry later with the same body
+|   +-- HeldElsewhereError   another process holds the ledger
 +-- StateError            a snapshot of the features does not fit the plan
 +-- SettingsError         a setting is missing or out of bounds
 """
@@ -85,6 +86,10 @@ class RuleError(BuranaError):
 
 class LedgerError(BuranaError):
     """The database refuses or does not answer; the caller may retry, and a repeat finds what was recorded unheard."""
+
+
+class HeldElsewhereError(LedgerError):
+    """Another process holds the ledger: this one records nothing until it ends."""
 
 
 class StateError(BuranaError):

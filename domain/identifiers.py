@@ -66,9 +66,11 @@ class Identifiers:
 
     def form(self, kind: IdentifierKind, value: str) -> str | None:
         """The canonical form of `value` as that kind, or None where it has none."""
+        if not 0 < len(value) <= MAX_LENGTH:
+            return None
         try:
-            return self.normal(kind, value)
-        except IdentifierError:
+            return self._normalisers[kind](value)
+        except _NoNormalForm:
             return None
 
     def normal(self, kind: IdentifierKind, value: object, field: str = "", of: str = "") -> str:
@@ -99,6 +101,7 @@ _CARD_TOKEN = re.compile(r"card-[0-9a-f]{32}")
 _CARD_NUMBER = re.compile(r"[1-9][0-9]{11,18}")
 _ASSET = re.compile(r"[A-Za-z0-9]{20,128}")
 _HEXADECIMAL = re.compile(r"0x[0-9a-z]+|[0-9a-f]{40}", re.IGNORECASE)
+_TRON = re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}")
 _SEGWIT = re.compile(r"(bc|tb|ltc)1[0-9a-z]{10,}", re.IGNORECASE)
 
 
@@ -173,9 +176,13 @@ def _card(text: str, key: bytes) -> str:
     return "card-" + hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+_DOUBLED = bytes(48 + sum(divmod(2 * (byte - 48), 10)) if 48 <= byte < 58 else 0 for byte in range(256))
+"""The digit that Luhn's check counts for each second one; digits in ASCII are 48 more than they are."""
+
+
 def _passes_luhn(digits: str) -> bool:
-    odd, even = digits[-1::-2], digits[-2::-2]
-    return (sum(map(int, odd)) + sum(sum(divmod(2 * int(d), 10)) for d in even)) % 10 == 0
+    plain = digits.encode()
+    return (sum(plain[-1::-2]) + sum(plain[-2::-2].translate(_DOUBLED)) - 48 * len(plain)) % 10 == 0
 
 
 _PLAIN_NAME = re.compile(r"[!#-&(-@\[-_a-~]+(?: [!#-&(-@\[-_a-~]+)*")
@@ -270,6 +277,8 @@ def _address(text: str) -> str:
     # hexadecimal and SegWit addresses ignore case, and so may one all in capitals; base58 addresses (Bitcoin, Tron) do not
     if _HEXADECIMAL.fullmatch(bare):
         return "0x" + bare.lower().removeprefix("0x")
+    if _TRON.fullmatch(bare) and not bare.isupper():  # one that begins with TB1 is no SegWit address of the test network
+        return bare
     return bare.lower() if _SEGWIT.fullmatch(bare) or bare.isupper() else bare
 
 

@@ -19,9 +19,15 @@ class Alive(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True, omit_defaults=True):
-    """Whether records are taken. profiles: the newest local day at hand, null for none, absent where the model reads none."""
+    """Whether records are taken: status 200 and `ready`, or 503.
 
-    status: Literal["ready", "recovering"]
+    checks: which of them hold, by name; behind: entries that a standby has yet to take; profiles: the newest local day at hand,
+    null for none, absent where the model reads none.
+    """
+
+    status: Literal["ready", "not_ready", "recovering", "standby", "draining"]
+    checks: dict[str, bool]
+    behind: int | None = None
     profiles: str | None = None
 
 

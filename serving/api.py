@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -25,19 +25,31 @@ from serving.explanation import Explanations
 from serving.failures import Answering, headers_of_refusal
 from serving.live_profiles import age_s
 from serving.page import page
+from serving.readiness import Readiness
+from serving.snapshots import Snapshots
+from serving.tenure import Tenure
 
 
-def application(
-    assessor: Callable[[], Assessor], ledger: Callable[[], Ledger], gate: Callable[[], Gate], plan: Plan,
-    explanations: Explanations,
-) -> FastAPI:  # fmt: skip
-    """The FastAPI application; the callables give what is plugged in when the process starts."""
+class Running(Protocol):
+    """What the routes ask: what is plugged in when the process starts."""
+
+    assessor: Assessor
+    ledger: Ledger
+    gate: Gate
+    plan: Plan
+    readiness: Readiness
+    snapshots: Snapshots
+    tenure: Tenure
+
+
+def application(running: Callable[[], Running], explanations: Explanations) -> FastAPI:
+    """The FastAPI application."""
     app = FastAPI(title="Burana", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
-    app.add_middleware(Answering, metrics=lambda: assessor().metrics)
+    app.add_middleware(Answering, metrics=lambda: running().assessor.metrics)
 
     def allow(request: Request, scope: Scope) -> None:
-        gate().admit_without_body(request.scope, scope)
+        running().gate.admit_without_body(request.scope, scope)
 
     @app.exception_handler(Refusal)
     def refused(request: Request, refusal: Refusal) -> Response:
@@ -59,28 +71,22 @@ def application(
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        ready = assessor().broken is None
-        return JSONResponse({"status": "ready" if ready else "recovering", **_profiles(assessor())}, 200 if ready else 503)
+        status = running().readiness.status
+        return JSONResponse({"status": status, **_state(running())}, 200 if status == "ready" else 503)
 
     @app.get("/metrics")
     def metrics(request: Request) -> Response:
         allow(request, Scope.METRICS)
-        figures = assessor().metrics
-        figures.waiting.set(assessor().waiting)
-        figures.entities.set(assessor().engine.entities)
-        if (profiles := assessor().layers.profiles) is not None and (day := profiles.newest_day) is not None:
-            figures.profile_age.set(age_s(day, datetime.now(UTC)))
-        if (live := assessor().layers.live) is not None:
-            figures.drifted(*live.findings())
-        return Response(figures.text(), media_type="text/plain; version=0.0.4")
+        _measure(running())
+        return Response(running().assessor.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/operations/{operation_id:path}/explanation")
     def explanation(operation_id: str, request: Request) -> Response:
         allow(request, Scope.READ)
         try:
-            found = explanations.of(ledger(), operation_id)
+            found = explanations.of(running().ledger, operation_id)
         except UnknownOperationError:
-            if ledger().find("operation", whole := f"{operation_id}/explanation") is None:
+            if running().ledger.find("operation", whole := f"{operation_id}/explanation") is None:
                 raise _unknown(operation_id) from None
             return operation(whole, request)
         return Response(msgspec.json.encode(found), media_type="application/json")
@@ -88,10 +94,10 @@ def application(
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
     def operation(operation_id: str, request: Request) -> Response:
         allow(request, Scope.READ)
-        entry = ledger().find("operation", operation_id)
+        entry = running().ledger.find("operation", operation_id)
         if entry is None:
             raise _unknown(operation_id)
-        features = _named(plan, entry)
+        features = _named(running().plan, entry)
         stored = {
             "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
             "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,
@@ -113,6 +119,19 @@ def application(
     return app
 
 
+def _measure(running: Running) -> None:
+    """Set the metrics that are read when somebody asks."""
+    figures, assessor = running.assessor.metrics, running.assessor
+    figures.recording(assessor.waiting, assessor.oldest_s, running.tenure.behind)
+    figures.entities.set(assessor.engine.entities)
+    figures.ready(running.readiness.status == "ready", running.readiness.checks.items())
+    running.snapshots.tell()
+    if (profiles := assessor.layers.profiles) is not None and (day := profiles.newest_day) is not None:
+        figures.profile_age.set(age_s(day, datetime.now(UTC)))
+    if (live := assessor.layers.live) is not None:
+        figures.drifted(*live.findings())
+
+
 def _unknown(operation_id: str) -> Refusal:
     return Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
 
@@ -127,9 +146,12 @@ def _named(plan: Plan, entry: Entry) -> Any:
     return dict(zip(names[made_by], values, strict=True)) if made_by in names else values
 
 
-def _profiles(assessor: Assessor) -> dict[str, str | None]:
-    """The newest local day of the profiles at hand, null for none; nothing where the model asks for none."""
-    if (profiles := assessor.layers.profiles) is None:
-        return {}
-    day = profiles.newest_day
-    return {"profiles": None if day is None else date_of(day).isoformat()}
+def _state(running: Running) -> dict[str, Any]:
+    """What /readyz tells beside the status; see `answers.Readiness`."""
+    state: dict[str, Any] = {"checks": running.readiness.checks}
+    if (behind := running.tenure.behind) is not None:
+        state["behind"] = behind
+    if (profiles := running.assessor.layers.profiles) is not None:
+        day = profiles.newest_day
+        state["profiles"] = None if day is None else date_of(day).isoformat()
+    return state

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,10 +19,8 @@ from casework.keys import Keys
 from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
-from casework.writers import writer
-from domain.errors import BuranaError, LedgerError, RuleError
+from domain.errors import BuranaError, HeldElsewhereError, LedgerError, RuleError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
-from features.engine import Engine
 from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
@@ -35,10 +34,13 @@ from serving.explanation import Explanations
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
 from serving.rates import Rate, Rates
+from serving.readiness import Readiness
 from serving.recorded_at import RecordedAt
 from serving.rules import Rules
 from serving.settings import Settings
 from serving.signatures import Signatures
+from serving.snapshots import Snapshots
+from serving.tenure import Tenure, check_card_key, writer_of
 
 log = logging.getLogger("burana")
 STARTER_RULES = "starter_rules.toml"
@@ -58,32 +60,40 @@ class Burana:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as opened:
             self.database = opened.enter_context(databases.connect(settings.database, settings.patience))
-            commits = opened.enter_context(contextlib.closing(GroupCommit(writer(self.database), loop.call_soon_threadsafe)))
+            writing = writer_of(settings, self.database)
+            commits = opened.enter_context(contextlib.closing(GroupCommit(writing, loop.call_soon_threadsafe)))
+            self.ledger = Ledger(self.database)
+            check_card_key(settings, self.ledger)
             self.keys, identifiers = Keys(self.database), settings.identifiers()
             model = succession.first(settings, plan)
             features = FeatureSet(plan, model is not None and model.asks_for_profiles)
             layers = Layers(Registry(self.database, identifiers), model, live_rules(self.database, features), features)
             recovery.warm_up(plan)
-            self.ledger = Ledger(self.database)
             seen = opened.enter_context(contextlib.closing(lookups(self.database, loop.call_soon_threadsafe)))
             self.metrics = Metrics()
-            engine = self._rebuilt()
+            self.tenure = Tenure(settings, plan, self.ledger, self.metrics.states_refused.inc)
             self.gate = gate(settings, self.keys, self.metrics)
             layers.live = succession.live_counts(model, self.metrics)
             succession.tell(self.metrics, layers)
             layers.profiles = await self._profiles() if features.with_profiles else None
-            stepped_back = self.metrics.clock_stepped_back.inc
-            recorded_at = RecordedAt(self.clock, self.ledger.last_recorded_at, stepped_back)
+            recorded_at = RecordedAt(self.clock, self.ledger.last_recorded_at, self.metrics.clock_stepped_back.inc)
             self.assessor = Assessor(
-                settings, identifiers, layers, engine, commits, seen, self.clock, recorded_at, self.metrics
+                settings, identifiers, layers, self.tenure.engine(), commits, seen, self.clock, recorded_at, self.metrics
             )
-            if model is not None:
-                succession.record(self.database, settings.models, model.version)
+            if self.is_standby:
+                self.assessor.broken = HeldElsewhereError("the ledger is not held yet")
+            await self._acting()
+            self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
+            self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
+            await self._recover()
+            await self.readiness.look()
             self._opened = opened.pop_all()
         self._refused_rules: tuple[str, FeatureSet] | None = None
         self._tasks = [
+            asyncio.create_task(self.snapshots.keep()),
+            asyncio.create_task(self._keep_looking()),
             asyncio.create_task(self._keep_up()),
             asyncio.create_task(self._keep_recording()),
             asyncio.create_task(self._keep_new_ids()),
@@ -93,7 +103,15 @@ class Burana:
         ]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
-        log.info("ready: %d entities of %d entries, model %s", engine.entities, engine.applied, self.model_version)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: looking through it time and again cost 8% of the thread that answers
+        engine, state = self.assessor.engine, "standby" if self.is_standby else "ready"
+        log.info("%s: %d entities of %d entries, model %s", state, engine.entities, engine.applied, self.model_version)
+
+    @property
+    def is_standby(self) -> bool:
+        """Whether another process holds the ledger, and this one follows it."""
+        return self.tenure.standby is not None
 
     @property
     def model_version(self) -> str | None:
@@ -102,14 +120,16 @@ class Burana:
         return None if model is None else model.version
 
     async def close(self) -> None:
-        """Wait for what is on its way to the disk, snapshot the features, close."""
+        """Wait for what is on its way to the disk, no longer than `drain_s`; snapshot the features, close."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with self._opened:
-            await self.assessor.drained()
-            if self.assessor.broken is None and not self.assessor.stale:
-                self._save()
+            try:
+                await asyncio.wait_for(self.assessor.drained(), self.settings.drain_s)
+                await asyncio.to_thread(self.tenure.save, self.assessor)
+            except (BuranaError, OSError, TimeoutError) as error:
+                log.error("no snapshot at this stop, the next start replays more: %s", error or "the disk did not answer")  # noqa: TRY400
 
     async def _keep_up(self) -> None:
         """Follow changes of registry, rules and keys that any process made."""
@@ -122,8 +142,14 @@ class Burana:
                     self.metrics.follow_failures.inc()
                     log.exception("%s failed; what was loaded last stays in force", follow.__name__)
 
+    async def _keep_looking(self) -> None:
+        """Look whether this process is ready."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            await self.readiness.look()
+
     async def _keep_recording(self) -> None:
-        """Recover after a failed write; in a task of its own, so that a database that answers nothing is waited for once."""
+        """Recover after a failed write, follow the ledger as a standby; in a task of its own, so that a database that answers nothing is waited for once."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
             try:
@@ -136,8 +162,10 @@ class Burana:
         metrics = self.metrics
         while True:
             await asyncio.sleep(self.settings.spot_check_s)
+            if self.is_standby:
+                continue
             try:
-                found = await spot_check.beside(self.settings.database)
+                found = await spot_check.check(self.settings.database)
             except (BuranaError, OSError, ValueError, LookupError):
                 log.exception("a sample of the served vectors could not be verified")
                 continue
@@ -151,7 +179,7 @@ class Burana:
     async def _keep_new_ids(self) -> None:
         """Have at hand which ids are surely new; while that is not so the database is asked."""
         while True:
-            if self.assessor.new_ids.is_due:
+            if not self.is_standby and self.assessor.new_ids.is_due:
                 try:
                     await self.assessor.new_ids.read(self.ledger, self.assessor.pending)
                 except LedgerError:
@@ -172,6 +200,8 @@ class Burana:
         """Let challengers score in shadow what was decided, in another thread."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
             try:
                 await asyncio.to_thread(self.challengers.turn, self.assessor.layers)
             except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
@@ -202,8 +232,13 @@ class Burana:
                 succession.tell(self.metrics, self.assessor.layers)
 
     async def _recover(self) -> None:
-        if self.assessor.broken is not None or self.assessor.stale:
-            await self.assessor.recover(self._rebuilt)
+        if await self.tenure.turn(self.assessor):
+            await self._acting()
+
+    async def _acting(self) -> None:
+        """Record who lets the champion act, once this process takes records."""
+        if (model := self.assessor.layers.model) is not None and not self.is_standby:
+            await asyncio.to_thread(succession.record, self.database, self.settings.models, model.version)
 
     async def _follow_registry(self) -> None:
         await asyncio.to_thread(self.assessor.layers.registry.refresh)
@@ -229,15 +264,6 @@ class Burana:
     async def _count_live(self) -> None:
         if (live := self.assessor.layers.live) is not None:
             await asyncio.to_thread(live.count)
-
-    def _save(self) -> None:
-        try:
-            recovery.save(self.assessor.engine, self.ledger, self.settings.state)
-        except (LedgerError, OSError) as error:
-            log.error("no snapshot, the next start rebuilds from the ledger: %s", error)  # noqa: TRY400 it says all there is
-
-    def _rebuilt(self) -> Engine:
-        return recovery.rebuild(self.plan, self.ledger, self.settings.state, self.metrics.states_refused.inc)
 
 
 def live_rules(database: Database, features: FeatureSet) -> Rules:
@@ -272,5 +298,5 @@ def application(settings: Settings) -> Endpoint:
             await burana.close()
 
     explanations = Explanations(settings.models, burana.plan)
-    rest = api.application(lambda: burana.assessor, lambda: burana.ledger, lambda: burana.gate, burana.plan, explanations)
+    rest = api.application(lambda: burana, explanations)
     return Endpoint(settings.max_body, rest, opened)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,15 @@ class _Pending:
     body: bytes
     row: Integers
     answer: "asyncio.Future[bytes]"
+    since: float
 
 
 class Assessor:
-    """One for a process. `broken` is set from a failed write until `recover` has run; meanwhile every caller is told to retry.
+    """One for a process. `broken` is set while the ledger takes nothing of this process: from a failed write, or from the start of a
+    standby, until `recover` has run; meanwhile every caller is told to retry.
 
     `stale` is set when the features could not take a record: until `recover` has run they are not asked, and whatever is not
-    rejected is verified.
+    rejected is verified. `is_draining` says that the process stops: the endpoint then takes no more records.
     """
 
     def __init__(self, settings: Settings, identifiers: Identifiers, layers: Layers, engine: Engine, commits: GroupCommit,
@@ -87,7 +90,7 @@ class Assessor:
         """engine: as of the last entry of the ledger that `commits` adds to, and so `recorded_at`."""
         self.layers, self.engine, self.metrics = layers, engine, metrics
         self._settings, self._identifiers, self._clock = settings, identifiers, clock
-        self._commits, self._lookups, self._recorded_at = commits, lookups, recorded_at
+        self._commits, self._lookups, self.recorded_at = commits, lookups, recorded_at
         self._lots, self._terms = settings.lots(), Terms(settings.limit_tyiyn, settings.shares)
         which = settings.log_decisions
         self._is_logged = {
@@ -102,6 +105,7 @@ class Assessor:
         self.broken: LedgerError | None = None
         self.stale = False
         self._is_readable = True
+        self.is_draining = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -115,13 +119,19 @@ class Assessor:
         """How many records are on their way to the disk."""
         return len(self._pending)
 
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has been on its way, 0.0 without any."""
+        oldest = next(iter(self._pending.values()), None)
+        return 0.0 if oldest is None else perf_counter() - oldest.since
+
     # ---- what callers ask --------------------------------------------------------------------------------------------
 
     async def operation(self, body: bytes) -> bytes:
         """The decision on an operation, once it is durable; the stored one when the id was seen before."""
         timing = Timing(self.metrics.stages, self._deadline_s)
         operation: Operation = normal_operation(
-            decoded(OPERATION, body), self._identifiers, self._recorded_at.latest() + self._ahead
+            decoded(OPERATION, body), self._identifiers, self.recorded_at.latest() + self._ahead
         )
         canonical = encode(operation)
         if (repeated := await self._repeated(("operation", operation.operation_id), canonical)) is not None:
@@ -145,7 +155,7 @@ class Assessor:
 
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
-        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._recorded_at.latest() + self._ahead)
+        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self.recorded_at.latest() + self._ahead)
         canonical = encode(event)
         if (repeated := await self._repeated(("event", event.event_id), canonical)) is not None:
             return repeated
@@ -154,7 +164,7 @@ class Assessor:
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
-        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._recorded_at.latest() + self._ahead)
+        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self.recorded_at.latest() + self._ahead)
         canonical = encode(outcome)
         operation = await self._known(
             ("operation", outcome.operation_id)
@@ -272,7 +282,7 @@ class Assessor:
 
     def _refuse_while_broken(self) -> None:
         if self.broken is not None:
-            raise LedgerError(str(self.broken))  # a new one: a shared one would gather the frames of every caller
+            raise type(self.broken)(str(self.broken))  # a new one: a shared one would gather the frames of every caller
 
     async def _record(self, type_: str, id_: str, body: bytes, row: Integers, answer: bytes, vector: bytes | None = None,
                       evidence: bytes | None = None) -> bytes:  # fmt: skip
@@ -282,7 +292,7 @@ class Assessor:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._apply(row)
-        self._pending[type_, id_] = _Pending(body, row, future)
+        self._pending[type_, id_] = _Pending(body, row, future, perf_counter())
         self.new_ids.recorded(id_hash(type_, id_))
         self._idle.clear()
         sequence, self._next = self._next, self._next + 1
@@ -290,7 +300,7 @@ class Assessor:
             sequence,
             type_,
             id_,
-            self._recorded_at.now(),
+            self.recorded_at.now(),
             body,
             row.astype("<i8").tobytes(),
             ENCODING,
@@ -332,12 +342,24 @@ class Assessor:
         """Return once nothing is on its way to the disk, and no look-up under way."""
         await self._idle.wait()
 
+    async def could_record(self) -> LedgerError | None:
+        """Why a record could not be written now, None when it could. Nothing is recorded; a ledger that is lost is noticed."""
+        if self.broken is not None:
+            return self.broken
+        checked: asyncio.Future[LedgerError | None] = asyncio.get_running_loop().create_future()
+        self._commits.check(lambda error: None if checked.done() else checked.set_result(error))
+        error = await checked
+        if error is not None and self._commits.is_broken:
+            self.broken = error
+        return error
+
     async def recover(self, rebuild: Callable[[], Engine]) -> None:
-        """After a failed write or stale features: bring the features to what is on the disk, then take records again.
+        """After a failed write, stale features, or as a standby: hold the ledger, bring the features to what is on the disk, then take records again.
 
         rebuild: the features as of the ledger's last entry; asked once nothing that failed can still come to the disk. Callers are told to retry meanwhile. When it fails all is as before, to be tried again.
         """
-        before, self.broken = self.broken, LedgerError("the features are being rebuilt from the ledger")
+        before = self.broken
+        self.broken = before or LedgerError("the features are being rebuilt from the ledger")
         try:
             await self.drained()
             await asyncio.to_thread(self._commits.mend)
@@ -345,6 +367,7 @@ class Assessor:
         finally:
             self.broken = before
         self._next = self.engine.applied + 1
+        self.new_ids = NewIds()  # another process may have recorded ids while this one did not hold the ledger
         self.broken, self.stale = None, False
         log.warning("the ledger takes records again, from sequence %d", self._next)
 

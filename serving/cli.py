@@ -12,6 +12,7 @@ from domain.errors import BuranaError
 
 SERVING = (
     "serve", "replay", "backfill", "export", "features", "drift", "explain", "challengers", "keys", "registry", "rules",
+    "snapshot",
 )  # fmt: skip
 
 

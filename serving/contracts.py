@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from domain.criteria import Scheme
-from domain.errors import ConflictError, ExplanationError, InputError, LedgerError, UnknownOperationError, shortened
+from domain.errors import (
+    ConflictError,
+    ExplanationError,
+    HeldElsewhereError,
+    InputError,
+    LedgerError,
+    UnknownOperationError,
+    shortened,
+)
 from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
 from domain.operation import Kind, Operation
 
@@ -120,6 +128,9 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
+        case HeldElsewhereError():
+            said = "this is the standby, another process records: send it there, or again, with the same body"
+            return Refusal(503, Problem("standby", said), retry_after_s=1)
         case LedgerError():
             return Refusal(
                 503,

@@ -18,6 +18,7 @@ from serving.failures import Application, Send, answer_to, headers_of_refusal, s
 from serving.heads import check_head, headers_of
 
 log = logging.getLogger("burana")
+DRAINING = Problem("draining", "this process stops, nothing was recorded: send it again, with the same body")
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -38,9 +39,14 @@ class Endpoint:
         self._max_body, self._rest, self._opened = max_body, rest, opened
         self._routes: dict[str, Record] = {}
 
+    def drain(self) -> None:
+        """Take no record from now on; those that were taken are answered."""
+        if self._routes:
+            self._assessor.is_draining = True
+
     def _take(self, assessor: Assessor, gate: Gate) -> None:
         """Take records from now on."""
-        self._metrics, self._gate = assessor.metrics, gate
+        self._assessor, self._metrics, self._gate = assessor, assessor.metrics, gate
         self._routes = {
             "/v1/operations": Record(Scope.OPERATIONS, assessor.operation),
             "/v1/events": Record(Scope.EVENTS, assessor.event),
@@ -93,6 +99,8 @@ class Endpoint:
         body = await self._body(headers, receive)
         if digest is not None:
             self._gate.check(digest, body)
+        if self._assessor.is_draining:
+            raise Refusal(503, DRAINING, retry_after_s=1)
         return body
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:

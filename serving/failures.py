@@ -36,7 +36,7 @@ def headers_of_refusal(refusal: Refusal) -> list[tuple[bytes, bytes]]:
         extra.append(_CHALLENGE)
     if refusal.status == 405:
         extra.append((b"allow", (refusal.problem.allowed or "").encode()))
-    if refusal.status == 413:
+    if refusal.status == 413 or refusal.problem.code == "draining":
         extra.append((b"connection", b"close"))
     if refusal.retry_after_s is not None:
         extra.append((b"retry-after", str(refusal.retry_after_s).encode()))

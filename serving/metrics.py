@@ -1,6 +1,7 @@
 """Prometheus metrics with bounded labels."""
 
 import math
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -63,7 +64,23 @@ class Metrics:
             registry=self._registry,
         )  # fmt: skip
         self._failures = Counter("burana_failures", "Requests that met an unexpected error", registry=self._registry)
-        self.waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
+        self._waiting = Gauge("burana_waiting", "Records on their way to the disk", registry=self._registry)
+        self._lag = Gauge(
+            "burana_ledger_lag_seconds", "How long the oldest of them has been on its way", registry=self._registry
+        )
+        self._ready = Gauge("burana_ready", "1 while records are taken", registry=self._registry)
+        self._check = Gauge("burana_check", "1 for a check of readiness that holds", ["check"], registry=self._registry)
+        self._standby = Gauge("burana_standby", "1 while another process records", registry=self._registry)
+        self._standby_behind = Gauge(
+            "burana_standby_behind", "Entries that a standby found new when it last looked; NaN of no standby",
+            registry=self._registry,
+        )  # fmt: skip
+        self.snapshot_behind = Gauge(
+            "burana_snapshot_behind", "Entries that a start would replay after the snapshot", registry=self._registry
+        )
+        self.snapshots_failed = Counter(
+            "burana_snapshots_failed", "Snapshots of the features that could not be written", registry=self._registry
+        )
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
 
         self.spot_checked = Counter(
@@ -135,6 +152,19 @@ class Metrics:
         if not reads_profiles:
             self.profile_age.set(math.nan)
             self._profiles_day.set(math.nan)
+
+    def recording(self, waiting: int, oldest_s: float, behind: int | None) -> None:
+        """Set what is on its way to the disk; behind: of a standby, None where this process records."""
+        self._waiting.set(waiting)
+        self._lag.set(oldest_s)
+        self._standby.set(int(behind is not None))
+        self._standby_behind.set(math.nan if behind is None else behind)
+
+    def ready(self, is_ready: bool, checks: Iterable[tuple[str, bool]]) -> None:
+        """Set whether records are taken, and what of it holds."""
+        self._ready.set(int(is_ready))
+        for name, holds in checks:
+            self._check.labels(name).set(int(holds))
 
     def challenger_scored(self, model: str, operations: int) -> None:
         """Count what a challenger scored."""

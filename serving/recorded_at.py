@@ -30,6 +30,11 @@ class RecordedAt:
         self._last = max(self._last, seen)
         return as_kept(self._last)
 
+    def not_before(self, last: datetime | None) -> None:
+        """Go on from what another process has recorded; None for an empty ledger."""
+        if last is not None:
+            self._last = max(self._last, last)
+
     def latest(self) -> datetime:
         """Now, or the last record's moment where that is later: what was taken before a step back is no future after it."""
         return max(self._clock(), self._last)

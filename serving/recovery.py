@@ -21,15 +21,20 @@ log = logging.getLogger("burana")
 def rebuild(plan: Plan, ledger: Ledger, snapshot: Path, refused: Callable[[], object] = lambda: None) -> Engine:
     """The engine as of the last committed entry; a snapshot that does not fit is left aside and said so, and `refused` is called."""
     try:
-        engine, after = _from_snapshot(plan, ledger, snapshot)
+        engine = _from_snapshot(plan, ledger, snapshot)
     except StateError as error:
         log.warning("%s; rebuilding from the whole ledger", error)
         refused()
-        engine, after = Engine(plan), 0
-    nothing = np.empty((0, len(plan)))
-    for rows in arrivals(ledger, after):
-        engine.replay(rows, nothing, np.full(len(rows), -1))
+        engine = Engine(plan)
+    catch_up(engine, ledger)
     return engine
+
+
+def catch_up(engine: Engine, ledger: Ledger) -> None:
+    """Let an engine that stands at an entry of a ledger take everything that was recorded after it."""
+    nothing = np.empty((0, len(engine.plan)))
+    for rows in arrivals(ledger, engine.applied):
+        engine.replay(rows, nothing, np.full(len(rows), -1))
 
 
 def arrivals(ledger: Ledger, after: int = 0) -> Iterator[NDArray[np.int64]]:
@@ -79,24 +84,17 @@ def _row(ledger: Ledger, sequence: int, row: bytes, encoding: int) -> bytes:
     return np.array(row_of_entry(ledger, entry), "<i8").tobytes()
 
 
-def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> tuple[Engine, int]:
-    """The state of a snapshot, and up to which sequence number it is; StateError for one that does not fit."""
+def _from_snapshot(plan: Plan, ledger: Ledger, snapshot: Path) -> Engine:
+    """The state of a snapshot, a new one where there is none; StateError for one that does not fit."""
     if not snapshot.exists():
-        return Engine(plan), 0
+        return Engine(plan)
     engine, notes = Engine.restore(plan, snapshot)
-    sequence = int(notes["sequence"])
-    if _mark(ledger, sequence) != notes["mark"]:
+    if mark(ledger, engine.applied) != notes["mark"]:
         raise StateError(f"{snapshot} is of another ledger")
-    return engine, sequence
+    return engine
 
 
-def save(engine: Engine, ledger: Ledger, snapshot: Path) -> None:
-    """Write the snapshot of an engine that stands at the ledger's last entry."""
-    sequence = ledger.last_sequence
-    engine.snapshot(snapshot, sequence=sequence, mark=_mark(ledger, sequence))
-
-
-def _mark(ledger: Ledger, sequence: int) -> str:
+def mark(ledger: Ledger, sequence: int) -> str:
     """What tells this ledger from any other that is as long: its entry of that number, and when it was recorded."""
     entry = ledger.at(sequence)
     return "" if entry is None else f"{entry.type} {entry.id} {entry.recorded_at}"

@@ -19,69 +19,95 @@ PATHS = ("home", "models", "profiles")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 
 
+def _setting(
+    default: Any, meaning: str, least: float | None = None, most: float | None = None, *, secret: bool = False
+) -> Any:
+    """A field that says what it means, and the bounds of its value; one that is secret is never printed."""
+    bounds = None if least is None else (least, most)
+    return field(default=default, repr=not secret, metadata={"meaning": meaning, "bounds": bounds, "secret": secret})
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Where things are and what is allowed.
+    """Where things are and what is allowed; each field says what it means. SettingsError for a value out of its bounds."""
 
-    home: folder of the card key, the state's snapshot and the database; database_url: another database, such as
-    postgresql://USER@HOST:PORT/DATABASE (never printed: it may hold a password); database_answer_s and database_connect_s: how long the
-    database may take to answer and to be reached before callers are told to retry; models: folder of the bundles and CHAMPION; profiles: folder
-    of the snapshots of profiles, read when the champion asks for profiles; profiles_refresh_s: how often it is looked at for newer
-    ones; profiles_days_behind: how many days before the due one a profile may be and still be used;
-    max_body: bytes of a request's body; request_timeout_s: from the first byte of a request to its last, and how long a connection may
-    be silent before its first; signature_window_s: how far the moment of a signature may be from now; rate_per_s, rate_burst: requests
-    of one key, on average and at once (rate_per_s 0: no limit); rates: the same for callers by name;
-    max_pending: operations that may wait for the disk before callers are told to retry;
-    deadline_ms: how long an operation's assessment may take before it is answered with what is known so far, at least medium;
-    clock_ahead_s: how far in the future an operation may have occurred, for clocks that differ; limit_tyiyn: the amount from
-    which an operation is verified whatever else (R22); refresh_s: how often registry, rules and keys are looked at for changes;
-    spot_check_s: how often a sample of the served vectors is recomputed by the batch path, 0 for never;
-    control_verify_share: of the operations that would be low, the share that is drawn by lot and verified; control_pass_share: of
-    those that the score alone would have verified, the share that is drawn and passes (see `serving/control.py`; 0 for none);
-    log_format: text or json; log_decisions: which decisions get a line in the log: none, stopped (medium and high) or all.
-    """
-
-    home: Path = Path("data")
-    database_url: str = field(default="", repr=False)
-    database_answer_s: float = 5
-    database_connect_s: int = 3
-    models: Path = Path("models")
-    profiles: Path = Path("profiles/snapshots")
-    host: str = "127.0.0.1"
-    port: int = 8000
-    max_body: int = 65_536
-    request_timeout_s: float = 10.0
-    signature_window_s: int = 60
-    rate_per_s: float = 0.0
-    rate_burst: int = 1_000
-    rates: Mapping[str, Rate] = field(default_factory=dict)
-    max_pending: int = 4_096
-    deadline_ms: float = 50.0
-    clock_ahead_s: int = 300
-    limit_tyiyn: int = 10_000_000_000
-    refresh_s: float = 0.5
-    spot_check_s: float = 3_600.0
-    profiles_refresh_s: float = 5.0
-    profiles_days_behind: int = 2
-    control_verify_share: float = 0.0
-    control_pass_share: float = 0.0
-    log_format: str = Format.TEXT
-    log_decisions: str = Decided.STOPPED
-    require_model: bool = field(default=True)
+    home: Path = _setting(Path("data"), "folder of the card key, the features' snapshot and the SQLite database")
+    database_url: str = _setting(
+        "", "another database: postgresql://USER@HOST:PORT/DATABASE; never printed, it may hold a password", secret=True
+    )
+    database_answer_s: float = _setting(
+        5.0, "how long the database may take to answer before callers are told to retry", 0.1, 600
+    )
+    database_connect_s: int = _setting(3, "how long it may take to be reached", 2, 600)
+    standby: bool = _setting(False, "follow the ledger while another process holds it, and take over when it lets go")
+    models: Path = _setting(Path("models"), "folder of the bundles and CHAMPION")
+    profiles: Path = _setting(
+        Path("profiles/snapshots"), "folder of the snapshots of profiles, read when the champion asks for profiles"
+    )
+    profiles_refresh_s: float = _setting(5.0, "how often it is looked at for newer ones", 0.01, 3_600)
+    profiles_days_behind: int = _setting(2, "how many days before the due one a profile may be and still be used", 0, 30)
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8000, "port to listen on", 0, 65_535)
+    max_body: int = _setting(65_536, "bytes of a request's body", 1_024, 2**24)
+    request_timeout_s: float = _setting(
+        10.0,
+        "from the first byte of a request to its last, and how long a connection may be silent before its first",
+        0.1,
+        600,
+    )
+    signature_window_s: int = _setting(60, "how far the moment of a signature may be from now", 1, 600)
+    rate_per_s: float = _setting(0.0, "requests a second of one key on average; 0: no limit", 0, 10**6)
+    rate_burst: int = _setting(1_000, "requests of one key at once, where there is a limit", 1, 10**6)
+    rates: Mapping[str, Rate] = field(
+        default_factory=dict, metadata={"meaning": "the same for callers by name: [rates.NAME] with per_s and burst"}
+    )
+    max_pending: int = _setting(4_096, "operations that may wait for the disk before callers are told to retry", 1, 10**6)
+    deadline_ms: float = _setting(
+        50.0,
+        "how long an assessment may take before it is answered with what is known so far, at least medium",
+        0.001,
+        60_000,
+    )
+    clock_ahead_s: int = _setting(
+        300, "how far in the future an operation may have occurred, for clocks that differ", 0, 86_400
+    )
+    limit_tyiyn: int = _setting(
+        10_000_000_000, "the amount from which an operation is verified whatever else (R22)", 1, 10**12
+    )
+    refresh_s: float = _setting(0.5, "how often registry, rules, keys and readiness are looked at", 0.01, 3_600)
+    snapshot_s: float = _setting(
+        300.0,
+        "how old the features' snapshot becomes before a process beside writes a new one; 0: only a stop writes it",
+        0,
+        10**7,
+    )
+    least_free_mib: int = _setting(
+        512, "MiB of the disk of `home` that stay free: below, /readyz is 503 and no snapshot is written", 0, 10**6
+    )
+    drain_s: int = _setting(20, "how long a stop waits for the records under way", 1, 600)
+    spot_check_s: float = _setting(
+        3_600.0, "how often a sample of the served vectors is recomputed by the batch path; 0: never", 0, 10**7
+    )
+    control_verify_share: float = _setting(
+        0.0, "of the operations that would be low, the share that is drawn by lot and verified", 0, MOST_VERIFIED
+    )
+    control_pass_share: float = _setting(
+        0.0, "of those that the score alone would have verified, the share that is drawn and passes", 0, MOST_PASSED
+    )
+    log_format: str = _setting(Format.TEXT, "text or json")
+    log_decisions: str = _setting(
+        Decided.STOPPED, "which decisions get a line in the log: none, stopped (medium and high) or all"
+    )
+    require_model: bool = _setting(True, "whether there must be a champion; without one every operation is verified")
 
     def __post_init__(self) -> None:
         for name, words in (("log_format", Format), ("log_decisions", Decided)):
             if getattr(self, name) not in list(words):
                 raise SettingsError(f"{name}: seen {getattr(self, name)!r}, allowed {', '.join(words)}")
-        bounds = {"port": (0, 65_535), "max_body": (1_024, 2**24), "request_timeout_s": (0.1, 600), "signature_window_s": (1, 600),
-                  "rate_per_s": (0, 10**6), "rate_burst": (1, 10**6), "max_pending": (1, 10**6), "clock_ahead_s": (0, 86_400),
-                  "deadline_ms": (0.001, 60_000), "database_answer_s": (0.1, 600), "database_connect_s": (2, 600),
-                  "limit_tyiyn": (1, 10**12), "refresh_s": (0.01, 3_600), "spot_check_s": (0, 10**7),
-                  "profiles_refresh_s": (0.01, 3_600), "profiles_days_behind": (0, 30),
-                  "control_verify_share": (0, MOST_VERIFIED), "control_pass_share": (0, MOST_PASSED)}  # fmt: skip
-        for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise SettingsError(f"{name}: seen {getattr(self, name)}, allowed {low} to {high}")
+        for each in fields(self):
+            bounds = each.metadata.get("bounds")
+            if bounds and not bounds[0] <= getattr(self, each.name) <= bounds[1]:
+                raise SettingsError(f"{each.name}: seen {getattr(self, each.name)}, allowed {bounds[0]} to {bounds[1]}")
 
     @property
     def shares(self) -> Shares:
@@ -102,6 +128,11 @@ class Settings:
     def state(self) -> Path:
         """The snapshot of the features' state."""
         return self.home / STATE_FILE
+
+    @property
+    def has_card_key(self) -> bool:
+        """Whether there is a card key already; `card_key` makes one where there is none."""
+        return (self.home / CARD_KEY_FILE).exists()
 
     def card_key(self) -> bytes:
         """The operator's card key, from which other secrets are derived too."""

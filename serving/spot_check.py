@@ -5,11 +5,7 @@ what the engine remembers is replayed, however long the ledger is; the rows befo
 The sampled operations' own rows are made again from their records.
 """
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,9 +26,8 @@ from features.history import History, empty, table_of
 from features.kernel import EVERY_SLOT
 from features.layout import MISSING, Word
 from features.plan import Plan
-from serving import recovery
+from serving import beside, recovery
 from serving.contracts import OPERATION
-from serving.place import DATABASE
 
 COUNT, NEWEST = 200, 100_000
 """Vectors of one check, and among how many of the newest entries they are drawn."""
@@ -129,7 +124,7 @@ class Checked:
     first_difference: str | None
 
 
-async def beside(database: str) -> Checked:
+async def check(database: str) -> Checked:
     """One check in a process of its own at the lowest priority: the thread that answers callers is not held up.
 
     StateError when it could not be made; the process ends with its task.
@@ -137,26 +132,8 @@ async def beside(database: str) -> Checked:
     with tempfile.TemporaryDirectory(prefix="burana") as folder:
         file = Path(folder) / "figures.json"
         arguments = ("features", "verify", "--sample", str(COUNT), "--yield-cpu", "--json", str(file))
-        environment = os.environ | {
-            DATABASE: database
-        }  # every user of the machine sees arguments, and a URL may hold a password
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "serving.cli",
-            *arguments,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-        )
-        try:
-            _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        except TimeoutError as error:
-            raise StateError(f"verifying {COUNT} vectors took more than {PATIENCE_S} s") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
+        ended = await beside.run(*arguments, database=database, patience_s=PATIENCE_S)
         if not file.exists():
-            raise StateError(f"the vectors could not be verified: {said.decode(errors='replace').strip()[-500:]}")
+            raise StateError(f"the vectors could not be verified: {ended.said}")
         figures = json.loads(file.read_text(encoding="utf-8"))
     return Checked(figures["vectors"], figures["vectors_differ"], figures.get("first_difference"))

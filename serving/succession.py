@@ -16,7 +16,7 @@ from casework import champions
 from casework.database import Database
 from domain import promotions
 from domain.bundle import CHAMPION_FILE, MANIFEST_FILE, MODEL_FILE, champion
-from domain.errors import BundleError, RuleError
+from domain.errors import BundleError, HeldElsewhereError, RuleError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import scoring
@@ -68,7 +68,8 @@ class Succession:
         except (BundleError, RuleError) as error:
             self._refuse(found, error)
             return
-        await asyncio.to_thread(record, self._database, self._settings.models, found.version)
+        if not isinstance(self._assessor.broken, HeldElsewhereError):  # a standby's champion does not act yet
+            await asyncio.to_thread(record, self._database, self._settings.models, found.version)
         if self._assessor.layers.rules is in_force.rules:  # else rules were loaded meanwhile: the next look takes both
             self._seen = found
             self._exchange(layers)

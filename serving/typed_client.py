@@ -4,7 +4,7 @@
     decision = client.assess(operation)
 
 Repeats are safe, because every record has an id of the caller's: what was lost on the way, and what was refused for a while (429,
-503), is sent again until the deadline. It needs the standard library and msgspec, and nothing of what serves.
+503), is sent again until the deadline, and to the next address where there are several, such as of a server and its standby. It needs the standard library and msgspec, and nothing of what serves.
 
 ClientError
 +-- Refused              the endpoint says why: status, problem
@@ -21,6 +21,8 @@ import http.client
 import random
 import ssl
 import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -91,11 +93,11 @@ class _Refusal(msgspec.Struct):
 
 
 class Client:
-    """One connection, kept alive; not to be shared between threads."""
+    """One connection an address, kept alive; not to be shared between threads."""
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         key: str,
         signing_secret: str | None = None,
         *,
@@ -103,20 +105,18 @@ class Client:
         try_s: float = 3.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """url: `http://HOST:PORT` or `https://...`; signing_secret: of a key made with --signed; deadline_s: for all tries of a call;
+        """url: `http://HOST:PORT` or `https://...`, or several, of which each try takes the next where the last did not answer or
+        record; signing_secret: of a key made with --signed; deadline_s: for all tries of a call;
         try_s: for one of them; tls: what to trust, the system's authorities by default.
 
-        SettingsError for another form of URL.
+        SettingsError for another form of URL, or none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise SettingsError(f"url: seen {url!r}, allowed http://HOST:PORT or https://HOST:PORT")
         self._key, self._secret, self._deadline_s, self._try_s = key, signing_secret, deadline_s, try_s
-        self._connection: http.client.HTTPConnection = (
-            http.client.HTTPSConnection(parts.hostname, parts.port, timeout=try_s, context=tls)
-            if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.hostname, parts.port, timeout=try_s)
-        )
+        urls = [url] if isinstance(url, str) else url
+        self._all = deque(_connection(each, try_s, tls) for each in urls)
+        if not self._all:
+            raise SettingsError("url: seen none, allowed one or more")
+        self._connection = self._all[0]
 
     def __enter__(self) -> "Client":
         return self
@@ -125,8 +125,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        self._connection.close()
+        """Close the connections; the next call opens another."""
+        for connection in self._all:
+            connection.close()
 
     def assess(self, operation: Operation) -> Decision:
         """The decision on an operation; the same one when it was sent before."""
@@ -161,13 +162,22 @@ class Client:
                         f"{self._connection.host}:{self._connection.port}: {error or type(error).__name__}"
                     ) from error
                 after_s = 0.0
+                self._turn()
             else:
                 if status == 200:
                     return msgspec.json.decode(content, type=answer)
                 if status not in AGAIN or time.monotonic() + max(pause, after_s) >= until:
                     raise ERRORS.get(status, Refused)(status, _problem(content))
+                if status == 503:
+                    self._turn()
+                    after_s /= len(self._all)  # once round all of them, it has been waited for
             time.sleep(max(after_s, pause * random.uniform(0.5, 1.0)))  # noqa: S311 callers that were refused together come apart
             pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _turn(self) -> None:
+        """Ask the next address from now on."""
+        self._all.rotate(-1)
+        self._connection = self._all[0]
 
     def _once(self, method: str, target: str, body: bytes, until: float) -> tuple[int, bytes, float]:
         """Status, body and the seconds of Retry-After of one try, signed anew."""
@@ -183,6 +193,15 @@ class Client:
         response = self._connection.getresponse()
         after = response.headers.get("Retry-After", "")
         return response.status, response.read(), float(after) if after.isdecimal() else 0.0
+
+
+def _connection(url: str, try_s: float, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise SettingsError(f"url: seen {url!r}, allowed http://HOST:PORT or https://HOST:PORT")
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=try_s, context=tls)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=try_s)
 
 
 def _problem(content: bytes) -> Problem:

@@ -1,10 +1,7 @@
 """The command: run the parts, print the table, write the JSON."""
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +9,9 @@ from typing import Any
 
 from benchmarks.feature_engine import report
 from benchmarks.feature_engine.parts import PARTS, Sizes, run_apart, run_here
+from benchmarks.machine import machine
+
+PACKAGES = ("numpy", "numba", "pyarrow", "duckdb", "polars", "feast")
 
 
 def main() -> None:
@@ -34,23 +34,7 @@ def measure(
     names = [name for name in PARTS if name.partition("_")[0] not in skip]
     with tempfile.TemporaryDirectory(prefix="features_benchmark_", dir=folder) as kept:
         parts = {name: run(name, sizes, Path(kept)) for name in names}
-    return report.figures_of(parts, sizes.rows, sizes.large_rows) | {"machine": _machine()}
-
-
-def _machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    packages = ("numpy", "numba", "pyarrow", "duckdb", "polars", "feast")
-    return {
-        "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
-        "memory_gib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30,
-        **{name: importlib.metadata.version(name) for name in packages},
-    }  # fmt: skip
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    return report.figures_of(parts, sizes.rows, sizes.large_rows) | {"machine": machine(*PACKAGES)}
 
 
 def _arguments() -> argparse.Namespace:

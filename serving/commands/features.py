@@ -29,12 +29,12 @@ from features.runners import LOCAL, Runner, processes, ray_cluster, run_here
 from features.slices import slices_of
 from features.tasks import compute
 from serving import place
+from serving.beside import LOWEST_PRIORITY
 from serving.recomputed_profiles import by_batch, from_snapshots
 from serving.recovery import all_arrivals
 from serving.spot_check import spot_check
 from serving.verification import verify
 
-LOWEST_PRIORITY = 19
 SLICE_ROWS = 1 << 17
 PARTS = MOST_PARTS
 

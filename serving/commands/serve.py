@@ -1,18 +1,14 @@
 """Serve decisions over HTTP."""
 
 import argparse
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import uvicorn
 
 from casework.database import masked
 from serving import logs, place
 from serving import settings as configuration
 from serving.app import application
-from serving.connections import Connection
 from serving.logs import Format
+from serving.server import Server
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: 8000)")
     parser.add_argument("--without-model", action="store_true", help="start without a champion: every operation is verified")
+    parser.add_argument(
+        "--standby", action="store_true", help="follow the ledger while another process holds it, and take over when it ends"
+    )
     parser.add_argument("--certificate", type=Path, help="TLS certificate chain (PEM)")
     parser.add_argument("--private-key", type=Path, help="its private key (PEM)")
 
@@ -33,15 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Open everything, then listen until SIGTERM; records on their way to the disk are finished first."""
     settings = configuration.load(
         arguments.config, home=arguments.home, database_url=arguments.database, models=arguments.models, profiles=arguments.profiles, host=arguments.host, port=arguments.port,
-        require_model=False if arguments.without_model else None,
+        require_model=False if arguments.without_model else None, standby=True if arguments.standby else None,
     )  # fmt: skip
     print(f"settings: {settings}, database {masked(settings.database)}", flush=True)
-    protocol: Any = partial(Connection, request_timeout_s=settings.request_timeout_s)
-    server = uvicorn.Server(uvicorn.Config(
-        application(settings), http=protocol, host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
-        server_header=False, timeout_graceful_shutdown=30, backlog=4096, ssl_certfile=arguments.certificate,
-        ssl_keyfile=arguments.private_key,
-    ))  # fmt: skip
+    server = Server(application(settings), settings, arguments.certificate, arguments.private_key)
     try:
         with logs.written(Format(settings.log_format)):
             server.run()

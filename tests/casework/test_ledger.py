@@ -12,7 +12,7 @@ from casework.database import Database
 from casework.group_commit import MAX_BATCH, GroupCommit
 from casework.ledger import Entry, Ledger, reading
 from casework.writers import PostgreSQLWriter, SQLiteWriter, bring_in, writer
-from domain.errors import LedgerError, SettingsError
+from domain.errors import HeldElsewhereError, LedgerError, SettingsError
 from tests.casework.records import entry
 from tests.databases import audit, execute, refusing, rows
 
@@ -254,7 +254,7 @@ def _try_to_hold(url: str, said: "multiprocessing.SimpleQueue[str]") -> None:
         with databases.connect(url) as database:
             writer(database).close()
         said.put("held")
-    except SettingsError as error:
+    except HeldElsewhereError as error:
         said.put(str(error))
 
 
@@ -300,7 +300,7 @@ def test_a_session_that_was_lost_is_exchanged_and_what_it_left_is_ended(cloned):
             writing.add([entry(2)])
         writing.mend()
         writing.add([entry(2)])
-        with pytest.raises(SettingsError, match="another process"):
+        with pytest.raises(HeldElsewhereError, match="another process"):
             writer(database)
         assert Ledger(database).last_sequence == 2
 

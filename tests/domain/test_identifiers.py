@@ -409,3 +409,12 @@ def test_what_is_no_asset_address_is_refused(written: str) -> None:
 @pytest.mark.parametrize(("value", "shown"), [("+996700123456", "****3456"), ("abc", "****c"), ("ab", "****"), ("", "****")])
 def test_a_masked_value_shows_a_third_at_most(value: str, shown: str) -> None:
     assert masked(value) == shown
+
+
+def test_a_tron_address_that_begins_like_segwit_keeps_its_letters():
+    address = "TB1osLJUB6syASghk1dw4n1DdJZtPQ2HP5"
+    assert len(address) == 34
+    assert IDENTIFIERS.normal(IdentifierKind.VIRTUAL_ASSET_ADDRESS, address) == address
+    assert IDENTIFIERS.normal(IdentifierKind.VIRTUAL_ASSET_ADDRESS, "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4").startswith(
+        "bc1q"
+    )

@@ -24,6 +24,7 @@ from features.arrivals import row_of_operation
 from serving import cli, succession
 from serving.app import Burana, application
 from serving.contracts import OPERATION, Refusal, refusal_of
+from serving.endpoint import Endpoint
 from serving.settings import Settings
 from tests.databases import rows
 from tests.serving.examples import body, operation
@@ -153,9 +154,9 @@ Ask = Callable[..., Awaitable[Answer]]
 
 
 @asynccontextmanager
-async def asgi(settings: Settings) -> AsyncIterator[Ask]:
-    """The ASGI application with its lifespan; `ask(method, path, body, headers)` in the block."""
-    app = application(settings)
+async def asgi(settings: Settings, app: Endpoint | None = None) -> AsyncIterator[Ask]:
+    """The ASGI application, a new one unless it is given, with its lifespan; `ask(method, path, body, headers)` in the block."""
+    app = app or application(settings)
     to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     living = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, to_app.get, from_app.put))
@@ -195,8 +196,9 @@ class Server:
     Started by the standard library's fork server, which has imported the modules before: a start takes one second, not three.
     """
 
-    def __init__(self, home: Path, models: Path, *arguments: str, key: str | None = None, url: str | None = None) -> None:
-        """url: of the database, where it is not the SQLite file in `home`."""
+    def __init__(self, home: Path, models: Path, *arguments: str, key: str | None = None, url: str | None = None,
+                 status: str = "ready") -> None:  # fmt: skip
+        """url: of the database, where it is not the SQLite file in `home`; status: that /readyz is waited to tell."""
         self.database = url or file_in(home)
         self.home, self.key, self.port = home, key or key_of(self.database), free_port()
         self.url, self.log = f"http://127.0.0.1:{self.port}", home / f"server-{self.port}.log"
@@ -209,7 +211,7 @@ class Server:
         self.process = FORKS.Process(target=_logged, args=(self.log, command), daemon=True)
         self.process.start()
         try:
-            self._wait()
+            self.wait(status)
         except BaseException:
             self.stop()
             raise
@@ -226,15 +228,22 @@ class Server:
         assert self.process.pid is not None
         return self.process.pid
 
-    def _wait(self, seconds: float = 60) -> None:
+    @property
+    def readiness(self) -> Any:
+        """What /readyz tells."""
+        return self.ask("GET", "/readyz").json
+
+    def wait(self, status: str, seconds: float = 60) -> None:
+        """Until /readyz tells this status."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.is_alive():
             try:
-                if self.ask("GET", "/readyz").status == 200:
+                if self.readiness["status"] == status:
                     return
             except OSError:
-                time.sleep(0.02)
-        raise AssertionError(f"the server is not ready (exit code {self.process.exitcode}):\n{self.log.read_text()}")
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"the server is not {status} (exit code {self.process.exitcode}):\n{self.log.read_text()}")
 
     def ask(self, method: str, path: str, content: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         """One request over a connection of its own, with the server's key unless `headers` are given."""

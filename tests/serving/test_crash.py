@@ -183,21 +183,3 @@ def test_a_server_that_is_stopped_and_goes_on_under_load_loses_nothing_and_answe
     assert lost(file_in(tmp_path), mix.acknowledged) == []
     assert rows_in(file_in(tmp_path)) == len(mix.acknowledged) > 50
     assert judged(file_in(tmp_path), mix.acknowledged)[1]["vectors_differ"] == 0
-
-
-def test_a_stop_finishes_what_is_on_its_way(models: Path, tmp_path: Path) -> None:
-    with Server(tmp_path, models) as server:
-        mix = Mix(SEED)
-
-        async def until_stopped() -> None:
-            enough = asyncio.Event()
-            loading = asyncio.create_task(load(server, mix, enough, 60, asyncio.Event()))
-            await enough.wait()
-            await asyncio.to_thread(server.stop)
-            await loading
-
-        asyncio.run(until_stopped())
-        assert len(mix.acknowledged) >= 60
-        assert lost(file_in(tmp_path), mix.acknowledged) == []
-        assert (tmp_path / "state.npz").exists(), "the features were kept"
-        assert "Traceback" not in server.log.read_text()

@@ -4,7 +4,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from features.history import records_of
 from features.plan import Plan
 from serving import recovery
 from serving.backfill import entries
+from serving.recorded_at import RecordedAt
+from serving.snapshots import save
 from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
@@ -53,7 +55,7 @@ def rewritten(path: Path, statement: str) -> None:
 
 def test_a_snapshot_and_the_whole_ledger_give_the_same_features(ledger: Ledger, tmp_path: Path) -> None:
     engine = recovery.rebuild(PLAN, ledger, tmp_path / "state.npz")
-    recovery.save(engine, ledger, tmp_path / "state.npz")
+    save(engine, ledger, tmp_path / "state.npz", 0)
     restored = recovery.rebuild(PLAN, ledger, tmp_path / "state.npz")
     assert restored.applied == engine.applied == len(WORLD)
     assert answers(restored) == answers(engine)
@@ -70,7 +72,7 @@ def test_a_snapshot_of_another_ledger_is_left_aside(
 ) -> None:
     """The database was removed and filled again, longer than before, under the same name: the old state must not come back."""
     snapshot = tmp_path / "state.npz"
-    recovery.save(Engine(PLAN), ledger, snapshot)
+    save(recovery.rebuild(PLAN, ledger, snapshot), ledger, snapshot, 0)
     rewritten(tmp_path / "burana.db", "UPDATE entries SET recorded_at = '2026-01-01T00:00:00.000000+00:00'")
     with caplog.at_level(logging.WARNING):
         assert recovery.rebuild(PLAN, ledger, snapshot).applied == len(WORLD)
@@ -80,8 +82,15 @@ def test_a_snapshot_of_another_ledger_is_left_aside(
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9], ids=["empty", "cut early", "cut late"])
 def test_a_snapshot_that_is_cut_off_is_left_aside(ledger: Ledger, tmp_path: Path, share: float) -> None:
     whole, cut = tmp_path / "whole.npz", tmp_path / "cut.npz"
-    recovery.save(recovery.rebuild(PLAN, ledger, cut), ledger, whole)
+    save(recovery.rebuild(PLAN, ledger, cut), ledger, whole, 0)
     shutil.copy(whole, cut)
     with cut.open("r+b") as file:
         file.truncate(int(whole.stat().st_size * share))
     assert recovery.rebuild(PLAN, ledger, cut).applied == len(WORLD)
+
+
+def test_moments_go_on_from_what_another_process_recorded():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    moments = RecordedAt(lambda: now, None, lambda: None)
+    moments.not_before(now + timedelta(seconds=3))
+    assert moments.now() == (now + timedelta(seconds=3)).isoformat(timespec="microseconds")

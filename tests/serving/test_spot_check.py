@@ -16,7 +16,7 @@ from features.plan import Plan
 from serving import replay
 from serving.app import Burana
 from serving.settings import Settings
-from serving.spot_check import beside, spot_check
+from serving.spot_check import check, spot_check
 from tests.serving.running import file_in
 from training.simulator import WorldSettings, simulate
 
@@ -104,4 +104,4 @@ def test_the_server_counts_what_it_had_recomputed_beside_it(home, tmp_path):
 
 def test_a_check_that_fails_says_why(tmp_path):
     with pytest.raises(Exception, match=r"could not be verified: .*burana.db"):
-        asyncio.run(beside(file_in(tmp_path)))
+        asyncio.run(check(file_in(tmp_path)))

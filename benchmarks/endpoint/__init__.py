@@ -1,0 +1,1 @@
+"""The served endpoint beside named peers; `python benchmarks/serving.py` runs it."""

@@ -1,0 +1,93 @@
+"""Tenure: whether this process holds the ledger, and how it comes to hold it: from the start, again after a write that failed, or
+as a standby once the process that held it has ended."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from casework.database import Database
+from casework.ledger import Ledger
+from casework.writers import Writer, waiting, writer
+from domain.errors import HeldElsewhereError, SettingsError
+from features.engine import Engine
+from features.plan import Plan
+from serving import recovery, snapshots
+from serving.assessor import Assessor
+from serving.settings import CARD_KEY_FILE, Settings
+from serving.standby import Standby
+
+log = logging.getLogger("burana")
+
+
+def writer_of(settings: Settings, database: Database) -> Writer:
+    """Who will add to the ledger; where this is no standby it holds the ledger now, else HeldElsewhereError."""
+    return waiting(database) if settings.standby else writer(database)
+
+
+def check_card_key(settings: Settings, ledger: Ledger) -> None:
+    """SettingsError for a standby without the card key of the process that it stands by: a new one would hash every card anew."""
+    if settings.standby and not settings.has_card_key and ledger.last_sequence:
+        raise SettingsError(
+            f"{settings.home} has no {CARD_KEY_FILE}, and the ledger has entries; copy the file from the home of the active process"
+        )
+
+
+class Tenure:
+    """One for a process. `standby` follows the ledger while another process holds it, and is None while this one does."""
+
+    def __init__(self, settings: Settings, plan: Plan, ledger: Ledger, refused: Callable[[], object]) -> None:
+        """refused: called for each snapshot that is left aside. LedgerError when the ledger cannot be read."""
+        self._settings, self._plan, self._ledger, self._refused = settings, plan, ledger, refused
+        self.standby = Standby(plan, ledger, settings.state) if settings.standby else None
+
+    @property
+    def behind(self) -> int | None:
+        """How many entries were new to the standby when it last looked; None where this process records."""
+        return None if self.standby is None else self.standby.behind
+
+    def engine(self) -> Engine:
+        """The features as of the ledger's last entry, for an assessor that begins."""
+        return self._rebuilt() if self.standby is None else self.standby.engine
+
+    async def turn(self, assessor: Assessor) -> bool:
+        """Follow, and take the ledger where nobody holds it; whether the assessor records from now on and did not before.
+
+        LedgerError when the database does not answer: the next turn goes on.
+        """
+        if assessor.broken is None and not assessor.stale:
+            return False
+        if self.standby is not None:
+            assessor.engine = await asyncio.to_thread(self.standby.follow)
+        try:
+            await assessor.recover(lambda: self._taken_over(assessor))
+        except HeldElsewhereError as held:
+            await self._stand_by(assessor, held)
+            return False
+        self.standby = None
+        return True
+
+    def save(self, assessor: Assessor) -> None:
+        """The snapshot of a stop, where the features stand at an entry of the ledger; StateError and OSError when it fails."""
+        least = self._settings.least_free_mib
+        if self.standby is not None:
+            self.standby.save(least)
+        elif assessor.broken is None and not assessor.stale:
+            snapshots.save(assessor.engine, self._ledger, self._settings.state, least)
+
+    async def _stand_by(self, assessor: Assessor, held: HeldElsewhereError) -> None:
+        """Follow the ledger that another process holds, also where this one held it before and lost it."""
+        assessor.broken = held
+        if self.standby is None:
+            log.error("%s; this process is the standby from now on", held)
+            standby = await asyncio.to_thread(Standby, self._plan, self._ledger, self._settings.state)
+            assessor.engine, assessor.stale, self.standby = standby.engine, False, standby
+
+    def _taken_over(self, assessor: Assessor) -> Engine:
+        engine = self._rebuilt()
+        assessor.recorded_at.not_before(self._ledger.last_recorded_at)
+        return engine
+
+    def _rebuilt(self) -> Engine:
+        if self.standby is not None:
+            return self.standby.follow()
+        return recovery.rebuild(self._plan, self._ledger, self._settings.state, self._refused)
