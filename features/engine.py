@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from domain.errors import StateError
@@ -25,6 +26,7 @@ Integers = NDArray[np.int64]
 SNAPSHOT_FORMAT = 4
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+READ_BYTES = 1 << 20
 FIRST_HOMES = 1 << 11
 """Of a hash table of a new state."""
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
@@ -182,8 +184,8 @@ class Engine:
     def notes(path: Path) -> dict[str, Any]:
         """The notes of a snapshot, without its state; StateError where it cannot be read."""
         try:
-            with path.open("rb") as opened, np.load(opened) as file:
-                return dict(json.loads(file["header"].tobytes())["notes"])
+            with zipfile.ZipFile(path) as file:
+                return dict(_header(file)["notes"])
         except UNREADABLE as error:
             raise StateError(f"{path} is not a readable snapshot ({error})") from error
 
