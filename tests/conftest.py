@@ -24,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How far a test goes that could go on for ever."""
     parser.addoption("--bodies", type=int, default=3_000, help="how many generated bodies are sent (default: 3000)")
     parser.addoption(
+        "--peers", action="store_true", help="run the endpoint's benchmark with its peers once, small (2 minutes)"
+    )
+    parser.addoption(
         "--moments", type=int, default=4, help="how many times a server is killed on each database (default: 4)"
     )
 

@@ -20,8 +20,10 @@ BODY = request("/v1/operations", b'{"operation_id":"op-1"}')
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory):
+def figures(request, tmp_path_factory):
     """A whole small run: what the figures are named, not how large they are."""
+    if not request.config.getoption("--peers"):
+        pytest.skip("two minutes, most of them starts of the peers: asked for with --peers")
     wanted = Wanted(world.QUICK, rounds.QUICK, postgresql=False, soak=80)
     return measure(wanted, tmp_path_factory.mktemp("serving_benchmark"))
 

@@ -126,4 +126,6 @@ def healed(running: There, seconds: float = 30) -> None:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert time.monotonic() < until
         time.sleep(0.05)
-    assert running.server.ask("GET", "/readyz").status == 200
+    while running.server.ask("GET", "/readyz").status != 200:
+        assert time.monotonic() < until
+        time.sleep(0.05)

