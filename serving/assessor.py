@@ -166,9 +166,8 @@ class Assessor:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
         outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self.recorded_at.latest() + self._ahead)
         canonical = encode(outcome)
-        operation = await self._known(
-            ("operation", outcome.operation_id)
-        )  # first: the outcome's own look-up must be the last
+        # first: the outcome's own look-up must be the last
+        operation = await self._known(("operation", outcome.operation_id))
         if (repeated := await self._repeated(("outcome", outcome.outcome_id), canonical)) is not None:
             return repeated
         row = np.array(row_of_outcome(outcome, _row_of(outcome.operation_id, operation)))
@@ -190,9 +189,10 @@ class Assessor:
     def _evidence(self, question: Question, hearing: Hearing) -> bytes:
         """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
 
-        `registry_change`: the last change of the registry that was in force; `behaviour`: the declarations of the part before the profiles; `profiles`: what the rest was compared with; `control`: the
-        level that it would have had without the lot, and the probability with which such an operation is stopped; `shares`: what
-        was set then; `late`: the first stage for which there was no time.
+        `registry_change`: the last change of the registry that was in force; `behaviour`: the declarations of the part before the
+        profiles; `profiles`: what the rest was compared with; `control`: the level that it would have had without the lot, and the
+        probability with which such an operation is stopped; `shares`: what was set then; `late`: the first stage for which there
+        was no time.
         """
         heard, used, control = hearing.heard, hearing.used, hearing.assessment.control
         evidence: dict[str, Any] = {"declarations": self.layers.features.hash}

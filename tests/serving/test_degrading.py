@@ -25,21 +25,11 @@ from serving.settings import Settings
 from tests.databases import execute, refusing
 from tests.serving.broken_models import BROKEN_MODELS, constant, raising
 from tests.serving.examples import body, event, operation, outcome
+from tests.serving.faults import BROKEN_RULE
 from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_in
 
 OPERATIONS = "/v1/operations"
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-BROKEN_RULES = """
-[[rules]]
-id = "divides_by_zero"
-criterion = "R74"
-level = "medium"
-state = "live"
-owner = "tests"
-reason = "fails at run time"
-expression = "100 / (amount_tyiyn - amount_tyiyn) > 1"
-text = "never"
-"""
 SOUND_RULE = """
 [[rules]]
 id = "pays_much"
@@ -169,14 +159,14 @@ def test_features_that_are_broken_at_the_end_are_not_kept_as_a_snapshot(settings
 
 
 def test_a_rule_that_fails_leads_to_verification_with_its_name(burana):
-    use_rules(burana, BROKEN_RULES + SOUND_RULE)
+    use_rules(burana, BROKEN_RULE + SOUND_RULE)
     decision = burana.decide(operation(1))
     assert (decision["level"], decision["degraded"]) == ("medium", ["rule_failed"])
     assert any("divides_by_zero" in reason["text"] for reason in decision["reasons"])
 
 
 def test_a_rule_that_fails_silences_no_other(burana):
-    use_rules(burana, BROKEN_RULES + SOUND_RULE)
+    use_rules(burana, BROKEN_RULE + SOUND_RULE)
     decision = burana.decide(operation(1, amount={"minor": 5_000_000, "currency": "KGS"}))
     assert decision["level"] == "high"
     assert {"pays_much", "rule_failed", "score_low"} <= {reason["code"] for reason in decision["reasons"]}
@@ -184,7 +174,7 @@ def test_a_rule_that_fails_silences_no_other(burana):
 
 def test_a_set_that_does_not_compile_is_not_taken_and_the_last_stays_in_force(burana):
     version = burana.burana.assessor.layers.rules.version
-    rule_sets.load(burana.burana.database, BROKEN_RULES.replace("> 1", "> 'one'"), "the tests", "past the check")
+    rule_sets.load(burana.burana.database, BROKEN_RULE.replace("> 1", "> 'one'"), "the tests", "past the check")
     burana.wait(0.3)
     assert burana.burana.assessor.layers.rules.version == version
     assert burana.decide(operation(1))["level"] == "low"
@@ -195,7 +185,7 @@ def test_a_set_that_does_not_compile_is_not_taken_and_the_last_stays_in_force(bu
 
 def test_r96_a_prohibited_identifier_is_rejected_with_model_features_and_rules_all_broken(unmended):
     prohibit(unmended, "0555 000 003")
-    use_rules(unmended, BROKEN_RULES)
+    use_rules(unmended, BROKEN_RULE)
     use_model(unmended, raising())
     break_features(unmended)
     decision = unmended.decide(operation(3))
@@ -209,7 +199,7 @@ def test_no_single_failure_is_low(unmended, damage):
     damages: dict[str, Callable[[], None]] = {
         "model": lambda: use_model(unmended, BROKEN_MODELS["NaN"]),
         "features": lambda: break_features(unmended),
-        "rules": lambda: use_rules(unmended, BROKEN_RULES),
+        "rules": lambda: use_rules(unmended, BROKEN_RULE),
     }
     for name in ("rules", "model", "features"):
         if damage in (name, "everything"):
