@@ -29,6 +29,14 @@ class Scope(StrEnum):
     OUTCOMES = "outcomes"
     READ = "read"
     METRICS = "metrics"
+    REGISTRY = "registry"
+    RULES = "rules"
+    AUDIT = "audit"
+    APPROVE = "approve"
+
+
+OF_SYSTEMS = frozenset({Scope.OPERATIONS, Scope.EVENTS, Scope.OUTCOMES, Scope.READ, Scope.METRICS})
+"""What a calling system may need; the rest is for people: who may change the registry or the rules, approve, or read the log."""
 
 
 @dataclass(frozen=True)

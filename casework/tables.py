@@ -1,6 +1,6 @@
 """Every table of the database, said once; `casework/migrations` makes them, and a test holds the two equal on both databases.
 
-Rows are only ever added to `entries` and `audit`: triggers refuse everything else.
+Rows are only ever added to `entries` and `audit`: triggers refuse everything else. A proposal is decided once, nothing else of it changes.
 """
 
 from hashlib import blake2b
@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
 )  # fmt: skip
 
-REVISION = "0002"
+REVISION = "0003"
 """What `casework/migrations` ends at; a database that says so is opened without a look at them."""
 
 METADATA = MetaData()
@@ -71,6 +71,21 @@ RULE_SETS = Table(
     Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),
     Column("loaded_at", Text, nullable=False), Column("loaded_by", Text, nullable=False), Column("reason", Text, nullable=False),
 )  # fmt: skip
+PROPOSALS = Table(
+    "proposals", METADATA,
+    Column("proposal_id", _NUMBER, primary_key=True), Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False, comment="what would be done, JSON; never changed"),
+    Column("proposed_at", Text, nullable=False), Column("proposed_by", Text, nullable=False), Column("proposed_reason", Text, nullable=False),
+    Column("verdict", Text, CheckConstraint("verdict IN ('approved', 'refused')", name="proposals_verdict")),
+    Column("decided_at", Text), Column("decided_by", Text), Column("decided_reason", Text),
+    CheckConstraint(
+        "(verdict IS NULL) = (decided_at IS NULL) AND (verdict IS NULL) = (decided_by IS NULL)"
+        " AND (verdict IS NULL) = (decided_reason IS NULL)", name="proposals_decided"),
+    CheckConstraint(
+        "lower(replace(proposed_by, ' ', '')) <> lower(replace(decided_by, ' ', ''))", name="proposals_four_eyes"),
+)  # fmt: skip
+Index("proposals_open", PROPOSALS.c.kind, PROPOSALS.c.proposal_id,
+      sqlite_where=PROPOSALS.c.verdict.is_(None), postgresql_where=PROPOSALS.c.verdict.is_(None))  # fmt: skip
 API_KEYS = Table(
     "api_keys", METADATA,
     Column("key_id", Text, primary_key=True), Column("caller", Text, nullable=False),

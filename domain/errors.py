@@ -4,6 +4,8 @@ BuranaError
 +-- InputError            a caller's input is refused: field, what was seen, what is allowed
 |   +-- IdentifierError   an identifier has no normal form
 +-- ConflictError         the same id was used before with another body
++-- UnknownProposalError  no proposal has that id
++-- SamePersonError       who proposed a change may not decide on it
 +-- UnknownOperationError    an outcome or a look-up names an operation that is not recorded
 +-- ThresholdError        thresholds or a score that are not probabilities in order
 +-- DeclarationError      a feature declaration is wrong
@@ -43,6 +45,14 @@ class IdentifierError(InputError):
 
 class ConflictError(BuranaError):
     """An id that is recorded with another body: a repeat must carry the same body."""
+
+
+class UnknownProposalError(BuranaError):
+    """No proposal of this id was made."""
+
+
+class SamePersonError(BuranaError):
+    """What needs four eyes was proposed and decided by one person."""
 
 
 class UnknownOperationError(BuranaError):

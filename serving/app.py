@@ -135,7 +135,7 @@ class Burana:
         """Follow changes of registry, rules and keys that any process made."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
-            for follow in (self._follow_registry, self._follow_keys, self._follow_rules, self._count_live):
+            for follow in (self._follow_registry, self._follow_keys, self._follow_rules, self._time_rules, self._count_live):
                 try:
                     await follow()
                 except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
@@ -254,12 +254,19 @@ class Burana:
             return
         self._refused_rules = asked
         try:
-            layers.rules = Rules(stored.content, layers.features.names, stored.version)
+            rules = await asyncio.to_thread(Rules, stored.content, layers.features.names, stored.version)
         except RuleError:
             self.metrics.rules_refused.inc()
             raise
+        if layers is not self.assessor.layers:  # a champion took over meanwhile: the next look compiles over its features
+            self._refused_rules = None
+            return
+        layers.rules = rules
         self._refused_rules = None
         log.info("rules %s are live", stored.version)
+
+    async def _time_rules(self) -> None:
+        await asyncio.to_thread(self.metrics.rules.look, self.assessor.layers.rules)
 
     async def _count_live(self) -> None:
         if (live := self.assessor.layers.live) is not None:

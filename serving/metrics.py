@@ -9,6 +9,7 @@ from domain.decision import Decision, Layer
 from domain.levels import RiskLevel
 from features.bins import SCORE
 from features.stability import UNREAD, Finding
+from serving.rule_figures import RuleFigures
 from serving.stages import StageTimes
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
@@ -58,6 +59,8 @@ class Metrics:
         )
         self.stages = StageTimes()
         self._registry.register(self.stages)
+        self.rules = RuleFigures()
+        self._registry.register(self.rules)
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._turned_away = Counter(
             "burana_turned_away", "Requests that the key, its signature, scope or rate did not let in", ["code"],

@@ -1,10 +1,10 @@
-"""Make, list and revoke the keys of calling systems."""
+"""Make, list and revoke the keys of calling systems and of officers."""
 
 import argparse
 
 from casework import database as databases
 from casework import keys
-from casework.keys import Scope
+from casework.keys import OF_SYSTEMS, Scope
 from serving import place
 from serving.settings import card_key
 from serving.signatures import id_of, secret_of
@@ -16,8 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
     make = actions.add_parser("make", parents=[home], help="make a key; it is shown this once")
-    make.add_argument("--caller", required=True, help="the system that will call")
-    make.add_argument("--scope", action="append", type=Scope, choices=list(Scope), help="may be repeated; default: all")
+    make.add_argument(
+        "--caller", required=True, help="the system or the person that will call; two keys of one caller are one person"
+    )
+    make.add_argument(
+        "--scope",
+        action="append",
+        type=Scope,
+        choices=list(Scope),
+        help="may be repeated; default: those of calling systems",
+    )
     make.add_argument(
         "--signed", action="store_true", help="every request by it must be signed; shows the secret to sign with"
     )
@@ -34,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     opened = databases.connect if arguments.action == "make" else databases.existing
     with opened(place.database_of(arguments)) as database:
         if arguments.action == "make":
-            scopes = set(arguments.scope or Scope)
+            scopes = set(arguments.scope or OF_SYSTEMS)
             key = keys.make(database, arguments.caller, scopes, arguments.by, is_signed=arguments.signed)
             print(key)
             if arguments.signed:

@@ -142,9 +142,10 @@ def test_the_database_refuses_a_second_entry_after_the_same_one(database: Databa
 def test_entries_of_before_the_chain_join_it(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(schema.STEPS))
-    execute(database, *(f"DROP TABLE {name}" for name in ("alembic_version", *AUDIT.metadata.tables)))
     if database.file is None:
-        execute(database, "DROP FUNCTION never_changed")
+        execute(database, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    else:
+        execute(database, *(f"DROP TABLE {name}" for name in ("alembic_version", *AUDIT.metadata.tables)))
     with database.transaction() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")

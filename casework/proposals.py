@@ -1,0 +1,128 @@
+"""Four eyes: what one person proposes, another approves or refuses (R98, R104).
+
+A proposal is kept for good: who, when, why, what exactly, and what became of it. The database holds it: who decides is another
+person, its content never changes, it is decided once (`casework/migrations`). What needs four eyes names its proposal, and its
+own table refuses the change without one that is approved and says the same.
+"""
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, insert, select, update
+
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
+from casework.tables import PROPOSALS
+from domain.errors import ConflictError, SamePersonError, UnknownProposalError
+
+_P = PROPOSALS.c
+PAGE = 100
+"""Proposals told at once."""
+
+
+class Verdict(StrEnum):
+    """What became of a proposal."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+class Proposal(Struct, frozen=True):
+    """What somebody proposes. content: what would be done, by its kind; verdict and after: None until somebody else decides."""
+
+    proposal_id: int
+    kind: str
+    content: dict[str, Any]
+    proposed_at: str
+    proposed_by: str
+    proposed_reason: str
+    verdict: Verdict | None = None
+    decided_at: str | None = None
+    decided_by: str | None = None
+    decided_reason: str | None = None
+
+
+Apply = Callable[[Connection, Proposal, int], None]
+"""Does what an approved proposal says, in the transaction of the approval. It gets the number of the change in the audit log."""
+_WHOLE = select(*(_P[name] for name in Proposal.__struct_fields__))
+
+
+def propose(database: Database, kind: str, content: Mapping[str, Any], person: str, reason: str) -> int:
+    """Propose a change; the proposal's id. SettingsError without a person or a reason."""
+    with database.transaction() as connection:
+        return proposed(connection, kind, content, person, reason)
+
+
+def proposed(connection: Connection, kind: str, content: Mapping[str, Any], person: str, reason: str) -> int:
+    """As `propose`, in a transaction that has more to do."""
+    record_change(connection, person, reason, f"proposals: propose {kind}")
+    row = {"kind": kind, "content": json.dumps(content, ensure_ascii=False, sort_keys=True), "proposed_at": timestamp(),
+           "proposed_by": person, "proposed_reason": reason}  # fmt: skip
+    return int(connection.execute(insert(PROPOSALS).values(row).returning(_P.proposal_id)).scalar_one())
+
+
+def decide(
+    database: Database, proposal_id: int, verdict: Verdict, person: str, reason: str, kinds: Mapping[str, Apply]
+) -> None:
+    """Approve or refuse what another person proposed; what is approved is done in the same transaction, by its kind's function.
+
+    SamePersonError for who proposed it, UnknownProposalError for an id that is not there, ConflictError for one that somebody
+    has decided, and whatever the kind's function raises: then nothing is decided.
+    """
+    with database.transaction() as connection:
+        proposal = _open(connection, proposal_id)
+        if is_same_person(proposal.proposed_by, person):
+            raise SamePersonError(f"proposal {proposal_id} was made by {proposal.proposed_by}: another person decides on it")
+        change = record_change(connection, person, reason, f"proposals: {verdict} {proposal.kind} {proposal_id}")
+        decided = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
+        connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(decided))
+        if verdict is Verdict.APPROVED:
+            kinds[proposal.kind](connection, proposal, change)
+
+
+def _open(connection: Connection, proposal_id: int) -> Proposal:
+    """A proposal that nobody has decided on."""
+    if (proposal := _found(connection, proposal_id)) is None:
+        raise UnknownProposalError(f"there is no proposal {proposal_id}; `burana proposals list` shows the open ones")
+    if proposal.verdict is not None:
+        raise ConflictError(
+            f"proposal {proposal_id} was {proposal.verdict} by {proposal.decided_by} at {proposal.decided_at}: {proposal.decided_reason}"
+        )
+    return proposal
+
+
+def is_same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's: case, blanks and what cannot be seen make no other person."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in folded if unicodedata.category(c)[0] not in "ZC")
+
+
+def of_id(database: Database, proposal_id: int) -> Proposal | None:
+    """A proposal, decided or not; None for an id that is not there."""
+    with database.reading() as connection:
+        return _found(connection, proposal_id)
+
+
+def open_proposals(database: Database, kind: str | None = None, after: int = 0, limit: int = PAGE) -> list[Proposal]:
+    """The proposals that nobody has decided on, the oldest first; of one kind or of all, after an id."""
+    query = _WHOLE.where(_P.verdict.is_(None), _P.proposal_id > after).order_by(_P.proposal_id).limit(limit)
+    with database.reading() as connection:
+        return [_told(row) for row in connection.execute(query if kind is None else query.where(_P.kind == kind))]
+
+
+def _found(connection: Connection, proposal_id: int) -> Proposal | None:
+    row = connection.execute(_WHOLE.where(_P.proposal_id == proposal_id)).first()
+    return None if row is None else _told(row)
+
+
+def _told(row: Any) -> Proposal:
+    verdict = None if row.verdict is None else Verdict(row.verdict)
+    return Proposal(**{**row._mapping, "content": json.loads(row.content), "verdict": verdict})
