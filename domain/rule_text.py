@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.errors import RuleError
 from domain.rules import Rule, State
@@ -29,6 +30,11 @@ def parsed(content: str) -> list[Rule]:
     if twice:
         raise RuleError(f"the rule set names a rule twice: {', '.join(name for name, _ in twice)}")
     return rules
+
+
+def in_shadow(content: str) -> list[Rule]:
+    """The rules of the part of a set that is only counted, whatever they say of themselves; none where it is empty."""
+    return [replace(rule, state=State.SHADOW) for rule in parsed(content)] if content else []
 
 
 def written(rules: Iterable[Rule]) -> str:
