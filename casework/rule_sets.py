@@ -6,13 +6,15 @@ its content, and decisions name it.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, func, insert, select
 
 from casework import rule_versions
-from casework.database import Database, record_change, timestamp
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
 from casework.proposals import Proposal, proposed
 from casework.tables import RULE_SETS
 from domain.errors import ConflictError, RuleError
@@ -79,7 +81,7 @@ def proposed_set(connection: Connection, live: str, shadow: str | None, person: 
     return proposed(
         connection,
         KIND,
-        {"live": live, "shadow": shadow, "instead_of": before.version, **_told(before, live)},
+        {"live": live, "shadow": shadow, "instead_of": before.version, **_compared(before, live)},
         person,
         reason,
     )
@@ -97,7 +99,7 @@ def apply(connection: Connection, proposal: Proposal, change: int) -> None:  # n
     if shadow is None:
         promoted = {(rule.id, rule.version) for rule in parsed(live)}
         shadow = written(rule for rule in now.shadow_rules if (rule.id, rule.version) not in promoted)
-    _insert(connection, live, shadow, proposal.proposed_by, proposal.proposed_reason, proposal.proposal_id)
+    _insert(connection, live, shadow, proposal.proposed_by, proposal.proposed_reason, proposal)
 
 
 def put_in_shadow(connection: Connection, shadow: str, person: str, reason: str) -> RuleSet:
@@ -141,12 +143,14 @@ def _written_of(rules: list[Rule], state: State) -> str:
 
 
 def _insert(
-    connection: Connection, live: str, shadow: str, person: str, reason: str, proposal_id: int | None = None
+    connection: Connection, live: str, shadow: str, person: str, reason: str, proposal: Proposal | None = None
 ) -> RuleSet:
-    before, version = _last(connection), hashlib.sha256((live + shadow).encode()).hexdigest()[:12]
-    record_change(connection, person, reason, f"rules: {version} in force")
+    before, sha256 = _last(connection), _sha256(live, shadow)
+    version, approved_by = sha256[:12], None if proposal is None else proposal.decided_by
+    was = None if before is None else _told(before.content, before.shadow)
+    record_change(connection, person, reason, f"rules: {version} in force", was, _told(live, shadow), approved_by)
     row: dict[str, Any] = {"version": version, "content": live, "shadow": shadow, "loaded_at": timestamp(), "loaded_by": person,
-                           "reason": reason, "proposal_id": proposal_id}  # fmt: skip
+                           "reason": reason, "proposal_id": None if proposal is None else proposal.proposal_id}  # fmt: skip
     made = RuleSet(
         connection.execute(insert(RULE_SETS).values(row).returning(_S.rule_set_id)).scalar_one(), version, live, shadow
     )
@@ -157,9 +161,23 @@ def _insert(
     return made
 
 
-def _told(before: RuleSet, live: str) -> dict[str, list[str]]:
-    """What would be live that is not, and what would no longer be, by id and version: for who decides."""
-    was, will = ({f"{rule.id} {rule.version}" for rule in rules} for rules in (before.live_rules, parsed(live)))
+def _told(live: str, shadow: str) -> dict[str, Any]:
+    """What the audit log says of a set: which rules run, by id and version; its content is in `rule_sets`, the whole hash says that it is this one."""
+    sha256 = _sha256(live, shadow)
+    return {"version": sha256[:12], "sha256": sha256, "live": _names(parsed(live)), "shadow": _names(in_shadow(shadow))}
+
+
+def _sha256(live: str, shadow: str) -> str:
+    return hashlib.sha256((live + shadow).encode()).hexdigest()
+
+
+def _names(rules: Iterable[Rule]) -> list[str]:
+    return sorted(f"{rule.id} {rule.version}" for rule in rules)
+
+
+def _compared(before: RuleSet, live: str) -> dict[str, list[str]]:
+    """What would be live that is not, and what would no longer be: for who decides."""
+    was, will = set(_names(before.live_rules)), set(_names(parsed(live)))
     return {"comes": sorted(will - was), "goes": sorted(was - will)}
 
 

@@ -6,7 +6,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, func, insert, select
 
-from casework.database import Database, record_change, timestamp
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
 from casework.tables import RULE_VERSIONS
 from domain.errors import ConflictError, RuleError
 from domain.rule_text import parsed, written
@@ -36,7 +37,8 @@ def save(database: Database, rule: Rule, person: str, reason: str) -> int:
         if (kept := _repeated(before, rule, person)) is not None:
             return kept
         _check_edited_from(before, rule)
-        record_change(connection, person, reason, f"rules: save {rule.id} {rule.version + 1}")
+        was = None if before is None else written([before.rule])
+        record_change(connection, person, reason, f"rules: save {rule.id} {rule.version + 1}", was, written([_kept(rule)]))
         return _add(connection, rule, person, reason)
 
 

@@ -112,4 +112,12 @@ AUDIT = Table(
     "audit", METADATA,
     Column("audit_id", _NUMBER, primary_key=True), Column("at", Text, nullable=False), Column("person", Text, nullable=False),
     Column("reason", Text, nullable=False), Column("change", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="what the change is of: its first word"),
+    Column("before", Text, comment="canonical JSON; null where there was nothing"),
+    Column("after", Text, comment="as before"),
+    Column("approved_by", Text, comment="the second person, where four eyes are asked for"),
+    Column("previous", LargeBinary, nullable=False, comment="the hash of the entry before; 32 zero bytes in the first"),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of a zero byte and the canonical form, see `casework.audit_form`"),
+    Index("audit_never_forks", "previous", unique=True),
+    Index("audit_by_kind", "kind", "audit_id"),
 )  # fmt: skip

@@ -238,7 +238,7 @@ class Burana:
     async def _acting(self) -> None:
         """Record who lets the champion act, once this process takes records."""
         if (model := self.assessor.layers.model) is not None and not self.is_standby:
-            await asyncio.to_thread(succession.record, self.database, self.settings.models, model.version)
+            await asyncio.to_thread(succession.record, self.database, self.settings.models, model)
 
     async def _follow_registry(self) -> None:
         await asyncio.to_thread(self.assessor.layers.registry.refresh)
