@@ -66,6 +66,8 @@ def _table(fields: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     match value:
+        case bool():
+            return str(value).lower()
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case dict():

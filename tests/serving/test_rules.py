@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.criteria import FraudCriterion
 from domain.errors import RuleError
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from domain.operation import Operation
 from domain.rule_text import written
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.criteria import FraudCriterion, Scheme
 from domain.events import EventType, Verdict
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from domain.operation import Access, Device, Kind, Operation, Party
-from domain.rule_text import parsed
+from domain.rule_text import parsed, written
 from features.arrivals import row_of_operation
 from features.layout import Word
 from serving.rules import Rules, State
@@ -229,6 +230,11 @@ def test_officer_and_customer_are_told_in_three_languages(rules):
         assert (
             len({rule.text, rule.text_ru, rule.text_ky}) == len({rule.customer_ru, rule.customer_ky, rule.customer_en}) == 3
         )
+
+
+@pytest.mark.parametrize("rules", [STARTER, OD2506], ids=["starter", "od2506"])
+def test_a_pack_is_kept_as_it_is_read(rules):
+    assert parsed(written(rules.rules)) == list(rules.rules)
 
 
 def test_what_is_off_is_not_shipped():
