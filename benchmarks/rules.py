@@ -19,11 +19,11 @@ from benchmarks.endpoint import rule_set
 from benchmarks.machine import machine
 from domain.money import Money
 from domain.operation import Kind, Operation, Party
+from domain.rule_text import parsed, written
 from domain.rules import EVERY_KIND, Rule
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
-from serving.rule_text import parsed, written
 from serving.rules import Rules
 
 FEW, MANY, ASKED, ROUNDS = 30, 300, 4_000, 7

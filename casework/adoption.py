@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, insert, inspect, text
 
-from casework.tables import METADATA, id_hash
+from casework.audit_form import chained
+from casework.tables import AUDIT, METADATA, id_hash
 
 ASIDE = "before_"
 
@@ -41,5 +42,10 @@ def _bring_over(connection: Connection, table: str) -> None:
     if table == "registry":  # the changes were not counted then: all of them come before the first that is
         into = f"{into}, added_change, removed_change"
         of = f"{of}, 0, CASE WHEN removed_at IS NOT NULL THEN 0 END"
-    connection.execute(text(f"INSERT INTO {table} ({into}) SELECT {of} FROM {ASIDE}{table} ORDER BY 1"))  # noqa: S608 no outsider's words
+    found = text(f"SELECT {of} FROM {ASIDE}{table} ORDER BY 1")  # noqa: S608 no outsider's words
+    if table == "audit":  # it was no chain then
+        for entry in chained(connection.execute(found).all()):
+            connection.execute(insert(AUDIT), entry._asdict())
+    else:
+        connection.execute(text(f"INSERT INTO {table} ({into}) {found}"))
     connection.execute(text(f"DROP TABLE {ASIDE}{table}"))

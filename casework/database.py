@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import Connection, Engine, RootTransaction, insert
+from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from casework import postgresql, schema, sqlite
-from casework.tables import AUDIT
 from domain.errors import LedgerError, SettingsError
 
 SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
@@ -159,11 +158,3 @@ def timestamp() -> str:
 def as_kept(moment: datetime) -> str:
     """An aware moment of UTC, as the tables keep it: its order is that of the text."""
     return moment.isoformat(timespec="microseconds")
-
-
-def record_change(connection: Connection, person: str, reason: str, change: str) -> int:
-    """Write who changed what and why, in the transaction of the change (R108-R111); its number, SettingsError without person or reason."""
-    if not person.strip() or not reason.strip():
-        raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, reason {reason!r}")
-    recorded = insert(AUDIT).values(at=timestamp(), person=person, reason=reason, change=change)
-    return int(connection.execute(recorded.returning(AUDIT.c.audit_id)).scalar_one())

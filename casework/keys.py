@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from sqlalchemy import func, insert, select, update
 
-from casework.database import Database, record_change, timestamp
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
 from casework.tables import API_KEYS
 from domain.errors import SettingsError
 
@@ -58,7 +59,7 @@ def make(database: Database, caller: str, scopes: set[Scope], person: str, *, is
         if (connection.scalar(select(func.count()).where(_K.caller == caller, _LIVE)) or 0) >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
         change = f"keys: make {key_id} for {caller}: {', '.join(words)}"
-        record_change(connection, person, "new key", change)
+        record_change(connection, person, "new key", change, after={"key_id": key_id, "caller": caller, "scopes": words})
         connection.execute(insert(API_KEYS).values(row))
     return f"{PREFIX}_{key_id}_{secret}"
 
@@ -66,10 +67,12 @@ def make(database: Database, caller: str, scopes: set[Scope], person: str, *, is
 def revoke(database: Database, key_id: str, person: str, reason: str) -> None:
     """Make a key worthless at once; SettingsError if there is no such live key."""
     with database.transaction() as connection:
-        record_change(connection, person, reason, f"keys: revoke {key_id}")
-        revoked = update(API_KEYS).where(_K.key_id == key_id, _LIVE).values(revoked_at=timestamp())
-        if connection.execute(revoked).rowcount != 1:
+        found = connection.execute(select(_K.caller, _K.scopes).where(_K.key_id == key_id, _LIVE)).first()
+        if found is None:
             raise SettingsError(f"no live key {key_id}; `burana keys list` shows the live ones")
+        before = {"key_id": key_id, "caller": found.caller, "scopes": found.scopes.split()}
+        record_change(connection, person, reason, f"keys: revoke {key_id}", before)
+        connection.execute(update(API_KEYS).where(_K.key_id == key_id).values(revoked_at=timestamp()))
 
 
 def listed(database: Database) -> list[tuple[str, str, str, str]]:

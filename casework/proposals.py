@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
-from casework.database import Database, record_change, timestamp
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
 from casework.tables import PROPOSALS
 from domain.errors import ConflictError, SamePersonError, UnknownProposalError
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select, update
 
-from casework.database import Database, record_change, timestamp
+from casework.audit_log import record_change
+from casework.database import Database, timestamp
 from casework.tables import REGISTRY
 from domain.errors import ConflictError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers, masked
@@ -154,22 +155,26 @@ def add(database: Database, identifiers: Identifiers, kind: IdentifierKind, valu
     """List an identifier in its normal form (R103); the entry's id. ConflictError if it is on that list already."""
     normal = identifiers.normal(kind, value)
     with database.transaction() as connection:
-        change = record_change(connection, person, reason, f"registry: add {kind} {masked(normal)} to {list_}")
+        listed_as = {"kind": kind, "value": normal, "list": list_, "source": source}
+        words = f"registry: add {kind} {masked(normal)} to {list_}"
+        change = record_change(connection, person, reason, words, after=listed_as)
         there = select(_R.entry_id).where(_R.kind == kind, _R.value == normal, _R.list == list_, _LIVE)
         if found := connection.scalar(there):
             raise ConflictError(f"{kind} {masked(normal)} is on the {list_} list already, entry {found}")
-        row = {"kind": kind, "value": normal, "list": list_, "source": source, "added_at": timestamp(),
-               "added_by": person, "added_reason": reason, "added_change": change}  # fmt: skip
+        row = {**listed_as, "added_at": timestamp(), "added_by": person, "added_reason": reason, "added_change": change}
         return int(connection.execute(insert(REGISTRY).values(row).returning(_R.entry_id)).scalar_one())
 
 
 def remove(database: Database, entry_id: int, person: str, reason: str) -> None:
     """Take an entry off its list, on error or on the customer's confirmation (R99, R100); it stays as history."""
     with database.transaction() as connection:
-        change = record_change(connection, person, reason, f"registry: remove entry {entry_id}")
-        removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason, "removed_change": change}
-        if connection.execute(update(REGISTRY).where(_R.entry_id == entry_id, _LIVE).values(removed)).rowcount != 1:
+        columns = select(_R.kind, _R.value, _R.list, _R.source).where(_R.entry_id == entry_id, _LIVE)
+        if (found := connection.execute(columns).mappings().first()) is None:
             raise SettingsError(f"no live registry entry {entry_id}; `burana registry list` shows the live ones")
+        words = f"registry: remove entry {entry_id}"
+        change = record_change(connection, person, reason, words, before={"entry_id": entry_id, **found})
+        removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason, "removed_change": change}
+        connection.execute(update(REGISTRY).where(_R.entry_id == entry_id).values(removed))
 
 
 def listed(database: Database) -> list[dict[str, object]]:

@@ -238,7 +238,7 @@ class Burana:
     async def _acting(self) -> None:
         """Record who lets the champion act, once this process takes records."""
         if (model := self.assessor.layers.model) is not None and not self.is_standby:
-            await asyncio.to_thread(succession.record, self.database, self.settings.models, model.version)
+            await asyncio.to_thread(succession.record, self.database, self.settings.models, model)
 
     async def _follow_registry(self) -> None:
         await asyncio.to_thread(self.assessor.layers.registry.refresh)
@@ -254,7 +254,7 @@ class Burana:
             return
         self._refused_rules = asked
         try:
-            rules = await asyncio.to_thread(Rules, stored.content, layers.features.names, stored.version)
+            rules = await asyncio.to_thread(Rules, stored.content, layers.features.names, stored.version, stored.shadow)
         except RuleError:
             self.metrics.rules_refused.inc()
             raise
@@ -279,10 +279,10 @@ def live_rules(database: Database, features: FeatureSet) -> Rules:
     if stored is None:
         content = resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
         Rules(content, features.names)
-        rule_sets.load(database, content, "burana", "starter set of this release")
+        rule_sets.load(database, content, rule_sets.BURANA, "starter set of this release")
         stored = rule_sets.live(database)
         assert stored is not None, "the set was loaded in the line above"
-    return Rules(stored.content, features.names, stored.version)
+    return Rules(stored.content, features.names, stored.version, stored.shadow)
 
 
 def gate(settings: Settings, keys: Keys, metrics: Metrics) -> Gate:

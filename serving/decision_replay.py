@@ -110,7 +110,7 @@ class Then:
         stored = rule_sets.of_version(self._database, version)
         if stored is None:
             raise ReplayError(f"the rule set {version} is not in the database")
-        return Rules(stored.content, self.features(declarations).names, version)
+        return Rules(stored.content, self.features(declarations).names, version, stored.shadow)
 
 
 def replay(

@@ -20,9 +20,9 @@ from casework.registry import Hit
 from domain.errors import RuleError
 from domain.levels import RiskLevel
 from domain.operation import Kind, Operation
+from domain.rule_text import in_shadow, parsed
 from domain.rules import Rule, State
 from serving.rule_language import OPERATION_VARIABLES, environment, findings, names_in, written_out
-from serving.rule_text import parsed
 
 __all__ = ["LEVELS", "SILENT", "Outcome", "Rule", "Rules", "State", "parsed"]
 
@@ -45,10 +45,13 @@ SILENT = Outcome()
 class Rules:
     """A compiled set. counts: how often each rule fired or failed, by (id, state, what); latest: who was asked last, and with which values."""
 
-    def __init__(self, content: str, features: tuple[str, ...], version: str = "") -> None:
-        """content: TOML with [[rules]]; RuleError names the rule, the place and what is allowed."""
-        self.version, self.features, self._content = version, features, content
-        self.rules = tuple(rule for rule in parsed(content) if rule.state.runs)
+    def __init__(self, content: str, features: tuple[str, ...], version: str = "", shadow: str = "") -> None:
+        """content: TOML with [[rules]]; shadow: the same of rules that are only counted, empty for none.
+
+        RuleError names the rule, the place and what is allowed.
+        """
+        self.version, self.features, self._parts = version, features, (content, shadow)
+        self.rules = tuple(rule for rule in parsed(content) + in_shadow(shadow) if rule.state.runs)
         check(self.rules, features)
         self.programs = _programs(self.rules, features)
         self.counts: Counter[tuple[str, State, str]] = Counter()
@@ -57,7 +60,8 @@ class Rules:
 
     def over(self, features: tuple[str, ...]) -> "Rules":
         """The same set over other features; RuleError where one of its rules needs a feature that is not among them."""
-        return self if features == self.features else Rules(self._content, features, self.version)
+        content, shadow = self._parts
+        return self if features == self.features else Rules(content, features, self.version, shadow)
 
     def evaluate(
         self,

@@ -69,7 +69,8 @@ class Succession:
             self._refuse(found, error)
             return
         if not isinstance(self._assessor.broken, HeldElsewhereError):  # a standby's champion does not act yet
-            await asyncio.to_thread(record, self._database, self._settings.models, found.version)
+            assert layers.model is not None, "it was loaded for this"
+            await asyncio.to_thread(record, self._database, self._settings.models, layers.model)
         if self._assessor.layers.rules is in_force.rules:  # else rules were loaded meanwhile: the next look takes both
             self._seen = found
             self._exchange(layers)
@@ -145,15 +146,15 @@ def first(settings: Settings, plan: Plan) -> Model | None:
         return None
 
 
-def record(database: Database, models: Path, version: str) -> None:
+def record(database: Database, models: Path, model: Model) -> None:
     """Write into the audit log who let this bundle act and why."""
     try:
-        promotion = promotions.last_to(promotions.read(models), version)
+        promotion = promotions.last_to(promotions.read(models), model.version)
     except (BundleError, OSError) as error:
-        log.warning("who promoted %s cannot be read: %s", version, error)
+        log.warning("who promoted %s cannot be read: %s", model.version, error)
         promotion = None
     person, reason = UNRECORDED if promotion is None else (promotion.by, promotion.reason)
-    champions.take_over(database, version, person, reason)
+    champions.take_over(database, model.version, model.manifest.thresholds, person, reason)
 
 
 def live_counts(model: Model | None, metrics: Metrics) -> LiveCounts | None:

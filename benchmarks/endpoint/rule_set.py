@@ -7,9 +7,9 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from domain.rule_text import parsed, written
 from domain.rules import EVERY_KIND, Rule, State
 from serving.app import STARTER_RULES
-from serving.rule_text import parsed, written
 
 RULES = 30
 _LEAST = re.compile(r"(?<=>= )(\d+)(\.\d+)?(?! \*)")

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from benchmarks.endpoint import model, peer_store, rule_set
 from benchmarks.endpoint.generator import request
 from benchmarks.endpoint.processes import REPOSITORY, BenchmarkError
+from casework import audit_log
 from casework import database as databases
 from casework.database import url_of
 from casework.tables import REGISTRY
@@ -223,7 +224,7 @@ def list_identifiers(url: str, count: int) -> None:
         "added_reason": "size",
     }
     with databases.connect(url) as database, database.transaction() as connection:
-        said["added_change"] = databases.record_change(connection, "benchmark", "size", f"registry: add {count} identifiers")
+        said["added_change"] = audit_log.record_change(connection, "benchmark", "size", f"registry: add {count} identifiers")
         rows = [
             {"kind": kinds[n % 5], "value": forms[kinds[n % 5]].format(n), "list": lists[n // 5 % 2], **said}
             for n in range(count)

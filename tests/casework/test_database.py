@@ -12,8 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from casework import audit_log, keys, postgresql, rule_sets, schema
 from casework import database as databases
-from casework import keys, postgresql, rule_sets, schema
 from casework.database import Patience
 from casework.ledger import Ledger
 from casework.tables import METADATA, REVISION, id_hash
@@ -71,7 +71,7 @@ def test_a_file_of_before_there_were_steps_is_taken_over_whole(tmp_path: Path) -
         assert Ledger(database).find("operation", "op-7") == entry(7)
         assert audit(database) == [("Aigul", "new key", "keys: make")]
         assert keys.listed(database) == [("k1", "core", "read", "2025")]
-        assert rule_sets.live(database) == rule_sets.RuleSet(1, "v1", "[[rules]]")
+        assert rule_sets.live(database) == rule_sets.RuleSet(1, "v1", "[[rules]]", "", "2025", "Aigul", "first")
         assert rows(database, "SELECT entry_id, removed_by FROM registry") == [(3, None), (4, "Bakyt")]
         assert rows(database, "SELECT * FROM shadow_scores") == [("m", 1, 0.5)]
         assert rows(database, "SELECT name FROM sqlite_master WHERE name LIKE 'before%'") == []
@@ -135,7 +135,7 @@ def test_a_database_without_burana_s_tables_is_no_database_of_a_server(postgresq
 def test_a_transaction_is_all_or_nothing(url: str) -> None:
     with databases.connect(url) as database:
         with pytest.raises(ZeroDivisionError), database.transaction() as connection:
-            databases.record_change(connection, "Aigul", "to try", "one")
+            audit_log.record_change(connection, "Aigul", "to try", "one")
             raise ZeroDivisionError
         assert audit(database) == []
 
@@ -166,7 +166,7 @@ def test_a_lock_that_somebody_keeps_is_not_waited_for_forever(cloned: str) -> No
     with databases.connect(cloned, QUICK) as database, closing(psycopg.connect(cloned)) as other:
         other.execute("LOCK TABLE audit")
         with pytest.raises(LedgerError, match="nothing was recorded"), database.transaction() as connection:
-            databases.record_change(connection, "Aigul", "to try", "one")
+            audit_log.record_change(connection, "Aigul", "to try", "one")
 
 
 def test_a_server_that_hangs_is_given_up_in_time_and_asked_again_when_it_goes_on(

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from casework import audit_log
 from casework import database as databases
 from casework.database import Database
 from casework.group_commit import MAX_BATCH, GroupCommit
@@ -175,7 +176,7 @@ def recorded_once(commits: GroupCommit, database: Database) -> None:
     """An entry, and a line in the audit log."""
     append(commits, entry(1))
     with database.transaction() as connection:
-        databases.record_change(connection, "the tests", "to try", "nothing")
+        audit_log.record_change(connection, "the tests", "to try", "nothing")
 
 
 CHANGES = ["UPDATE entries SET sequence = 9", "DELETE FROM entries", "UPDATE audit SET audit_id = 9", "DELETE FROM audit"]
@@ -183,12 +184,12 @@ REPLACING = {
     "sqlite": [
         "INSERT OR REPLACE INTO entries SELECT 1, 'operation', 'x', x'00', '', '', '', 1, NULL, NULL, NULL",
         "REPLACE INTO entries SELECT 7, type, id, id_hash, '', '', '', 1, NULL, NULL, NULL FROM entries",
-        "INSERT OR REPLACE INTO audit VALUES (1, '', 'somebody', 'else', 'was it')",
+        "INSERT OR REPLACE INTO audit (audit_id, at, person, reason, change, kind, previous, hash) VALUES (1, '', 'somebody', 'else', 'was it', '', x'00', x'00')",
     ],
     "postgresql": [
         "INSERT INTO entries SELECT * FROM entries ON CONFLICT (sequence) DO UPDATE SET body = ''",
         "INSERT INTO entries SELECT 7, type, id, id_hash, recorded_at, body, row, 1 FROM entries ON CONFLICT (id_hash) DO UPDATE SET row = ''",
-        "INSERT INTO audit VALUES (1, '', 'somebody', 'else', 'was it') ON CONFLICT (audit_id) DO UPDATE SET person = ''",
+        "INSERT INTO audit SELECT * FROM audit ON CONFLICT (audit_id) DO UPDATE SET person = ''",
         "TRUNCATE entries", "TRUNCATE audit",
     ],
 }  # fmt: skip

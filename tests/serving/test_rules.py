@@ -12,9 +12,9 @@ from domain.criteria import FraudCriterion
 from domain.errors import RuleError
 from domain.identifiers import IdentifierKind
 from domain.operation import Operation
+from domain.rule_text import written
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving.rule_text import written
 from serving.rules import Rules, State, parsed
 from tests.serving.examples import body, operation
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from domain.errors import RuleError
 from domain.rules import Rule, State
@@ -21,7 +22,7 @@ class _Set(msgspec.Struct, forbid_unknown_fields=True):
 def parsed(content: str) -> list[Rule]:
     """The rules of a set in TOML; RuleError says what was seen and what is allowed. A rule may stand in it live and in shadow."""
     try:
-        rules = msgspec.convert(tomllib.loads(content), _Set).rules
+        rules = msgspec.convert(_renamed(tomllib.loads(content)), _Set).rules
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise RuleError(f"the rule set cannot be read: {error}") from error
     names = [(rule.id, rule.state is State.SHADOW) for rule in rules]
@@ -29,6 +30,20 @@ def parsed(content: str) -> list[Rule]:
     if twice:
         raise RuleError(f"the rule set names a rule twice: {', '.join(name for name, _ in twice)}")
     return rules
+
+
+def _renamed(content: dict[str, Any]) -> dict[str, Any]:
+    """What a rule stands on was called its reason in sets that were stored before a rule was saved by itself."""
+    rules = content.get("rules")
+    for rule in rules if isinstance(rules, list) else ():
+        if isinstance(rule, dict) and "reason" in rule:
+            rule.setdefault("ground", rule.pop("reason"))
+    return content
+
+
+def in_shadow(content: str) -> list[Rule]:
+    """The rules of the part of a set that is only counted, whatever they say of themselves; none where it is empty."""
+    return [replace(rule, state=State.SHADOW) for rule in parsed(content)] if content else []
 
 
 def written(rules: Iterable[Rule]) -> str:
