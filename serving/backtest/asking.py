@@ -15,12 +15,12 @@ from tqdm import tqdm
 from casework.registry import Hit
 from domain.levels import RiskLevel, Thresholds
 from domain.operation import Operation
+from domain.rule_text import written
 from domain.rules import Rule, State
 from serving import basic
 from serving.backtest.heard import Integers, Levels
 from serving.backtest.listed import LEVEL, Listed
 from serving.backtest.recorded import CHUNK, Recorded, Source
-from serving.rule_text import written
 from serving.rules import Outcome, Rules
 
 MEDIUM = np.int8(RiskLevel.MEDIUM)

@@ -17,6 +17,7 @@ from domain import instants
 from domain.errors import RuleError, SettingsError
 from domain.instants import parse_day_or_instant
 from domain.levels import Thresholds
+from domain.rule_text import parsed
 from domain.rules import Rule, State
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
@@ -33,7 +34,6 @@ from serving.backtest.report import Asked, Report, moment, report
 from serving.backtest.table import SOM, table
 from serving.backtest.trying import heard
 from serving.rule_language import names_in, written_out
-from serving.rule_text import parsed
 from serving.settings import Settings
 
 END = instants.to_ms(datetime.max.replace(tzinfo=instants.EPOCH.tzinfo))

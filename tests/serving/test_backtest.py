@@ -24,6 +24,7 @@ from domain.events import Verdict
 from domain.identifiers import IdentifierKind
 from domain.levels import Thresholds
 from domain.operation import Kind
+from domain.rule_text import parsed, written
 from domain.rules import Rule, State
 from features import history as histories
 from features.batch import matrix_of
@@ -41,7 +42,6 @@ from serving.backtest.recorded import CHUNK, Source
 from serving.backtest.report import Asked, Report, report
 from serving.backtest.trying import heard
 from serving.rule_language import names_in, written_out
-from serving.rule_text import parsed, written
 from serving.settings import Settings
 from training.simulator import WorldSettings, simulate
 
