@@ -11,19 +11,17 @@ import msgspec
 from tqdm import tqdm
 
 from casework import database as databases
-from casework import rule_sets
 from casework.ledger import reading
 from domain import instants
 from domain.errors import RuleError, SettingsError
 from domain.instants import parse_day_or_instant
 from domain.levels import Thresholds
-from domain.rule_text import parsed
-from domain.rules import Rule, State
+from domain.rules import Rule
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
-from serving import place, scoring
+from serving import chosen_rules, place, scoring
 from serving.backtest import listed
 from serving.backtest.asking import Trial
 from serving.backtest.figures import Costs
@@ -48,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="rules in TOML (default: the set in force); every one is tried as if it were live",
     )
-    parser.add_argument("--rule", action="append", metavar="ID", help="try this one of them alone; may be repeated")
+    parser.add_argument(
+        "--rule", action="append", metavar="ID", help="try this one alone, a draft that was saved too; may be repeated"
+    )
     parser.add_argument("--without", action="append", default=[], metavar="ID", help="leave this one out; may be repeated")
     parser.add_argument("--history", type=Path, help="folder of a canonical history, in place of the ledger in --home")
     parser.add_argument(
@@ -114,31 +114,16 @@ def backtest(arguments: argparse.Namespace) -> Report:
 
 def _rules(arguments: argparse.Namespace) -> tuple[Rule, ...]:
     """The rules on trial; RuleError names an id that no rule has."""
-    contents = [_content(file) for file in arguments.files] or [_in_force(arguments)]
-    rules = [rule for content in contents for rule in parsed(content)]
-    named = set(arguments.rule or ())
-    if unknown := sorted((named | set(arguments.without)) - {rule.id for rule in rules}):
-        raise RuleError(f"no rule {', '.join(unknown)}; there are {', '.join(rule.id for rule in rules)}")
-    return tuple(
-        rule
-        for rule in rules
-        if rule.id not in arguments.without and (rule.id in named if named else rule.state is not State.OFF)
-    )
-
-
-def _in_force(arguments: argparse.Namespace) -> str:
-    with databases.existing(place.database_of(arguments)) as database:
-        stored = rule_sets.live(database)
-    if stored is None:
-        raise RuleError("no set is in force yet; name a FILE with rules")
-    return stored.content
-
-
-def _content(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"{file} cannot be read: {error}") from error
+    named, left_out = arguments.rule or [], set(arguments.without)
+    if arguments.files:
+        rules = [rule for file in arguments.files for rule in chosen_rules.of_file(file)]
+        if unknown := sorted((left_out | set(named)) - {rule.id for rule in rules}):
+            raise RuleError(f"no rule {', '.join(unknown)}; there are {', '.join(rule.id for rule in rules)}")
+        chosen = [rule for rule in rules if rule.id in named] if named else chosen_rules.tried(rules)
+    else:
+        with databases.existing(place.database_of(arguments)) as database:
+            chosen = [chosen_rules.of_id(database, name) for name in named] if named else chosen_rules.in_force(database)
+    return tuple(rule for rule in chosen if rule.id not in left_out)
 
 
 @contextmanager

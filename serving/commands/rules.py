@@ -10,10 +10,10 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import place
-from serving.commands import rule_backtest
+from serving.commands import rule_backtest, rule_test
 from serving.rules import Rules
 
-TRIALS = {"backtest": rule_backtest}
+TRIALS = {"test": rule_test, "backtest": rule_backtest}
 """Actions that show what rules do and did, a module each; none changes anything."""
 
 
