@@ -5,6 +5,7 @@ BuranaError
 |   +-- IdentifierError   an identifier has no normal form
 +-- ConflictError         the same id was used before with another body
 +-- UnknownProposalError  no proposal has that id
++-- UnknownEntryError     no entry of the registry has that id
 +-- SamePersonError       who proposed a change may not decide on it
 +-- UnknownOperationError    an outcome or a look-up names an operation that is not recorded
 +-- ThresholdError        thresholds or a score that are not probabilities in order
@@ -49,6 +50,10 @@ class ConflictError(BuranaError):
 
 class UnknownProposalError(BuranaError):
     """No proposal of this id was made."""
+
+
+class UnknownEntryError(BuranaError):
+    """No entry of the registry has this id."""
 
 
 class SamePersonError(BuranaError):

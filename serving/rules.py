@@ -20,9 +20,10 @@ from casework.registry import Hit
 from domain.errors import RuleError
 from domain.levels import RiskLevel
 from domain.operation import Kind, Operation
+from domain.rule_text import in_shadow, parsed
 from domain.rules import Rule, State
 from serving.rule_language import OPERATION_VARIABLES, environment, findings, names_in, written_out
-from serving.rule_text import parsed
+from serving.templates import completed
 
 __all__ = ["LEVELS", "SILENT", "Outcome", "Rule", "Rules", "State", "parsed"]
 
@@ -45,10 +46,13 @@ SILENT = Outcome()
 class Rules:
     """A compiled set. counts: how often each rule fired or failed, by (id, state, what); latest: who was asked last, and with which values."""
 
-    def __init__(self, content: str, features: tuple[str, ...], version: str = "") -> None:
-        """content: TOML with [[rules]]; RuleError names the rule, the place and what is allowed."""
-        self.version, self.features, self._content = version, features, content
-        self.rules = tuple(rule for rule in parsed(content) if rule.state.runs)
+    def __init__(self, content: str, features: tuple[str, ...], version: str = "", shadow: str = "") -> None:
+        """content: TOML with [[rules]]; shadow: the same of rules that are only counted, empty for none.
+
+        RuleError names the rule, the place and what is allowed.
+        """
+        self.version, self.features, self._parts = version, features, (content, shadow)
+        self.rules = tuple(rule for rule in completed(parsed(content) + in_shadow(shadow), features) if rule.state.runs)
         check(self.rules, features)
         self.programs = _programs(self.rules, features)
         self.counts: Counter[tuple[str, State, str]] = Counter()
@@ -57,7 +61,8 @@ class Rules:
 
     def over(self, features: tuple[str, ...]) -> "Rules":
         """The same set over other features; RuleError where one of its rules needs a feature that is not among them."""
-        return self if features == self.features else Rules(self._content, features, self.version)
+        content, shadow = self._parts
+        return self if features == self.features else Rules(content, features, self.version, shadow)
 
     def evaluate(
         self,
@@ -126,7 +131,7 @@ class Together:
         # a call pays 0.25 us for every value that is handed over, so none is that no rule names
         variables = [name for name in OPERATION_VARIABLES if name in used]
         self._read = [(name, _READ[name]) for name in variables if name in _READ]
-        self._asks_score, self._asks_registry = "score" in used, "registry" in used
+        self._asks_score, self._asks_registry, self._asks_listed = "score" in used, "registry" in used, "listed" in used
         self._asks_amount = "amount_tyiyn" in used
         self._names = [name for name in features if name in used]
         self._places = np.array([features.index(name) for name in self._names], np.int64)
@@ -158,6 +163,8 @@ class Together:
             values["score"] = -1.0 if score is None else score
         if self._asks_registry:
             values["registry"] = [hit.list.value for hit in hits]
+        if self._asks_listed:
+            values["listed"] = [hit.field.partition(".")[0] for hit in hits]
         if vector is not None:
             values.update(zip(self._names, vector[self._places].tolist(), strict=True))
         return values
