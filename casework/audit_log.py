@@ -1,7 +1,7 @@
 """The audit log: who changed what, when, why, from what to what (R108-R111). Each entry holds the hash of the one before.
 
-It is added to in the transaction of the change, and transactions are one at a time, so the chain never forks; a unique `previous`
-would refuse it besides.
+It is added to in the transaction of the change, and transactions are one at a time, so the chain never forks; a trigger refuses
+besides what does not follow the last entry.
 """
 
 from collections.abc import Sequence
