@@ -44,9 +44,10 @@ def _as_rules(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(table: Any) -> Any:
-    if not isinstance(table, dict) or "reason" not in table:
+    if not isinstance(table, dict):
         return table
-    return {("ground" if name == "reason" else name): value for name, value in table.items()}
+    named = {("ground" if name == "reason" else name): value for name, value in table.items()}
+    return {"state": State.DRAFT, **named}
 
 
 def in_shadow(content: str) -> list[Rule]:
