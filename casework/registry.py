@@ -35,6 +35,7 @@ from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import List
 from domain.operation import Operation, identifiers_of
+from domain.qr_payload import MERCHANT_NAME, TERMINAL, accounts, fields, payload_in
 
 _R = REGISTRY.c
 _LAST_CHANGES = select(
@@ -171,12 +172,23 @@ class Registry:
                 met |= {one.entry: one for one in _own_first(found, kind, value) if one.entry not in met}
         return [one for one in met.values() if _acts(one, entries, at)] if met else []
 
+    def _told(self, value: str) -> tuple[Asked, ...]:
+        """What a QR payload says besides itself is looked for by: who is paid, into what, at which terminal (R42)."""
+        asked = [self._asked(IdentifierKind.ACCOUNT, account, True) for account in accounts(value)]
+        told = dict(fields(value))
+        named = ((IdentifierKind.SERVICE, MERCHANT_NAME), (IdentifierKind.DEVICE, TERMINAL))
+        forms = ((kind, self._identifiers.form(kind, told.get(path, ""))) for kind, path in named)
+        asked += [self._asked(kind, form, False) for kind, form in forms if form is not None]
+        return tuple(one for of in asked for one in of)
+
     def _keys(self, kind: IdentifierKind, value: str, names_money: bool) -> tuple[Asked, ...]:
         """What a value is looked for by, in the order in which its entries are told."""
         if not names_money or len(letters := bare(value)) < SHORTEST:
             return (Asked(own_key(kind, value), CODES[kind]),)
+        if kind is IdentifierKind.QR and payload_in(value) is not None:
+            return Asked(bare_key(letters), ANY), *self._told(value)
         own = () if kind in MONEY_KINDS else (Asked(own_key(kind, value), CODES[kind]),)
-        numbers = self._as_card_and_phone(value) if letters.isdigit() else ()
+        numbers = self._as_card_and_phone(value) if letters.isdigit() and kind is not IdentifierKind.PHONE else ()
         return *own, Asked(bare_key(letters), ANY), *(Asked(key_of_entry(*form), CODES[form[0]]) for form in numbers)
 
     def _as_card_and_phone(self, value: str) -> tuple[tuple[IdentifierKind, str], ...]:

@@ -8,7 +8,6 @@ shares those of another, so what is found is not compared with the value.
 import struct
 from datetime import datetime
 from hashlib import blake2b
-from typing import NamedTuple
 
 import numpy as np
 
@@ -37,14 +36,12 @@ LISTS = (List.PROHIBITED, List.WATCHED)
 STORED = np.dtype([("high", "<u8"), ("low", "<u8"), ("own", "<u4"), ("begins", "<u4"), ("ends", "<u4"), ("kind", "u1"), ("list", "u1")])  # fmt: skip
 """What is stored of an entry beside its words (`look_up`). own: of kind and value; begins, ends: seconds since 1970, [begins, ends)."""
 FOREVER = 2**32 - 1
-_PACKED = struct.Struct("<16sIIIBB")
+_PACKED = struct.Struct("<QQIIIBB")
+_HALVES = struct.Struct("<QQ").unpack
 
 
-class Key(NamedTuple):
-    """The two halves of the 16 bytes."""
-
-    high: int
-    low: int
+Key = tuple[int, int]
+"""The two halves of the 16 bytes."""
 
 
 def bare(value: str) -> str:
@@ -54,17 +51,17 @@ def bare(value: str) -> str:
 
 def own_key(kind: IdentifierKind, value: str) -> Key:
     """Of a kind and a value."""
-    return _halves(_digest(f"{kind}\0{value}"))
+    return _key(f"{kind}\0{value}")
 
 
 def bare_key(letters: str) -> Key:
     """Of letters and digits, whatever the kind."""
-    return _halves(_digest(f"\0{letters}"))
+    return _key(f"\0{letters}")
 
 
 def own_check(kind: IdentifierKind, value: str) -> int:
     """32 bits of kind and value: which of the entries with the same letters and digits is the very one."""
-    return own_key(kind, value).high & 0xFFFFFFFF
+    return own_key(kind, value)[0] & 0xFFFFFFFF
 
 
 def key_of_entry(kind: IdentifierKind, value: str) -> Key:
@@ -77,9 +74,8 @@ def key_of_entry(kind: IdentifierKind, value: str) -> Key:
 def look_up(kind: IdentifierKind, value: str, list_: List, begins: datetime | None, ends: datetime | None) -> bytes:
     """What is stored of an entry for those who look for it, see `STORED`. begins, ends: aware, to the second; None for no bound."""
     high, low = key_of_entry(kind, value)
-    key = high.to_bytes(8, "little") + low.to_bytes(8, "little")
     since, until = 0 if begins is None else seconds(begins), FOREVER if ends is None else seconds(ends)
-    return _PACKED.pack(key, own_check(kind, value), since, until, CODES[kind], LISTS.index(list_))
+    return _PACKED.pack(high, low, own_check(kind, value), since, until, CODES[kind], LISTS.index(list_))
 
 
 def seconds(moment: datetime) -> int:
@@ -87,12 +83,5 @@ def seconds(moment: datetime) -> int:
     return min(max(int(moment.timestamp()), 0), FOREVER)
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=16).digest()
-
-
-_from = int.from_bytes
-
-
-def _halves(digest: bytes) -> Key:
-    return Key(_from(digest[:8], "little"), _from(digest[8:], "little"))
+def _key(text: str) -> Key:
+    return _HALVES(blake2b(text.encode(), digest_size=16).digest())

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from domain.errors import InputError
-from domain.identifiers import MAX_LENGTH, IdentifierKind, Identifiers
+from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
 
 
 class List(StrEnum):
@@ -75,7 +75,7 @@ class Listing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """
 
     kind: IdentifierKind
-    value: Annotated[str, Meta(min_length=1, max_length=MAX_LENGTH)]
+    value: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)]
     list: List
     ground: Ground
     source: Source

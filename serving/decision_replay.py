@@ -130,6 +130,17 @@ def replay(
             yield NotMade(stored.entry.id, str(error))
 
 
+def asked_then(ledger: Ledger, then: Then, id_: str) -> tuple[Question, Decision]:
+    """What was asked about a recorded operation, with the vector that was recorded, and what was answered.
+
+    UnknownOperationError for an id that is not recorded, ReplayError where nothing was decided or what was asked then is not at hand.
+    """
+    stored = _stored(ledger, id_)
+    then.features(stored.kept.declarations)
+    vector = None if stored.entry.vector is None else np.frombuffer(stored.entry.vector, "<f8")
+    return _question(stored, vector, then), stored.decision
+
+
 def _stored(ledger: Ledger, id_: str) -> _Stored:
     entry = ledger.find("operation", id_)
     if entry is None:

@@ -17,53 +17,60 @@ from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import place
 from serving.acting_person import add_key, person_of
+from serving.commands import rule_backtest, rule_test
 from serving.rule_desk import Desk, one
 from serving.rule_vocabulary import as_data, vocabulary
 from serving.rules import Rules
 
 NEXT = "another person: burana proposals approve {}"
+TRIALS = {"test": rule_test, "backtest": rule_backtest}
+"""Actions that show what rules do and did, a module each; none changes anything."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     home = argparse.ArgumentParser(add_help=False)
     place.add_home(home)
-    home.add_argument("--json", type=Path, help="write what is told as JSON")
+    told = argparse.ArgumentParser(add_help=False, parents=[home])
+    told.add_argument("--json", type=Path, help="write what is told as JSON")
     actions = parser.add_subparsers(dest="action", required=True)
-    _add_looking(actions, home)
+    _add_looking(actions, told)
     for name, help_ in (("load", "make a set the first one"), ("save", "keep a rule that was edited, as a draft")):
-        action = actions.add_parser(name, parents=[home], help=help_)
+        action = actions.add_parser(name, parents=[told], help=help_)
         action.add_argument("file", type=Path, help="rules in TOML")
         _add_person(action)
-    shadow = actions.add_parser("shadow", parents=[home], help="let a saved rule run and be counted")
+    shadow = actions.add_parser("shadow", parents=[told], help="let a saved rule run and be counted")
     _add_version(shadow)
     _add_person(shadow)
-    _add_proposing(actions, home)
+    _add_proposing(actions, told)
+    for name, module in TRIALS.items():
+        text = (module.__doc__ or "").strip()
+        module.add_arguments(actions.add_parser(name, parents=[home], help=text[0].lower() + text[1:], description=text))
 
 
-def _add_looking(actions: Any, home: argparse.ArgumentParser) -> None:
-    actions.add_parser("check", parents=[home], help="check the types of a set").add_argument(
+def _add_looking(actions: Any, told: argparse.ArgumentParser) -> None:
+    actions.add_parser("check", parents=[told], help="check the types of a set").add_argument(
         "file", type=Path, help="rules in TOML"
     )
-    actions.add_parser("list", parents=[home], help="every rule: its state and the versions that run")
-    show = actions.add_parser("show", parents=[home], help="the set in force, or a rule as it was saved")
+    actions.add_parser("list", parents=[told], help="every rule: its state and the versions that run")
+    show = actions.add_parser("show", parents=[told], help="the set in force, or a rule as it was saved")
     show.add_argument("rule", nargs="?")
     show.add_argument("--version", type=int, help="default: the last")
     actions.add_parser(
-        "history", parents=[home], help="the sets that were in force, or every saving of a rule"
+        "history", parents=[told], help="the sets that were in force, or every saving of a rule"
     ).add_argument("rule", nargs="?")
-    words = actions.add_parser("vocabulary", parents=[home], help="what a rule may name")
+    words = actions.add_parser("vocabulary", parents=[told], help="what a rule may name")
     words.add_argument("--out", type=Path, help="write the page as Markdown")
 
 
-def _add_proposing(actions: Any, home: argparse.ArgumentParser) -> None:
-    propose = actions.add_parser("propose", parents=[home], help="propose that a saved rule acts")
+def _add_proposing(actions: Any, told: argparse.ArgumentParser) -> None:
+    propose = actions.add_parser("propose", parents=[told], help="propose that a saved rule acts")
     _add_version(propose)
-    whole = actions.add_parser("propose-set", parents=[home], help="propose a whole set in place of the one in force")
+    whole = actions.add_parser("propose-set", parents=[told], help="propose a whole set in place of the one in force")
     whole.add_argument("file", type=Path, help="rules in TOML")
-    off = actions.add_parser("off", parents=[home], help="take a rule out of shadow, or propose that it acts no more")
+    off = actions.add_parser("off", parents=[told], help="take a rule out of shadow, or propose that it acts no more")
     off.add_argument("rule")
-    back = actions.add_parser("rollback", parents=[home], help="propose a former set")
+    back = actions.add_parser("rollback", parents=[told], help="propose a former set")
     back.add_argument("set", help="its version, as `history` names it")
     for action in (propose, whole, off, back):
         action.add_argument("--reason", required=True, help="why (R111)")
@@ -82,6 +89,8 @@ def _add_person(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
+    if (trial := TRIALS.get(arguments.action)) is not None:
+        return int(trial.run(arguments))
     features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
     if arguments.action == "check":
         rules = Rules(_content(arguments.file), features.names).rules

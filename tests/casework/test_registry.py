@@ -1,6 +1,7 @@
 """The registry: normal forms, reasons for every change, nothing forgotten."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from domain.listing import List
 from domain.operation import Operation, normal_operation
 from tests import registry
 from tests.databases import audit, everything, execute, rows
+from tests.domain.test_qr_payload import emvco, national
 
 IDENTIFIERS = Identifiers(b"a key of the tests, 16 bytes or more")
 NOW = from_ms(4_000_000_000_000)
@@ -216,3 +218,25 @@ def test_the_registry_of_any_past_change_can_be_asked(database):
     assert [[hit.entry_id for hit in now.hits(paid[number])] for number in (1, 2)] == [[], [second]]
     with pytest.raises(SettingsError, match="its last change was"):
         Registry(database, IDENTIFIERS, as_of=1_000_000)
+
+
+QR = [
+    # listed, and the payload that says it
+    (IdentifierKind.PHONE, "0555 123 456", national("996555123456")),
+    (IdentifierKind.ACCOUNT, "1240020000012345", emvco("1240020000012345")),
+    (IdentifierKind.ACCOUNT, "bill-0000077", emvco(bill="bill-0000077")),
+    (IdentifierKind.CARD, CARD, emvco("4111111111111111")),
+    (IdentifierKind.SERVICE, "Shop", emvco()),
+    (IdentifierKind.DEVICE, "TERM-1", emvco()),
+    (IdentifierKind.QR, "https://bank.kg/qr/#" + emvco(), emvco()),
+]
+
+
+@pytest.mark.parametrize(("kind", "listed", "payload"), QR, ids=[way[0] for way in QR])
+def test_r42_what_a_qr_payload_says_is_met(database, kind, listed, payload):
+    entry = add(database, kind, listed)
+    live = Registry(database, IDENTIFIERS)
+    for given in (payload, "https://app.bank.kg/qr/#" + quote(payload)):
+        (hit,) = live.hits(operation(recipient={"qr_id": given}))
+        assert (hit.field, hit.kind, hit.entry_id) == ("recipient.qr_id", IdentifierKind.QR, entry)
+    assert live.hits(operation(recipient={"qr_id": national("996700000000")})) == ()
