@@ -44,10 +44,9 @@ def _as_rules(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(table: Any) -> Any:
-    if not isinstance(table, dict):
+    if not isinstance(table, dict) or "reason" not in table:
         return table
-    named = {("ground" if name == "reason" else name): value for name, value in table.items()}
-    return {"state": State.DRAFT, **named}
+    return {("ground" if name == "reason" else name): value for name, value in table.items()}
 
 
 def in_shadow(content: str) -> list[Rule]:
