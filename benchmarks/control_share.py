@@ -33,6 +33,7 @@ from domain.events import OutcomeSource, Verdict
 from domain.levels import RiskLevel
 from features import history as histories
 from features.history import History, cut
+from features.labels import UNKNOWN
 from serving import replay
 from serving.control import Lots, Shares, controlled
 from serving.export import export
@@ -40,7 +41,7 @@ from serving.settings import Settings
 from training import figures
 from training.boosting import Boosting
 from training.bundles import set_champion
-from training.dataset import UNKNOWN, labels_as_of
+from training.dataset import labels_as_of
 from training.pipeline import FitSettings
 from training.propensity import weigh
 from training.simulator import WorldSettings, simulate, write

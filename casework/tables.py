@@ -17,9 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )  # fmt: skip
 
-REVISION = "0003"
+REVISION = "0004"
 """What `casework/migrations` ends at; a database that says so is opened without a look at them."""
 
 METADATA = MetaData()
@@ -96,6 +97,16 @@ RULE_SETS = Table(
     "rule_sets", METADATA,
     Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),
     Column("loaded_at", Text, nullable=False), Column("loaded_by", Text, nullable=False), Column("reason", Text, nullable=False),
+    Column("shadow", Text, nullable=False, server_default=text("''"), comment="rules that are only counted, TOML"),
+    Column("proposal_id", BigInteger, comment="by which the live part was approved; null where it did not change"),
+    Index("rule_sets_by_proposal", "proposal_id", unique=True),
+    Index("rule_sets_by_version", "version"),
+)  # fmt: skip
+RULE_VERSIONS = Table(
+    "rule_versions", METADATA,
+    Column("rule_id", Text, primary_key=True), Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False, comment="the rule, TOML; its state is draft, or off when it was turned off"),
+    Column("saved_at", Text, nullable=False), Column("saved_by", Text, nullable=False), Column("reason", Text, nullable=False),
 )  # fmt: skip
 PROPOSALS = Table(
     "proposals", METADATA,

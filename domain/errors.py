@@ -19,6 +19,7 @@ BuranaError
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the database refuses or does not answer: retry later with the same body
 |   +-- HeldElsewhereError   another process holds the ledger
++-- AuditError            the audit log is not the one that was signed, or a key or a checkpoint cannot be read
 +-- StateError            a snapshot of the features does not fit the plan
 +-- SettingsError         a setting is missing or out of bounds
 """
@@ -105,6 +106,10 @@ class LedgerError(BuranaError):
 
 class HeldElsewhereError(LedgerError):
     """Another process holds the ledger: this one records nothing until it ends."""
+
+
+class AuditError(BuranaError):
+    """The audit log is not the one that a checkpoint was signed of, or a key or a checkpoint cannot be read."""
 
 
 class StateError(BuranaError):

@@ -57,7 +57,7 @@ ENCODING = zlib.crc32(
 
 
 REMEMBERED_KEYS = 1 << 17
-"""Of those that live calls asked for last: a look-up costs a fifth of a hash, for some 25 MB."""
+"""Of those that were asked for last: a look-up costs a fifth of a hash, for some 25 MB."""
 
 
 def hashed(text: str) -> int:
@@ -283,9 +283,9 @@ def _account_keys(table: pa.Table, party: str) -> pa.ChunkedArray:
 
 
 def _hashed(column: pa.ChunkedArray) -> Rows:
-    """The key of every value, each different value hashed once; null is MISSING."""
+    """The key of every value, each different value asked for once; null is MISSING."""
     encoded = pc.dictionary_encode(column.combine_chunks())
-    keys = np.array([*map(hashed, encoded.dictionary.to_pylist()), MISSING], np.int64)
+    keys = np.array([*map(key64, encoded.dictionary.to_pylist()), MISSING], np.int64)
     return keys[pc.fill_null(encoded.indices, len(keys) - 1).to_numpy().astype(np.int64)]
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from features.ahead import ahead
 from features.engine import Engine, Vector
+from features.halves import asked_of, replayed
 from features.history import History, between
 from features.plan import Plan
 from features.slices import Slice, numbered, slices_in_memory
@@ -21,22 +22,15 @@ ROW_GROUP = 1 << 15
 """Rows of a matrix that are written together."""
 
 
-def matrix_of(
-    history: History, plan: Plan, engine: Engine | None = None, start: datetime | None = None, size: int = CHUNK
-) -> Vector:
+def matrix_of(history: History, plan: Plan, start: datetime | None = None, size: int = CHUNK) -> Vector:
     """The point-in-time matrix (operations, features) float64 of a history, rows in its order of operations.
 
-    engine: goes on from its state, else from nothing; start: operations before it are applied but not read, their rows
-    are left out; size: of the slices, of which the next is encoded while one is replayed. Progress is shown on long histories.
+    start: operations before it are applied but not read, their rows are left out; size: of the slices, of which one is encoded
+    while others are replayed. Progress is shown on long histories.
     """
-    engine = engine or Engine(plan)
-    asked = between(history.operations, "occurred_at", start, None).num_rows
-    matrix, filled = np.empty((asked, len(plan)), np.float64), 0
+    matrix = np.empty((between(history.operations, "occurred_at", start, None).num_rows, len(plan)), np.float64)
     with tqdm(total=len(history), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
-        for piece in ahead(slices_in_memory(history, size)):
-            wanted = piece.asked(start)
-            engine.replay(piece.rows, matrix[filled:], numbered(wanted))
-            filled += int(wanted.sum())
+        for piece in replayed(asked_of(slices_in_memory(history, size), matrix, start), plan):
             progress.update(len(piece.rows))
     return matrix
 

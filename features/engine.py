@@ -33,6 +33,8 @@ MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """Address space alone, not counted as memory until it is touched."""
 WHOLE = 0
 """Address of no stream: the rows are the whole of what arrives."""
+UNTOLD = 0
+"""Address of no facts: nobody asks for them."""
 
 
 class Engine:
@@ -111,25 +113,35 @@ class Engine:
             self._grow()
             was_read = False
 
-    def replay(self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None = None) -> None:
+    def replay(
+        self,
+        rows: Integers,
+        matrix: Vector,
+        wanted: Integers,
+        stream: Integers | None = None,
+        facts: Integers | None = None,
+    ) -> None:
         """Read and apply rows (n, WORDS) in order; row i's vector goes to matrix[wanted[i]], none where wanted[i] < 0.
 
         matrix: C-contiguous, at least as wide as the plan. stream (n, 3): number, clock and active slots of each row, when
-        the rows are a part of a longer history (see `features.parts`).
+        the rows are a part of a longer history (see `features.parts`). facts (n,) int64: takes the facts of each row as it
+        arrived, with the marks that were put on it.
         """
         wanted = np.ascontiguousarray(wanted, np.int64)
-        self._check(rows, matrix, wanted, stream)
+        self._check(rows, matrix, wanted, stream, facts)
         done, self._read = 0, None
         while True:
             done = kernel.replay(
                 self._handle, _address(rows), WORDS, len(rows), _address(wanted), _address(matrix), matrix.shape[1], done,
-                WHOLE if stream is None else _address(stream),
+                WHOLE if stream is None else _address(stream), UNTOLD if facts is None else _address(facts),
             )  # fmt: skip
             if done == len(rows):
                 return
             self._grow()
 
-    def _check(self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None) -> None:
+    def _check(
+        self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None, facts: Integers | None
+    ) -> None:
         """ValueError for arrays that the kernel would read or write beside: it goes by addresses and trusts them."""
         streams = stream is None or (stream.shape == (len(rows), 3) and _is_plain(stream, np.int64))
         fits = {
@@ -139,6 +151,7 @@ class Engine:
             f"{len(wanted)} wanted places of {len(rows)} rows up to {wanted.max(initial=-1)}, allowed below {len(matrix)}":
                 len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix),
             f"stream not int64 ({len(rows)}, 3)": streams,
+            f"facts not int64 ({len(rows)},)": facts is None or (facts.shape == (len(rows),) and _is_plain(facts, np.int64)),
             f"{len(rows)} rows more than a ring of {self._rows} holds":
                 self._rows > self.plan.retained or self._meta[kernel.M_KEPT] + len(rows) <= self._rows,
         }  # fmt: skip

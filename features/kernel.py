@@ -1191,8 +1191,8 @@ def _settle(s: State, now: int) -> None:
 
 
 @jit
-def _arrive(s: State, number: int, now: int) -> None:
-    """The effect of an arrival that is settled: its row, its place in chains, pairs and windows."""
+def _arrive(s: State, number: int, now: int) -> int:
+    """The effect of an arrival that is settled: its row, its place in chains, pairs and windows; its facts, marks included."""
     meta, scratch, tables = s.meta, s.scratch, s.tables
     facts = scratch[X_ROW + _W_FACTS]
     if facts & _OPERATION != 0:
@@ -1221,6 +1221,7 @@ def _arrive(s: State, number: int, now: int) -> None:
     _evict_before(s, number + 1 - tables[_T_RETAINED])
     if meta[M_KEPT] >= tables[_T_RETAINED]:
         _foresee_eviction(s)  # of the next arrival: what it takes is on its way until then
+    return int(facts)
 
 
 # ---- what is called --------------------------------------------------------------------------------------------------
@@ -1319,13 +1320,14 @@ def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def replay(
-    handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int
+    handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int, facts: int
 ) -> int:
     """Read and apply rows in order until the end or until there is no room; the index of the first row not applied.
 
     Addresses: rows (count, words) int64; wanted (count,) int64: the matrix row that takes the vector of an operation, or -1;
     matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
-    longer history, or 0 when the rows are the whole of what arrives. Other threads run meanwhile: the next rows are encoded.
+    longer history, or 0 when the rows are the whole of what arrives; facts (count,) int64: takes the facts of each row as it
+    arrived, or 0. Other threads run meanwhile: the next rows are encoded, those before go through another engine.
     """
     s, second, third, fourth, fifth = (
         _state(handle, 0),
@@ -1335,6 +1337,7 @@ def replay(
         _state(handle, 4),
     )
     row, wants, parts, has_parts = as_integers(rows), as_integers(wanted), as_integers(stream), stream != 0
+    arrived = as_integers(facts)
     for i in range(start - 4, count):  # four turns in which only what comes is foreseen
         if i >= start and not _has_room(s):
             return i
@@ -1354,7 +1357,9 @@ def replay(
             _settle(s, now)
             if wants[i] >= 0:
                 _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
-            _arrive(s, number, now)
+            as_it_arrived = _arrive(s, number, now)
+            if facts != 0:
+                arrived[i] = as_it_arrived
         s, second, third, fourth, fifth = second, third, fourth, fifth, s
     return count
 

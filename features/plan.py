@@ -6,7 +6,7 @@ an emit here, and its branch in the kernel.
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -223,11 +223,16 @@ class Plan:
     """What runs: the declarations in order, their names, their hash and the kernel's program."""
 
     def __init__(
-        self, declarations: Sequence[say.Declaration], retained: int, given: tuple[say.Mark, ...] | None = None
+        self,
+        declarations: Sequence[say.Declaration],
+        retained: int,
+        given: tuple[say.Mark, ...] | None = None,
+        only: Collection[int] | None = None,
     ) -> None:
         """retained: how many arrivals the log keeps, a power of two; DeclarationError for what cannot be compiled.
 
         given: marks that the rows already bear, each at the bit of its place here; by default the plan puts them on itself.
+        only: places of the features that it computes, by default all; what stands at the others in a vector it leaves as it is.
         """
         if not 8 <= retained <= MAX_RETAINED or retained & (retained - 1):
             raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8 to {MAX_RETAINED}")
@@ -238,7 +243,7 @@ class Plan:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
         self.hash = hashlib.sha256(repr((self.declarations, retained, ENCODING)).encode()).hexdigest()
-        compiler = _Compiler(self.declarations, retained, given)
+        compiler = _Compiler(self.declarations, retained, given, range(len(self)) if only is None else sorted(only))
         self.groups: tuple[say.Group, ...] = tuple(compiler.groups)
         self.marks: tuple[say.Mark, ...] = tuple(compiler.marks)
         self.program = compiler.program()
@@ -280,7 +285,13 @@ def _filters(feature: say.Feature) -> Iterable[say.Where]:
 class _Compiler:
     """One pass over the declarations: groups, marks, accumulators and recipes, then the tables."""
 
-    def __init__(self, declarations: tuple[say.Declaration, ...], retained: int, given: tuple[say.Mark, ...] | None) -> None:
+    def __init__(
+        self,
+        declarations: tuple[say.Declaration, ...],
+        retained: int,
+        given: tuple[say.Mark, ...] | None,
+        only: Sequence[int],
+    ) -> None:
         self.retained = retained
         features = [part for declaration in declarations for part in _parts(declaration)]
         self.marks = _marks(features) if given is None else list(given)
@@ -293,7 +304,7 @@ class _Compiler:
         if SLOTS + len(self.groups) > MAX_SLOTS:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
-        self.recipes = [self._recipe(declaration) for declaration in declarations]
+        self.recipes = {place: self._recipe(declarations[place]) for place in only}
         self.missing = [declaration.missing for declaration in declarations]
         self.hidden = [self._recipe(mark.feature) for mark in made]
         windows = [window for f in features for window in (f.over, getattr(f.how, "habit", 0)) if window != say.RETAINED]
@@ -415,11 +426,11 @@ class _Compiler:
         header = {
             Table.RETAINED: self.retained, Table.LONGEST: self.longest, Table.SLOTS: len(slots),
             Table.LOG_WORDS: log_words, Table.LINKS_AT: self._links_at, Table.STORED_AT: self._stored_at,
-            Table.RECORDS: sum(self.spaces[space_of(slot)].stride for slot in slots), Table.FEATURES: len(self.recipes),
+            Table.RECORDS: sum(self.spaces[space_of(slot)].stride for slot in slots), Table.FEATURES: len(self.missing),
             Table.SLOT: tables.add([
                 (
                     space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],
-                    emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes),
+                    emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes.values()),
                     *self._newest[slot],
                 )
                 for slot in slots
@@ -429,7 +440,7 @@ class _Compiler:
         header[Table.STORED], header[Table.STORED_TO] = tables.add([(column,) for column in stored])
         header[Table.OWN_FROM], header[Table.OWN_TO] = emits[-1]
         header[Table.MARK_FROM], header[Table.MARK_TO] = tables.add(
-            [self._emit(recipe, len(self.recipes) + i) for i, recipe in enumerate(self.hidden)]
+            [self._emit(recipe, len(self.missing) + i) for i, recipe in enumerate(self.hidden)]
         )
         entropy = [round(n * math.log2(n) * 2**40) / 2**40 if n else 0.0 for n in range(TALLIED)]
         limits = (mark.above for mark in self.marks[: len(self.hidden)])
@@ -493,7 +504,7 @@ class _Compiler:
         """The emits of each slot and, at -1, of the operation itself, kinds together: (from, to)."""
         placed = {}
         for slot in (*slots, -1):
-            mine = [(recipe, out) for out, recipe in enumerate(self.recipes) if recipe[1] == slot]
+            mine = [(recipe, out) for out, recipe in self.recipes.items() if recipe[1] == slot]
             mine.sort(key=lambda pair: pair[0][0])
             placed[slot] = tables.add([self._emit(recipe, out) for recipe, out in mine])
         return placed

@@ -110,7 +110,7 @@ class Then:
         stored = rule_sets.of_version(self._database, version)
         if stored is None:
             raise ReplayError(f"the rule set {version} is not in the database")
-        return Rules(stored.content, self.features(declarations).names, version)
+        return Rules(stored.content, self.features(declarations).names, version, stored.shadow)
 
 
 def replay(
@@ -128,6 +128,17 @@ def replay(
             yield _again(stored, vector, then)
         except BuranaError as error:
             yield NotMade(stored.entry.id, str(error))
+
+
+def asked_then(ledger: Ledger, then: Then, id_: str) -> tuple[Question, Decision]:
+    """What was asked about a recorded operation, with the vector that was recorded, and what was answered.
+
+    UnknownOperationError for an id that is not recorded, ReplayError where nothing was decided or what was asked then is not at hand.
+    """
+    stored = _stored(ledger, id_)
+    then.features(stored.kept.declarations)
+    vector = None if stored.entry.vector is None else np.frombuffer(stored.entry.vector, "<f8")
+    return _question(stored, vector, then), stored.decision
 
 
 def _stored(ledger: Ledger, id_: str) -> _Stored:

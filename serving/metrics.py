@@ -9,9 +9,19 @@ from domain.decision import Decision, Layer
 from domain.levels import RiskLevel
 from features.bins import SCORE
 from features.stability import UNREAD, Finding
+from serving.rule_figures import RuleFigures
 from serving.stages import StageTimes
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
+
+
+class AuditFigures:
+    """The figures of the audit log: how long it is, up to where it is signed, and how often that failed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.entries = Gauge("burana_audit_entries", "Entries of the audit log at the last look", registry=registry)
+        self.signed = Gauge("burana_audit_signed", "Entries under the last checkpoint that was signed", registry=registry)
+        self.unsigned = Counter("burana_audit_unsigned", "Times that a due checkpoint was not signed", registry=registry)
 
 
 class Metrics:
@@ -58,6 +68,8 @@ class Metrics:
         )
         self.stages = StageTimes()
         self._registry.register(self.stages)
+        self.rules = RuleFigures()
+        self._registry.register(self.rules)
         self._answered: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._turned_away = Counter(
             "burana_turned_away", "Requests that the key, its signature, scope or rate did not let in", ["code"],
@@ -81,6 +93,7 @@ class Metrics:
         self.snapshots_failed = Counter(
             "burana_snapshots_failed", "Snapshots of the features that could not be written", registry=self._registry
         )
+        self.audit = AuditFigures(self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
 
         self.spot_checked = Counter(

@@ -15,9 +15,9 @@ from domain.levels import RiskLevel
 from features.arrivals import amounts_tyiyn, customer_keys
 from features.feature_set import FeatureSet
 from features.history import History, between, cut
+from features.labels import UNKNOWN, settled
 from training.vectors import vectors
 
-UNKNOWN = -1
 Texts = NDArray[np.object_]
 
 
@@ -74,25 +74,9 @@ class Outcomes:
         """The first moment at which everything is known that ever will be."""
 
     def labels(self, as_of: datetime, delay: timedelta) -> NDArray[np.int8]:
-        """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN.
-
-        | operation                                    | outcome known by `as_of` | label                                      |
-        |----------------------------------------------|--------------------------|--------------------------------------------|
-        | younger than `delay`                         | any or none              | UNKNOWN                                    |
-        | any, whichever layer stopped it, or none did | some                     | the last one: fraud stopped by rules is 1  |
-        | passed, let pass by lot, or never decided    | none                     | 0: nobody reported it in time              |
-        | verified, by lot or not                      | none                     | UNKNOWN: no victim reports what is stopped |
-        | rejected by registry, rules or score         | none                     | UNKNOWN: likewise                          |
-
-        A label is what somebody found out, never what a layer said: rules read what the model reads, and the score is the model,
-        so a label made of them would teach the model to repeat them. A young operation is unknown even when its outcome is known:
-        what is known early is mostly fraud, and training on it alone would teach that recent operations are (measured on a
-        simulated history: 17.6% fraud among the young with an outcome, 0.4% among the settled).
-        """
-        labels = self.verdicts(as_of)
-        labels[(labels == UNKNOWN) & ~self._stopped] = 0
-        labels[self._times >= instants.to_ms(as_of - delay)] = UNKNOWN
-        return labels
+        """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN; see `features.labels.settled`."""
+        stated = (instants.to_ms(as_of), delay // timedelta(milliseconds=1))
+        return settled(self.verdicts(as_of), self._times, self._stopped, *stated)
 
     def verdicts(self, as_of: datetime) -> NDArray[np.int8]:
         """What the last outcome known at a moment says of each operation (n,): 1 fraud, 0 legitimate, UNKNOWN without one."""

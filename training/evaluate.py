@@ -18,11 +18,12 @@ from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.history import History
+from features.labels import UNKNOWN
 from features.plan import Plan
 from training import book_features, released
 from training.baselines import BASELINES, fit_baseline
 from training.boosting import Boosting
-from training.dataset import UNKNOWN, Dataset, Outcomes, dataset_of, span
+from training.dataset import Dataset, Outcomes, dataset_of, span
 from training.fitting import ScoringModel, fit
 from training.matrix_file import read_matrix
 from training.measures import Tested

@@ -75,9 +75,8 @@ def _threshold_rows(matrix: Matrix, thresholds: Thresholds, rows: int, random: n
     """Random rows in which every value of a split column is a threshold, or one ulp to either side."""
     drawn = _random_rows(matrix, thresholds, rows, random)
     for column, splits in thresholds.items():
-        values = random.choice(splits, rows)
-        side = random.integers(0, 3, rows)
-        drawn[:, column] = np.choose(side, [values, np.nextafter(values, np.inf), np.nextafter(values, -np.inf)])
+        sides = np.concatenate([splits, np.nextafter(splits, np.inf), np.nextafter(splits, -np.inf)])
+        drawn[:, column] = sides[random.integers(0, len(sides), rows)]
     return drawn
 
 

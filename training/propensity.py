@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from domain.errors import HistoryError
 from domain.levels import RiskLevel
-from training.dataset import UNKNOWN, Outcomes, stopped
+from features.labels import UNKNOWN
+from training.dataset import Outcomes, stopped
 from training.rankings import Floats, Labels
 
 MOST = 1_000.0

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from domain import instants
 from domain.errors import HistoryError, SettingsError
-from training.dataset import UNKNOWN, Dataset, Outcomes, customer_numbers
+from features.labels import UNKNOWN
+from training.dataset import Dataset, Outcomes, customer_numbers
 
 Mask = NDArray[np.bool_]
 WEEK = timedelta(days=7)

@@ -26,8 +26,8 @@ def gain(fitted: Fitted) -> Figure:
     """The features that the trees gained most by."""
     gains = fitted.booster.feature_importance("gain")
     top = np.argsort(gains)[-STRONGEST:]
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(11, 7))
+    axes = figure.subplots(gridspec_kw={"left": 0.5, "right": 0.97, "top": 0.94, "bottom": 0.08})
     axes.barh([fitted.booster.feature_name()[i] for i in top], gains[top] / gains.sum(), color=GENUINE)
     axes.set(title=f"Share of the gain, {STRONGEST} strongest features", xlabel="share")
     return figure
@@ -36,7 +36,7 @@ def gain(fitted: Fitted) -> Figure:
 def ranking(fitted: Fitted) -> Figure:
     """Precision at every recall on the later operations."""
     precision, recall, _ = precision_recall_curve(fitted.later.labels, fitted.later_scores)
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    figure = Figure(figsize=(6, 5))
     axes = figure.subplots()
     axes.step(recall, precision, color=FRAUD)
     axes.set(title="Later operations", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
@@ -46,13 +46,14 @@ def ranking(fitted: Fitted) -> Figure:
 def calibration(fitted: Fitted) -> Figure:
     """Share of fraud against mean score, in bins of equal width on a logarithmic scale; on the line, probabilities hold."""
     bins = [part for part in reliability(fitted.later.labels, fitted.later_scores) if part.fraud_share]
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    figure = Figure(figsize=(6, 5))
     axes = figure.subplots()
     axes.plot([1e-5, 1], [1e-5, 1], ":", color=SYSTEM)
     axes.plot([part.mean_score for part in bins], [part.fraud_share for part in bins], "o-", color=FRAUD)
     axes.set(
         title="Calibration on later operations", xlabel="mean score", ylabel="share of fraud", xscale="log", yscale="log"
     )
+    axes.minorticks_off()
     return figure
 
 
@@ -60,7 +61,7 @@ def thresholds(argument: Argument) -> Figure:
     """Recall, share of the money and precision for every number of stopped operations a day; the chosen ones as lines."""
     curve = argument.curve
     stopped = [point.stopped_per_day for point in curve]
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5))
     axes = figure.subplots()
     for name, colour, words in (
         ("recall", FRAUD, "recall"),
@@ -75,6 +76,7 @@ def thresholds(argument: Argument) -> Figure:
             axes.annotate(words, (at, 1.02), ha="center", annotation_clip=False)
     axes.set(xscale="log", xlabel="operations stopped a day (logarithmic)", ylabel="share", ylim=(0, 1))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.set_title("What stopping from each score on would have done to the later operations", pad=18)
     axes.legend(frameon=False)
     return figure

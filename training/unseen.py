@@ -10,9 +10,10 @@ from domain import instants
 from domain.errors import HistoryError
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.labels import UNKNOWN
 from features.plan import Plan
 from training import released
-from training.dataset import UNKNOWN, Dataset, Outcomes, dataset_of, span
+from training.dataset import Dataset, Outcomes, dataset_of, span
 from training.ranked import Floats, Ranked
 from training.released import Released
 from training.vectors import vectors

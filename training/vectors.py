@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from domain import instants
 from features.arrivals import rows_of_history
 from features.batch import matrix_of
-from features.engine import Engine
 from features.feature_set import FeatureSet
+from features.halves import Asked, replayed
 from features.history import History
 from features.layout import Fact, Word
 from features.profile_days import values
@@ -30,9 +30,8 @@ def vectors(history: History, features: FeatureSet, start: datetime | None = Non
         asked &= rows[:, Word.TIME] >= instants.to_ms(start)
     wanted = np.where(asked, np.cumsum(asked) - 1, -1)
     matrix = np.empty((int(asked.sum()), len(features)), np.float64)
-    engine = Engine(features.plan)
-    for first in range(0, len(rows), CHUNK):
-        part = slice(first, first + CHUNK)
-        engine.replay(rows[part], matrix, wanted[part])
+    parts = (slice(first, first + CHUNK) for first in range(0, len(rows), CHUNK))
+    for _ in replayed((Asked(rows[part], wanted[part], matrix) for part in parts), features.plan):
+        pass
     values(rows, matrix[:, len(features.plan) :], wanted)
     return matrix

@@ -10,7 +10,11 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import place
+from serving.commands import rule_backtest, rule_test
 from serving.rules import Rules
+
+TRIALS = {"test": rule_test, "backtest": rule_backtest}
+"""Actions that show what rules do and did, a module each; none changes anything."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     load.add_argument("--by", required=True, help="the responsible person (R109)")
     load.add_argument("--reason", required=True, help="why (R111)")
     actions.add_parser("show", parents=[home], help="the live set")
+    for name, module in TRIALS.items():
+        text = (module.__doc__ or "").strip()
+        module.add_arguments(actions.add_parser(name, parents=[home], help=text[0].lower() + text[1:], description=text))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
+    if (trial := TRIALS.get(arguments.action)) is not None:
+        return int(trial.run(arguments))
     names = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS)).names
     if arguments.action == "check":
         print(f"{len(Rules(_content(arguments.file), names).rules)} rules are well typed")

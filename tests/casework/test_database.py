@@ -71,7 +71,7 @@ def test_a_file_of_before_there_were_steps_is_taken_over_whole(tmp_path: Path) -
         assert Ledger(database).find("operation", "op-7") == entry(7)
         assert audit(database) == [("Aigul", "new key", "keys: make")]
         assert keys.listed(database) == [("k1", "core", "read", "2025")]
-        assert rule_sets.live(database) == rule_sets.RuleSet(1, "v1", "[[rules]]")
+        assert rule_sets.live(database) == rule_sets.RuleSet(1, "v1", "[[rules]]", "", "2025", "Aigul", "first")
         assert rows(database, "SELECT entry_id, removed_by FROM registry") == [(3, None), (4, "Bakyt")]
         assert rows(database, "SELECT * FROM shadow_scores") == [("m", 1, 0.5)]
         assert rows(database, "SELECT name FROM sqlite_master WHERE name LIKE 'before%'") == []

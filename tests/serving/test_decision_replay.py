@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from casework import database as databases
-from casework import rule_sets
 from casework.ledger import reading
 from domain.bundle import champion
 from domain.errors import UnknownOperationError
@@ -21,6 +20,7 @@ from serving.recomputed_profiles import from_snapshots
 from serving.settings import Settings
 from tests import registry
 from tests.databases import execute
+from tests.rule_sets import put_in_force
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import InProcess
 from training.bundles import set_champion
@@ -33,7 +33,7 @@ criterion = "R61"
 level = "medium"
 state = "live"
 owner = "tests"
-reason = "to see decisions change"
+ground = "to see decisions change"
 expression = "{expression}"
 text = "{id} fired"
 """
@@ -54,7 +54,7 @@ def made_again(settings: Settings, ids: list[str] | None = None) -> list[Again |
 
 def load_rules(burana: InProcess, name: str, expression: str) -> None:
     with databases.connect(burana.settings.database) as database:
-        version = rule_sets.load(database, RULES.format(id=name, expression=expression), "the tests", "another rule")
+        version = put_in_force(database, RULES.format(id=name, expression=expression))
     burana.wait_until(lambda: burana.burana.assessor.layers.rules.version == version)
 
 

@@ -19,8 +19,9 @@ from features.decisions import DECISIONS
 from features.definitions import DEFINITIONS
 from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
+from features.labels import UNKNOWN
 from features.plan import Plan
-from training.dataset import UNKNOWN, Outcomes, customer_numbers, labelled, labels_as_of
+from training.dataset import Outcomes, customer_numbers, labelled, labels_as_of
 
 ACTIONS = {level.word: level.action.value for level in RiskLevel}
 REJECTED_BY = (["registry"], ["rules"], ["score"], ["registry", "rules", "score"])

@@ -18,10 +18,11 @@ from features import history as histories
 from features.decisions import DECISIONS
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
+from features.labels import UNKNOWN
 from features.plan import Plan
 from serving import cli, scoring
 from training.boosting import Boosting
-from training.dataset import UNKNOWN, labels_as_of
+from training.dataset import labels_as_of
 from training.evaluate_command import table
 from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write

@@ -14,8 +14,8 @@ from domain.money import Money
 from domain.operation import Kind, Operation, Party
 from features.decisions import DECISIONS
 from features.history import table_of
+from features.labels import UNKNOWN
 from training import figures
-from training.dataset import UNKNOWN
 from training.propensity import Weighted, effective_size, weigh
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
