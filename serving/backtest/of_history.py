@@ -85,6 +85,11 @@ class HistorySource:
         verdicts[place.drop_null().to_numpy().astype(np.int64)] = is_fraud  # arrival order: the last one stays
         return verdicts
 
+    @property
+    def policy_names(self) -> list[str]:
+        """None: a history does not say which rules were in force."""
+        return []
+
     def _asked(self, piece: Slice) -> NDArray[np.bool_]:
         times = piece.rows[:, Word.TIME]
         return piece.asked(None) & (times >= self._start) & (times < self._end)
@@ -98,7 +103,8 @@ class HistorySource:
         return Recorded(
             records=table, times=rows[:, Word.TIME].copy(), amounts=rows[:, Word.AMOUNT].copy(),
             customers=rows[:, Word.CUSTOMER].copy(), kinds=rows[:, Word.KIND].astype(np.int8), vectors=matrix[:, columns],
-            hits={}, acted={}, **(decided | {"scores": scores}),
+            hits={}, spoke={},
+            policies=np.full(len(rows), -1), **(decided | {"scores": scores}),
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from features.layout import Fact, Word
 from features.plan import Plan
 from features.slices import numbered
 from serving import recovery
-from serving.backtest.heard import UNDECIDED, Integers, Levels
+from serving.backtest.heard import SHADOW, UNDECIDED, Integers, Levels, Voice
 from serving.backtest.listed import LEVEL
 from serving.backtest.recorded import CHUNK, Recorded
 from serving.backtest.resampling import Floats
@@ -42,6 +42,7 @@ class _Evidence(msgspec.Struct):
 
     declarations: str = ""
     registry: list[_Hit] = []
+    shadow: list[str] = []
 
 
 _DECISION, _EVIDENCE = msgspec.json.Decoder(Decision), msgspec.json.Decoder(_Evidence)
@@ -63,6 +64,7 @@ class LedgerSource:
         self._after, self._up_to, self.total, self.as_of = _span(ledger, self._period, as_of)
         self._verdicts: list[int] = []
         self._numbers: dict[str, int] = {}
+        self._policies: dict[str, int] = {}
 
     def chunks(self) -> Iterator[Recorded]:
         """The operations of the period, in order."""
@@ -79,6 +81,16 @@ class LedgerSource:
     def verdicts(self) -> Levels:
         """(n,) what the last outcome says of each operation."""
         return np.array(self._verdicts, np.int8)
+
+    def _policy(self, name: str) -> int:
+        if not name:
+            return -1
+        return self._policies.setdefault(name, len(self._policies))
+
+    @property
+    def policy_names(self) -> list[str]:
+        """The rule sets that were in force, as far as operations have come."""
+        return list(self._policies)
 
     def _note(self, page: list[Entry], operations: list[Entry]) -> None:
         """Outcomes come after their operation, and may come in the same page."""
@@ -100,11 +112,13 @@ class LedgerSource:
             scores=np.array([one.score for one in said]), by_score=np.array([one.by_score for one in said], np.int8),
             others=np.array([one.others for one in said], np.int8),
             hits={place: one.hits for place, one in enumerate(said) if one.hits},
-            acted=_by_rule(said),
+            spoke=_by_voice(said), policies=np.array([self._policy(one.policy) for one in said], np.int64),
         )  # fmt: skip
 
     def _vectors(self, page: list[Entry], rows: Integers, asked: np.ndarray, operations: list[Entry]) -> Floats:
         vectors = np.full((len(operations), len(self._names)), np.nan)
+        if not self._names:
+            return vectors
         missing = np.ones(len(operations), np.bool_)
         for place, entry in enumerate(operations):
             columns = self._places.get(_EVIDENCE.decode(entry.evidence or b"{}").declarations)
@@ -150,7 +164,8 @@ class _Said:
     def __init__(self, entry: Entry) -> None:
         self.level, self.score = UNDECIDED, np.nan
         self.hits: tuple[Hit, ...] = ()
-        self.rules: tuple[str, ...] = ()
+        self.voices: list[Voice] = []
+        self.policy = ""
         self.by_score = self.others = int(RiskLevel.LOW)
         if entry.answer is None:
             return
@@ -160,10 +175,12 @@ class _Said:
         self.score = np.nan if decision.score is None else decision.score
         self.hits = tuple(Hit(hit.field, KINDS[hit.field], hit.list, hit.entry_id) for hit in evidence.registry)
         self.others = int(max((LEVEL[hit.list] for hit in self.hits), default=RiskLevel.LOW))
+        self.policy = decision.policy
         self._reasons(decision)
+        self.voices += [Voice(SHADOW, name, None) for name in evidence.shadow]
 
     def _reasons(self, decision: Decision) -> None:
-        self.rules = tuple(reason.code for reason in decision.reasons if reason.layer is Layer.RULES)
+        self.voices = [Voice(reason.layer.value, reason.code, reason.criterion) for reason in decision.reasons]
         for reason in decision.reasons:
             if reason.layer is Layer.SCORE and reason.code in BY_SCORE:
                 self.by_score = int(BY_SCORE[reason.code])
@@ -171,12 +188,12 @@ class _Said:
                 self.others = max(self.others, int(RiskLevel.MEDIUM))
 
 
-def _by_rule(said: list[_Said]) -> dict[str, list[int]]:
-    acted: dict[str, list[int]] = {}
+def _by_voice(said: list[_Said]) -> dict[Voice, list[int]]:
+    spoke: dict[Voice, list[int]] = {}
     for place, one in enumerate(said):
-        for rule in one.rules:
-            acted.setdefault(rule, []).append(place)
-    return acted
+        for voice in dict.fromkeys(one.voices):
+            spoke.setdefault(voice, []).append(place)
+    return spoke
 
 
 def _places(of: FeatureSet, names: tuple[str, ...]) -> Integers:

@@ -29,7 +29,7 @@ def table(report: Report) -> Iterator[str]:
     yield from _decisions(report)
     yield ""
     for rule in report.rules:
-        yield from _of_rule(rule, report.recorded is not None)
+        yield from rule_lines(rule, report.recorded is not None)
     yield ""
     yield from _by_kind(report)
     yield from LEGEND
@@ -46,7 +46,8 @@ def _decisions(report: Report) -> Iterator[str]:
         yield _line("of these not stopped so far", report.added)
 
 
-def _of_rule(rule: RuleFigures, was_decided: bool) -> Iterator[str]:
+def rule_lines(rule: RuleFigures, was_decided: bool) -> Iterator[str]:
+    """A rule's lines. was_decided: whether anything was, so that what passed can be told."""
     yield _line(f"{rule.id} ({rule.state})", rule.hits)
     if rule.hits.stopped:
         if was_decided:

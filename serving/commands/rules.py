@@ -10,10 +10,10 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import place
-from serving.commands import rule_backtest, rule_test
+from serving.commands import rule_backtest, rule_shadow, rule_test
 from serving.rules import Rules
 
-TRIALS = {"test": rule_test, "backtest": rule_backtest}
+TRIALS = {"test": rule_test, "backtest": rule_backtest, "shadow-report": rule_shadow}
 """Actions that show what rules do and did, a module each; none changes anything."""
 
 

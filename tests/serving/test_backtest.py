@@ -34,7 +34,7 @@ from features.plan import Plan
 from serving import cli, replay, scoring
 from serving.backtest.asking import Trial
 from serving.backtest.figures import Costs
-from serving.backtest.heard import Heard
+from serving.backtest.heard import Heard, Voice
 from serving.backtest.listed import Listed
 from serving.backtest.of_history import HistorySource
 from serving.backtest.of_ledger import LedgerSource
@@ -190,7 +190,7 @@ def test_the_rules_that_were_in_force_give_the_levels_that_were_answered(served:
     assert (trial.recorded >= 0).all()
     assert trial.recorded.tolist() == trial.with_rules().tolist()
     for each, hits in zip(trial.rules, trial.hits, strict=True):
-        assert hits.tolist() == trial.acted.get(each.id, hits[:0]).tolist(), each.id
+        assert hits.tolist() == trial.spoke.get(Voice("rules", each.id, each.criterion), hits[:0]).tolist(), each.id
 
 
 def test_vectors_that_were_recorded_give_the_hits_that_replaying_gives(world: History, served: Settings) -> None:

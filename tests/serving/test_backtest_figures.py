@@ -30,7 +30,8 @@ def heard(rows: list[tuple[int, int, int, int]]) -> Heard:
     levels = np.zeros(len(rows), np.int8)
     return Heard(
         times=np.arange(len(rows)), amounts=amounts, customers=customers, kinds=kinds.astype(np.int8), labels=labels.astype(np.int8),
-        recorded=levels, without_rules=levels, start=0, end=DAYS * instants.DAY, rules=(), hits=(), acted={}, failed=(), listed=NONE,
+        recorded=levels, without_rules=levels, start=0, end=DAYS * instants.DAY, rules=(), hits=(), spoke={}, policies=levels, policy_names=(),
+        failed=(), listed=NONE,
     )  # fmt: skip
 
 
