@@ -42,14 +42,14 @@ def canonical(value: Any) -> str:
     return text
 
 
-def form(entry: AuditEntry) -> bytes:
-    """The bytes that are hashed; UnicodeEncodeError for text that UTF-8 cannot hold."""
-    approved_by = "null" if entry.approved_by is None else _quoted(entry.approved_by)
+def form(entry: Sequence[Any]) -> bytes:
+    """The bytes that are hashed, of an AuditEntry or a row of its columns; UnicodeEncodeError for text that UTF-8 cannot hold."""
+    audit_id, at, person, reason, kind, change, before, after, approved_by, previous, _ = entry
+    approved = "null" if approved_by is None else _quoted(approved_by)
     return (
-        f'{{"after":{entry.after or "null"},"approved_by":{approved_by},"at":{_quoted(entry.at)}'
-        f',"audit_id":{entry.audit_id},"before":{entry.before or "null"},"change":{_quoted(entry.change)}'
-        f',"kind":{_quoted(entry.kind)},"person":{_quoted(entry.person)},"previous":"{entry.previous.hex()}"'
-        f',"reason":{_quoted(entry.reason)}}}'
+        f'{{"after":{"null" if after is None else after},"approved_by":{approved},"at":{_quoted(at)}'
+        f',"audit_id":{audit_id},"before":{"null" if before is None else before},"change":{_quoted(change)}'
+        f',"kind":{_quoted(kind)},"person":{_quoted(person)},"previous":"{previous.hex()}","reason":{_quoted(reason)}}}'
     ).encode()
 
 

@@ -4,15 +4,18 @@ It is added to in the transaction of the change, and transactions are one at a t
 would refuse it besides.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from casework.audit_form import FIRST, AuditEntry, canonical, kind_of, sealed
-from casework.database import timestamp
+from casework.database import Database, timestamp
 from casework.tables import AUDIT
 from domain.errors import SettingsError
 
+PAGE = 10_000
+_ENTRY = select(*(AUDIT.c[name] for name in AuditEntry._fields)).order_by(AUDIT.c.audit_id)
 _LAST = select(AUDIT.c.audit_id, AUDIT.c.hash).order_by(AUDIT.c.audit_id.desc()).limit(1)
 _INSERT = insert(AUDIT)
 
@@ -40,3 +43,46 @@ def record_change(
 
 def _kept(value: Any) -> str | None:
     return None if value is None else canonical(value)
+
+
+def page(database: Database, after: int, size: int = PAGE) -> Sequence[Sequence[Any]]:
+    """The columns of an AuditEntry, as they are read, of the first entries after a number. LedgerError where they cannot be."""
+    return _rows(database, _ENTRY.where(AUDIT.c.audit_id > after).limit(size))
+
+
+def listed(database: Database, kind: str | None = None, after: int = 0, most: int = 100) -> list[AuditEntry]:
+    """The first entries after a number, of one kind or of all."""
+    query = _ENTRY.where(AUDIT.c.audit_id > after, *([] if kind is None else [AUDIT.c.kind == kind])).limit(most)
+    return [AuditEntry._make(row) for row in _rows(database, query)]
+
+
+def newest(database: Database, kind: str | None = None, most: int = 100) -> list[AuditEntry]:
+    """The last entries, of one kind or of all, in order."""
+    of_kind = [] if kind is None else [AUDIT.c.kind == kind]
+    query = _ENTRY.where(*of_kind).order_by(None).order_by(AUDIT.c.audit_id.desc()).limit(most)
+    return [AuditEntry._make(row) for row in _rows(database, query)][::-1]
+
+
+def at(database: Database, audit_id: int) -> AuditEntry | None:
+    """An entry by its number, or None."""
+    found = _rows(database, _ENTRY.where(AUDIT.c.audit_id == audit_id))
+    return AuditEntry._make(found[0]) if found else None
+
+
+def place_of(database: Database, audit_id: int) -> int:
+    """Where an entry stands among the leaves, from 0: its number less one, but for gaps of before there was a chain."""
+    with database.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(AUDIT).where(AUDIT.c.audit_id < audit_id)) or 0
+
+
+def hashes(database: Database, after: int = 0) -> tuple[bytes, int]:
+    """The hashes of all entries after a number, one after another as they are kept, and the number of the last; `after` for none."""
+    with database.reading() as connection:
+        query = select(AUDIT.c.audit_id, AUDIT.c.hash).where(AUDIT.c.audit_id > after).order_by(AUDIT.c.audit_id)
+        found = connection.execute(query).all()
+    return b"".join(hash_ for _, hash_ in found), found[-1][0] if found else after
+
+
+def _rows(database: Database, query: Select[Any]) -> Sequence[Sequence[Any]]:
+    with database.reading() as connection:
+        return connection.execute(query).all()

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from casework.audit_log import record_change
@@ -47,7 +48,7 @@ class Proposal(Struct, frozen=True):
 
 
 Apply = Callable[[Connection, Proposal, int], None]
-"""Does what an approved proposal says, in the transaction of the approval. It gets the number of the change in the audit log."""
+"""Does what an approved proposal says, in the transaction of the approval. It gets the number of the approval in the audit log."""
 _WHOLE = select(*(_P[name] for name in Proposal.__struct_fields__))
 
 
@@ -81,7 +82,7 @@ def decide(
         decided = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
         connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(decided))
         if verdict is Verdict.APPROVED:
-            kinds[proposal.kind](connection, proposal, change)
+            kinds[proposal.kind](connection, replace(proposal, **decided), change)
 
 
 def _open(connection: Connection, proposal_id: int) -> Proposal:
@@ -113,9 +114,14 @@ def of_id(database: Database, proposal_id: int) -> Proposal | None:
 
 def open_proposals(database: Database, kind: str | None = None, after: int = 0, limit: int = PAGE) -> list[Proposal]:
     """The proposals that nobody has decided on, the oldest first; of one kind or of all, after an id."""
-    query = _WHOLE.where(_P.verdict.is_(None), _P.proposal_id > after).order_by(_P.proposal_id).limit(limit)
     with database.reading() as connection:
-        return [_told(row) for row in connection.execute(query if kind is None else query.where(_P.kind == kind))]
+        return undecided(connection, kind, after, limit)
+
+
+def undecided(connection: Connection, kind: str | None = None, after: int = 0, limit: int | None = None) -> list[Proposal]:
+    """As `open_proposals`, in a transaction that has more to do; all of them unless told otherwise."""
+    query = _WHOLE.where(_P.verdict.is_(None), _P.proposal_id > after).order_by(_P.proposal_id).limit(limit)
+    return [_told(row) for row in connection.execute(query if kind is None else query.where(_P.kind == kind))]
 
 
 def _found(connection: Connection, proposal_id: int) -> Proposal | None:

@@ -122,7 +122,9 @@ def _add(connection: Connection, rule: Rule, person: str, reason: str) -> int:
 
 
 def _kept(rule: Rule) -> Rule:
-    """As the next saving: whether it runs is said by the sets alone."""
+    """As the next saving: whether it runs is said by the sets alone. RuleError for a template whose expression is not made yet."""
+    if not rule.expression:
+        raise RuleError(f"rule {rule.id} has no expression: what is kept says in full when it fires")
     return replace(rule, state=State.OFF if rule.state is State.OFF else State.DRAFT, version=rule.version + 1)
 
 

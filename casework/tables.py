@@ -54,19 +54,38 @@ REGISTRY = Table(
     Column("entry_id", _NUMBER, primary_key=True),
     Column("kind", Text, nullable=False), Column("value", Text, nullable=False),
     Column("list", Text, CheckConstraint("list IN ('prohibited', 'watched')", name="registry_list"), nullable=False),
-    Column("source", Text, nullable=False),
+    Column("ground", Text, nullable=False, comment="why, see `domain.listing.Ground`"),
+    Column("source", Text, nullable=False, comment="whose information, see `domain.listing.Source`"),
+    Column("reference", Text, comment="of the letter, the case or the record that the source named"),
+    Column("valid_from", Text), Column("valid_to", Text, comment="it acts in [valid_from, valid_to); null for no bound"),
+    Column("look_up", LargeBinary, nullable=False, comment="by what it is found, see `casework.registry_keys.STORED`"),
     Column("added_at", Text, nullable=False), Column("added_by", Text, nullable=False), Column("added_reason", Text, nullable=False),
+    Column("added_proposal", BigInteger, comment="what allowed to list many at once, or without a person"),
+    Column("added_line", BigInteger, comment="which line of an import it is"),
     Column("removed_at", Text), Column("removed_by", Text), Column("removed_reason", Text),
+    Column("removed_ground", Text, CheckConstraint(
+        "removed_ground IN ('error_found', 'customer_confirmed', 'expired', 'source_withdrew')", name="registry_removed_ground")),
+    Column("removed_proposal", BigInteger, comment="the four eyes that allowed it"),
     Column("added_change", BigInteger, nullable=False, comment="the audit_id of the change: what the list was at any change can be read"),
     Column("removed_change", BigInteger),
     CheckConstraint(
         "(removed_at IS NULL) = (removed_by IS NULL) AND (removed_by IS NULL) = (removed_reason IS NULL)"
         " AND (removed_at IS NULL) = (removed_change IS NULL)", name="registry_removed"),
+    CheckConstraint("valid_from < valid_to", name="registry_validity"),
 )  # fmt: skip
 Index("registry_live", REGISTRY.c.kind, REGISTRY.c.value, REGISTRY.c.list, unique=True,
       sqlite_where=REGISTRY.c.removed_at.is_(None), postgresql_where=REGISTRY.c.removed_at.is_(None))  # fmt: skip
-Index("registry_added", REGISTRY.c.added_change)
+# holds all that a process keeps in memory: to read ten million entries the table itself is not touched
+Index("registry_added", REGISTRY.c.added_change, REGISTRY.c.entry_id, REGISTRY.c.look_up)
 Index("registry_removed", REGISTRY.c.removed_change)
+REGISTRY_LINES = Table(
+    "registry_lines", METADATA,
+    Column("proposal_id", BigInteger, primary_key=True), Column("line", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False), Column("value", Text, nullable=False), Column("list", Text, nullable=False),
+    Column("ground", Text, nullable=False), Column("source", Text, nullable=False), Column("reference", Text),
+    Column("valid_from", Text), Column("valid_to", Text),
+    comment="what a proposed import would list; comes with its proposal and never changes",
+)  # fmt: skip
 RULE_SETS = Table(
     "rule_sets", METADATA,
     Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),

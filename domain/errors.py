@@ -5,6 +5,7 @@ BuranaError
 |   +-- IdentifierError   an identifier has no normal form
 +-- ConflictError         the same id was used before with another body
 +-- UnknownProposalError  no proposal has that id
++-- UnknownEntryError     no entry of the registry has that id
 +-- SamePersonError       who proposed a change may not decide on it
 +-- UnknownOperationError    an outcome or a look-up names an operation that is not recorded
 +-- ThresholdError        thresholds or a score that are not probabilities in order
@@ -18,6 +19,7 @@ BuranaError
 +-- RuleError             a rule does not compile or is not complete
 +-- LedgerError           the database refuses or does not answer: retry later with the same body
 |   +-- HeldElsewhereError   another process holds the ledger
++-- AuditError            the audit log is not the one that was signed, or a key or a checkpoint cannot be read
 +-- StateError            a snapshot of the features does not fit the plan
 +-- SettingsError         a setting is missing or out of bounds
 """
@@ -48,6 +50,10 @@ class ConflictError(BuranaError):
 
 class UnknownProposalError(BuranaError):
     """No proposal of this id was made."""
+
+
+class UnknownEntryError(BuranaError):
+    """No entry of the registry has this id."""
 
 
 class SamePersonError(BuranaError):
@@ -100,6 +106,10 @@ class LedgerError(BuranaError):
 
 class HeldElsewhereError(LedgerError):
     """Another process holds the ledger: this one records nothing until it ends."""
+
+
+class AuditError(BuranaError):
+    """The audit log is not the one that a checkpoint was signed of, or a key or a checkpoint cannot be read."""
 
 
 class StateError(BuranaError):

@@ -8,7 +8,6 @@ Refused: the phonenumbers library. Its metadata change between releases, and a n
 part stored registry entries from the operations they must stop; it also costs 47 us a number.
 """
 
-import hashlib
 import hmac
 import ipaddress
 import re
@@ -18,8 +17,11 @@ from enum import StrEnum
 from functools import partial
 
 from domain.errors import IdentifierError
+from domain.qr_payload import PayloadError, payload_in
 
 MAX_LENGTH = 128
+QR_LENGTH = 1024
+"""Characters that a QR payload in a link, percent signs and all, may have; it has no more than 512 itself."""
 
 
 class IdentifierKind(StrEnum):
@@ -59,6 +61,7 @@ class Identifiers:
             IdentifierKind.CARD: partial(_card, key=card_key),
             IdentifierKind.PHONE: _Phone(calling_code, trunk_prefix, national_length),
             IdentifierKind.SERVICE: _name,
+            IdentifierKind.QR: _qr,
             IdentifierKind.COUNTRY: _country,
             IdentifierKind.IP: _ip,
             IdentifierKind.VIRTUAL_ASSET_ADDRESS: _address,
@@ -66,7 +69,7 @@ class Identifiers:
 
     def form(self, kind: IdentifierKind, value: str) -> str | None:
         """The canonical form of `value` as that kind, or None where it has none."""
-        if not 0 < len(value) <= MAX_LENGTH:
+        if not 0 < len(value) <= longest(kind):
             return None
         try:
             return self._normalisers[kind](value)
@@ -77,14 +80,19 @@ class Identifiers:
         """The one canonical form of `value`; IdentifierError names `field` (by default the kind), of the part `of`, otherwise."""
         allowed = "a string"
         if isinstance(value, str):
-            allowed = f"1 to {MAX_LENGTH} characters"
-            if 0 < len(value) <= MAX_LENGTH:
+            allowed = f"1 to {longest(kind)} characters"
+            if 0 < len(value) <= longest(kind):
                 try:
                     return self._normalisers[kind](value)
                 except _NoNormalForm as error:
                     allowed = str(error)
         path = f"{of}.{field}" if of else field or kind
         raise IdentifierError(path, _not_shown(value) if kind is IdentifierKind.CARD else value, allowed)
+
+
+def longest(kind: IdentifierKind) -> int:
+    """Characters that an identifier may have as it is given."""
+    return QR_LENGTH if kind is IdentifierKind.QR else MAX_LENGTH
 
 
 def _not_shown(value: object) -> str:
@@ -122,6 +130,21 @@ def _code(text: str) -> str:
     return bare
 
 
+def _qr(text: str) -> str:
+    """A QR-code's own id is a code; a whole payload, also in a link, stays as it is, and its checksum must be right."""
+    try:
+        if (payload := payload_in(text)) is not None:
+            return payload
+        disguised = payload_in(_bare(text)) is not None  # nobody who scans a code would read it so
+    except PayloadError as error:
+        raise _NoNormalForm(str(error)) from None
+    if disguised:
+        raise _NoNormalForm("a QR payload as it was scanned, without other blanks and invisible characters")
+    if len(text) > MAX_LENGTH:
+        raise _NoNormalForm(f"a QR-code's id of 1 to {MAX_LENGTH} characters, or a QR payload")
+    return _code(text)
+
+
 class _Phone:
     """A phone number in the form of E.164; without a country it is a number of the operator's own."""
 
@@ -134,8 +157,9 @@ class _Phone:
         if self._canonical.fullmatch(text):
             return text
         # digits of any script count as digits: full-width and Arabic-Indic numbers are the same phone
-        bare = "".join(str(unicodedata.decimal(c, c)) for c in _bare(text))
-        digits = re.sub(r"[-().\u2010-\u2015\u2212]", "", bare)
+        plain = text.isascii() and text.isdigit()
+        bare = text if plain else "".join(str(unicodedata.decimal(c, c)) for c in _bare(text))
+        digits = text if plain else re.sub(r"[-().\u2010-\u2015\u2212]", "", bare)
         if not re.fullmatch(r"\+?[0-9]+", digits):
             raise _NoNormalForm("a phone number: digits, optionally with + ( ) - . and blanks")
         number = "+" + self._international(digits)
@@ -166,14 +190,17 @@ class _Phone:
 def _card(text: str, key: bytes) -> str:
     if _CARD_TOKEN.fullmatch(text):
         return text
-    bare = _bare(text).lower()
-    if _CARD_TOKEN.fullmatch(bare):
-        return bare
-    digits = re.sub(r"[-\u2010-\u2015]", "", bare)
+    if text.isascii() and text.isdigit():
+        digits = text
+    else:
+        bare = _bare(text).lower()
+        if _CARD_TOKEN.fullmatch(bare):
+            return bare
+        digits = re.sub(r"[-\u2010-\u2015]", "", bare)
     # no issuer's number begins with 0, and zeros before a number would keep its check digit right
     if not (_CARD_NUMBER.fullmatch(digits) and _passes_luhn(digits)):
         raise _NoNormalForm("a card number of 12 to 19 digits with a right check digit, or card- and 32 hex digits")
-    return "card-" + hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:32]
+    return "card-" + hmac.digest(key, digits.encode(), "sha256").hex()[:32]
 
 
 _DOUBLED = bytes(48 + sum(divmod(2 * (byte - 48), 10)) if 48 <= byte < 58 else 0 for byte in range(256))

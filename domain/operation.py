@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from domain import instants
 from domain.errors import InputError
-from domain.identifiers import IdentifierKind, Identifiers
+from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
 from domain.money import Money
 
 
@@ -46,7 +46,7 @@ class Party(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     service: Text | None = None
     institution: Text | None = None
     country: Text | None = None
-    qr_id: Text | None = None
+    qr_id: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)] | None = None
     virtual_asset_address: Text | None = None
 
     def account_key(self) -> str:

@@ -20,9 +20,9 @@ class _Set(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parsed(content: str) -> list[Rule]:
-    """The rules of a set in TOML; RuleError says what was seen and what is allowed. A rule may stand in it live and in shadow."""
+    """The rules and templates of a set in TOML; RuleError says what was seen and what is allowed. A rule may stand in it live and in shadow."""
     try:
-        rules = msgspec.convert(_renamed(tomllib.loads(content)), _Set).rules
+        rules = msgspec.convert(_as_rules(tomllib.loads(content)), _Set).rules
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise RuleError(f"the rule set cannot be read: {error}") from error
     names = [(rule.id, rule.state is State.SHADOW) for rule in rules]
@@ -32,13 +32,21 @@ def parsed(content: str) -> list[Rule]:
     return rules
 
 
-def _renamed(content: dict[str, Any]) -> dict[str, Any]:
-    """What a rule stands on was called its reason in sets that were stored before a rule was saved by itself."""
-    rules = content.get("rules")
-    for rule in rules if isinstance(rules, list) else ():
-        if isinstance(rule, dict) and "reason" in rule:
-            rule.setdefault("ground", rule.pop("reason"))
-    return content
+def _as_rules(content: dict[str, Any]) -> dict[str, Any]:
+    """Templates are rules whose expression is made from their steps. What a rule stands on was once called its reason."""
+    rules = content.get("rules", [] if "templates" in content else None)
+    templates = content.get("templates", [])
+    if not isinstance(rules, list) or not isinstance(templates, list):
+        return content
+    tables = [*rules, *({"expression": "", **table} for table in templates if isinstance(table, dict))]
+    others = {name: value for name, value in content.items() if name != "templates"}
+    return others | {"rules": [_renamed(table) for table in tables]}
+
+
+def _renamed(table: Any) -> Any:
+    if not isinstance(table, dict) or "reason" not in table:
+        return table
+    return {("ground" if name == "reason" else name): value for name, value in table.items()}
 
 
 def in_shadow(content: str) -> list[Rule]:
@@ -58,6 +66,8 @@ def _table(fields: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     match value:
+        case bool():
+            return str(value).lower()
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case dict():

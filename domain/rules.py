@@ -5,8 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from domain.criteria import FraudCriterion
+from domain.criteria import FraudCriterion, Scheme
 from domain.operation import Kind
+from domain.templates import Now, Step
 
 
 class State(StrEnum):
@@ -33,7 +34,8 @@ EVERY_KIND = tuple(Kind)
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One rule.
 
-    expression: CEL, true when the rule fires; `$name` in it stands for a parameter. ground: the paragraph of the regulation or the
+    expression: CEL, true when the rule fires; `$name` in it stands for a parameter. Of a template it is made from its steps and what the
+    operation is now, and empty until then; scheme: the known scheme that a template tells. ground: the paragraph of the regulation or the
     policy that it stands on. text: the reason as an officer reads it in English, as the answer says it; the others are the same for
     an officer, and what a customer may be told, in Russian, Kyrgyz and English. kinds: the operations that it is asked of. version:
     which saving of the rule this is, 0 in a file that nobody saved yet.
@@ -45,7 +47,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     state: State
     owner: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
     ground: Sentence
-    expression: Annotated[str, Meta(min_length=1, max_length=2_000)]
+    expression: Annotated[str, Meta(max_length=2_000)]
     text: Sentence
     kinds: Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=len(EVERY_KIND))] = EVERY_KIND
     parameters: Annotated[dict[RuleId, int | float], Meta(max_length=20)] = {}
@@ -54,4 +56,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     customer_ru: Later = ""
     customer_ky: Later = ""
     customer_en: Later = ""
+    scheme: Scheme | None = None
+    steps: Annotated[tuple[Step, ...], Meta(max_length=8)] = ()
+    now: Now | None = None
     version: Annotated[int, Meta(ge=0)] = 0

@@ -20,12 +20,13 @@ from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
 from domain.errors import BuranaError, HeldElsewhereError, LedgerError, RuleError
+from domain.rule_text import written
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
 from features.profiles import due_day
-from serving import api, recovery, spot_check, succession
+from serving import api, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
 from serving.challengers import Challengers
@@ -33,13 +34,15 @@ from serving.endpoint import Endpoint
 from serving.explanation import Explanations
 from serving.live_profiles import LiveProfiles
 from serving.metrics import Metrics
+from serving.notary import Notary
 from serving.rates import Rate, Rates
 from serving.readiness import Readiness
 from serving.recorded_at import RecordedAt
-from serving.rules import Rules
+from serving.rules import Rules, parsed
 from serving.settings import Settings
 from serving.signatures import Signatures
 from serving.snapshots import Snapshots
+from serving.templates import completed
 from serving.tenure import Tenure, check_card_key, writer_of
 
 log = logging.getLogger("burana")
@@ -87,6 +90,8 @@ class Burana:
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
+            self.notary = Notary(settings, self.database, self.metrics)
+            opened.callback(self.notary.close)
             await self._recover()
             await self.readiness.look()
             self._opened = opened.pop_all()
@@ -100,6 +105,7 @@ class Burana:
             asyncio.create_task(self._follow_champion()),
             asyncio.create_task(self._follow_profiles()),
             asyncio.create_task(self._follow_challengers()),
+            asyncio.create_task(self._follow_audit_log()),
         ]
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
@@ -207,6 +213,17 @@ class Burana:
             except (BuranaError, OSError, RuntimeError, *FEATURE_FAILURES):
                 log.exception("challengers could not score; no decision depends on them")
 
+    async def _follow_audit_log(self) -> None:
+        """Let decisions join the audit log and sign checkpoints of it, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await asyncio.to_thread(self.notary.turn)
+            except (BuranaError, OSError, RuntimeError):
+                log.exception("the audit log could not be followed; what is recorded stays, and is signed later")
+
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""
         profiles = LiveProfiles(self.settings.profiles, self.settings.profiles_days_behind, self.metrics)
@@ -236,8 +253,11 @@ class Burana:
             await self._acting()
 
     async def _acting(self) -> None:
-        """Record who lets the champion act, once this process takes records."""
-        if (model := self.assessor.layers.model) is not None and not self.is_standby:
+        """Record the settings and who lets the champion act, once this process takes records."""
+        if self.is_standby:
+            return
+        await asyncio.to_thread(recorded_settings.record, self.database, self.settings)
+        if (model := self.assessor.layers.model) is not None:
             await asyncio.to_thread(succession.record, self.database, self.settings.models, model)
 
     async def _follow_registry(self) -> None:
@@ -277,12 +297,17 @@ def live_rules(database: Database, features: FeatureSet) -> Rules:
     """The live set; the starter set is loaded, and recorded as such, where there is none."""
     stored = rule_sets.live(database)
     if stored is None:
-        content = resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
+        content = written(completed(parsed(starter_rules()), features.names))
         Rules(content, features.names)
         rule_sets.load(database, content, rule_sets.BURANA, "starter set of this release")
         stored = rule_sets.live(database)
         assert stored is not None, "the set was loaded in the line above"
     return Rules(stored.content, features.names, stored.version, stored.shadow)
+
+
+def starter_rules() -> str:
+    """The rules and templates that a new installation starts with, TOML."""
+    return resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8")
 
 
 def gate(settings: Settings, keys: Keys, metrics: Metrics) -> Gate:

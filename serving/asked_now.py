@@ -34,7 +34,7 @@ def asked_now(settings: Settings, database: Database, plan: Plan, operation: Ope
     row = np.array(row_of_operation(operation), np.int64)
     model = scoring.load(champion(settings.models), plan) if settings.require_model else None
     features = FeatureSet(plan, model is not None and model.asks_for_profiles)
-    hits, change = Registry(database, identifiers).ask(operation)
+    hits, change = Registry(database, identifiers).ask(operation, datetime.now(UTC))
     vector, used = _vector(settings, database, features, row)
     return Question(
         operation=operation, amount_tyiyn=row.item(int(Word.AMOUNT)), hits=hits, registry_change=change, read=lambda: (vector, used),

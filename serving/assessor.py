@@ -137,11 +137,12 @@ class Assessor:
         if (repeated := await self._repeated(("operation", operation.operation_id), canonical)) is not None:
             return repeated
         row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
-        question = self._question(operation, row, timing)
+        decided_at = instants.from_ms(instants.to_ms(self._clock()))
+        question = self._question(operation, row, timing, decided_at)
         hearing = hear(question)
         if hearing.late is not None:
             log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
-        decision = decision_of(question, hearing, instants.from_ms(instants.to_ms(self._clock())), self._next)
+        decision = decision_of(question, hearing, decided_at, self._next)
         evidence, blob = self._evidence(question, hearing), None if hearing.vector is None else hearing.vector.tobytes()
         timing.late(Stage.WRITING)
         answer = await self._record("operation", operation.operation_id, canonical, row, encode(decision), blob, evidence)
@@ -176,10 +177,10 @@ class Assessor:
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _question(self, operation: Operation, row: Integers, timing: Timing) -> Question:
-        """What is asked about an operation."""
+    def _question(self, operation: Operation, row: Integers, timing: Timing, decided_at: datetime) -> Question:
+        """What is asked about an operation; entries of the registry that are valid when it is decided count."""
         layers = self.layers
-        hits, change = layers.registry.ask(operation)
+        hits, change = layers.registry.ask(operation, decided_at)
         return Question(
             operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=hits, registry_change=change, read=lambda: self._vector(row),
             model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),

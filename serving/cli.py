@@ -11,7 +11,7 @@ from types import ModuleType
 from domain.errors import BuranaError
 
 SERVING = (
-    "serve", "replay", "backfill", "export", "features", "drift", "explain", "challengers", "keys", "registry", "rules",
+    "serve", "replay", "backfill", "export", "features", "drift", "explain", "challengers", "keys", "audit", "registry", "proposals", "rules",
     "snapshot",
 )  # fmt: skip
 

@@ -2,33 +2,59 @@
 
 uvicorn bounds neither: a head that never ends takes memory without end, and one that comes a byte a minute, or a body that does,
 holds its connection for ever. One timer a connection looks at what is on its way; a request that comes at once costs nothing.
+
+A record that comes whole, as nearly all do, is answered here, in one piece: without ASGI's messages, and without uvicorn's two
+timers a request. Whatever else comes goes uvicorn's way.
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.contracts import Problem, Refusal
+from serving.endpoint import Endpoint, Record
 
 MAX_URL, MAX_HEAD = 8_192, 32_768
 """Bytes of the address, and of the request's first line and headers together."""
 _BAD = Refusal(400, Problem("malformed", "this is not HTTP/1.1"))
 _LONG = Refusal(414, Problem("too_long", f"the address is longer than {MAX_URL} bytes", allowed=str(MAX_URL)))
 _LARGE = Refusal(431, Problem("too_large", f"the headers are larger than {MAX_HEAD} bytes", allowed=str(MAX_HEAD)))
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 414: b"URI Too Long", 431: b"Request Header Fields Too Large"}
+_JSON = b"content-type: application/json\r\n"
+
+
+class _Direct:
+    """A request that is answered here, as uvicorn's protocol looks at the one under way."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete", "response_started")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive, self.more_body, self.body = keep_alive, False, b""
+        self.disconnected = self.response_started = self.response_complete = False
+
+    @property
+    def message_event(self) -> "_Direct":
+        """Nobody waits for another message of it."""
+        return self
+
+    def set(self) -> None:
+        """As of an event."""
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol within bounds."""
 
-    def __init__(self, *arguments: Any, request_timeout_s: float, **named: Any) -> None:
-        """request_timeout_s: from a request's first byte to its last, and from the connection to its first byte."""
+    def __init__(self, *arguments: Any, endpoint: Endpoint, request_timeout_s: float, **named: Any) -> None:
+        """endpoint: what is served; request_timeout_s: from a request's first byte to its last, and from the connection to its first byte."""
         super().__init__(*arguments, **named)
-        self._timeout = request_timeout_s
+        self._endpoint, self._timeout = endpoint, request_timeout_s
         self._refusal = _BAD
         self._in_head, self._fed = False, 0
+        self._held: Record | None = None
+        self._came = b""
         self._began: float | None = None
+        self._rests_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,47 +72,126 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's callback."""
         self._fed += len(data)
+        self._rests_since = None
         super().data_received(data)
+        if self._held is not None:
+            self._hand_over()
         if not self._in_head:
             self._fed = 0
         elif self._fed > MAX_HEAD and not self.transport.is_closing():
             self._refuse(_LARGE)
 
+    # ---- the parser's callbacks --------------------------------------------------------------------------------------
+
     def on_message_begin(self) -> None:
-        """The parser's callback: the first byte of a request."""
-        super().on_message_begin()
+        """The first byte of a request."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head, self._began = True, self.loop.time()
 
     def on_url(self, url: bytes) -> None:
-        """The parser's callback: a piece of the address."""
+        """A piece of the address."""
         super().on_url(url)
         if len(self.url) > MAX_URL:
             self._refusal = _LONG
             raise ValueError(_LONG.problem.message)
 
     def on_headers_complete(self) -> None:
-        """The parser's callback: the head is whole."""
+        """The head is whole. A record's is held back until it is seen whether its body came with it."""
         if self._fed > MAX_HEAD and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
             self._refusal = _LARGE
             raise ValueError(_LARGE.problem.message)
         self._in_head = False
-        super().on_headers_complete()
+        is_free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+        route = self._endpoint.route_of(self.url) if is_free and not self.parser.should_upgrade() else None
+        if route is not None and self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1":
+            self._held, self._came = route, b""
+        else:
+            self._begin_cycle()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._came += body
 
     def on_message_complete(self) -> None:
-        """The parser's callback: the request is whole."""
+        """The request is whole."""
         self._began = None
-        super().on_message_complete()
+        if self._held is None:
+            super().on_message_complete()
+            return
+        route, self._held = self._held, None
+        self.cycle = cycle = _Direct(self.parser.should_keep_alive())  # type: ignore[assignment] # all that is looked at of one
+        self.tasks.add(self.loop.create_task(self._answer(cycle, route, self.headers, self._came)))
+
+    # ---- records that came whole -------------------------------------------------------------------------------------
+
+    async def _answer(self, cycle: _Direct, route: Record, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Write the answer in one piece, and take what comes next."""
+        try:
+            status, answer, extra = await self._endpoint.whole(route, headers, body)
+            if not cycle.disconnected:
+                cycle.response_started = cycle.response_complete = True
+                self.transport.write(b"".join((STATUS_LINE[status], *self._head(cycle, extra, len(answer)), answer)))
+                if not cycle.keep_alive:
+                    self.transport.close()
+                self.on_response_complete()
+        finally:
+            self.tasks.discard(asyncio.current_task())
+
+    def _head(self, cycle: _Direct, extra: list[tuple[bytes, bytes]], length: int) -> Iterator[bytes]:
+        for name, value in (*self.server_state.default_headers, *extra):
+            if (name, value) == (b"connection", b"close"):
+                cycle.keep_alive = False
+            else:
+                yield b"%b: %b\r\n" % (name, value)
+        if not cycle.keep_alive:
+            yield b"connection: close\r\n"
+        yield b"%bcontent-length: %d\r\n\r\n" % (_JSON, length)
+
+    def _hand_over(self) -> None:
+        """The body did not come with its head: let uvicorn receive it."""
+        self._held = None
+        self._begin_cycle()
+        if self._came:
+            super().on_body(self._came)
+
+    def _begin_cycle(self) -> None:
+        url, headers = self.url, self.headers
+        expects = self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but that the connection's own timer sees when nothing more comes."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._rests_since = self.loop.time()
+
+    # ---- what does not come ------------------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 uvicorn names what is passed
         """uvicorn's answer to what its parser refuses, in our form."""
         self._refuse(self._refusal)
 
     def _look(self) -> None:
-        """Close when what is on its way has taken too long; look again when it could have."""
+        """Close when what is on its way has taken too long, or nothing is; look again when it could have."""
         now = self.loop.time()
+        if self._rests_since is not None and now - self._rests_since >= self.timeout_keep_alive:
+            self.transport.close()
+            return
         began = now if self._began is None or self.pipeline else self._began  # what waits its turn is not the caller's delay
         if now - began < self._timeout:
-            self._timer = self.loop.call_later(began + self._timeout - now, self._look)
+            rests = now if self._rests_since is None else self._rests_since
+            self._timer = self.loop.call_at(min(began + self._timeout, rests + self.timeout_keep_alive), self._look)
             return
         text = f"a request comes whole within {self._timeout:g} s"
         self._refuse(Refusal(408, Problem("too_slow", text, allowed=f"{self._timeout:g} s")))
@@ -95,15 +200,14 @@ class Connection(HttpToolsProtocol):
         """Whether the request that is on its way is the next to be answered: its own answer has not begun, nor waits an earlier one."""
         if self.cycle is None:
             return True
-        is_body = self._began is not None and not self._in_head
+        is_body = self._began is not None and not self._in_head and self._held is None
         return not self.pipeline and (not self.cycle.response_started if is_body else self.cycle.response_complete)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, if the next answer is this request's, and close."""
         if not self.transport.is_closing():
             if self._is_next():
-                length = str(len(refusal.body)).encode()
-                first = b"HTTP/1.1 %d %s\r\n" % (refusal.status, _REASONS[refusal.status])
-                headers = b"content-type: application/json\r\ncontent-length: " + length + b"\r\nconnection: close\r\n\r\n"
-                self.transport.write(first + headers + refusal.body)
+                length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(refusal.body)
+                self.transport.write(STATUS_LINE[refusal.status] + _JSON + length + refusal.body)
             self.transport.close()
+        self._held = None

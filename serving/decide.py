@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.criteria import FraudCriterion
 from domain.decision import Degraded, Layer, Reason
 from domain.levels import RiskLevel, Thresholds
+from domain.listing import List
 from serving.control import NO_CONTROL, Control, Shares, controlled
 from serving.rules import LEVELS, Outcome
 

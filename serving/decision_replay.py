@@ -170,7 +170,7 @@ def _question(stored: _Stored, vector: Vector | None, then: Then) -> Question:
     operation, kept, decision = stored.operation, stored.kept, stored.decision
     if kept.registry_change is None or kept.shares is None:
         raise ReplayError("it was decided by a release that did not keep which registry and which shares were in force")
-    hits, change = then.registry(kept.registry_change).ask(operation)
+    hits, change = then.registry(kept.registry_change).ask(operation, decision.decided_at)
     return Question(
         operation=operation, amount_tyiyn=row_of_operation(operation)[Word.AMOUNT], hits=hits, registry_change=change,
         read=lambda: (vector, _used(stored)), model=None if decision.model is None else then.model(decision.model),

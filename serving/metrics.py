@@ -15,6 +15,15 @@ from serving.stages import StageTimes
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0)
 
 
+class AuditFigures:
+    """The figures of the audit log: how long it is, up to where it is signed, and how often that failed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.entries = Gauge("burana_audit_entries", "Entries of the audit log at the last look", registry=registry)
+        self.signed = Gauge("burana_audit_signed", "Entries under the last checkpoint that was signed", registry=registry)
+        self.unsigned = Counter("burana_audit_unsigned", "Times that a due checkpoint was not signed", registry=registry)
+
+
 class Metrics:
     """The figures of one process."""
 
@@ -84,6 +93,7 @@ class Metrics:
         self.snapshots_failed = Counter(
             "burana_snapshots_failed", "Snapshots of the features that could not be written", registry=self._registry
         )
+        self.audit = AuditFigures(self._registry)
         self.entities = Gauge("burana_entities", "Accounts, customers, devices ... with history", registry=self._registry)
 
         self.spot_checked = Counter(

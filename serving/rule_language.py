@@ -26,8 +26,10 @@ OPERATION_VARIABLES: dict[str, cel.Type] = {
     "employee": cel.Type.BOOL,
     "score": cel.Type.DOUBLE,
     "registry": cel.Type.List(cel.Type.STRING),
+    "listed": cel.Type.List(cel.Type.STRING),
 }
-"""The vocabulary beside the features. Absent text is empty; a score that is missing is -1; `registry` names the lists hit."""
+"""The vocabulary beside the features. Absent text is empty; a score that is missing is -1; `registry` names the lists hit, `listed` the
+parts of the operation that are on one: sender, recipient, device, access, funding."""
 FUNCTIONS = {
     "&&": "_&&_", "||": "_||_", "!": "!_", "? :": "_?_:_", "==": "_==_", "!=": "_!=_", "<": "_<_", "<=": "_<=_", ">": "_>_",
     ">=": "_>=_", "-": "_-_", "- before a number": "-_", "*": "_*_", "/": "_/_", "%": "_%_", "in": "@in", "double()": "double",

@@ -23,6 +23,7 @@ from domain.operation import Kind, Operation
 from domain.rule_text import in_shadow, parsed
 from domain.rules import Rule, State
 from serving.rule_language import OPERATION_VARIABLES, environment, findings, names_in, written_out
+from serving.templates import completed
 
 __all__ = ["LEVELS", "SILENT", "Outcome", "Rule", "Rules", "State", "parsed"]
 
@@ -51,7 +52,7 @@ class Rules:
         RuleError names the rule, the place and what is allowed.
         """
         self.version, self.features, self._parts = version, features, (content, shadow)
-        self.rules = tuple(rule for rule in parsed(content) + in_shadow(shadow) if rule.state.runs)
+        self.rules = tuple(rule for rule in completed(parsed(content) + in_shadow(shadow), features) if rule.state.runs)
         check(self.rules, features)
         self.programs = _programs(self.rules, features)
         self.counts: Counter[tuple[str, State, str]] = Counter()
@@ -130,7 +131,7 @@ class Together:
         # a call pays 0.25 us for every value that is handed over, so none is that no rule names
         variables = [name for name in OPERATION_VARIABLES if name in used]
         self._read = [(name, _READ[name]) for name in variables if name in _READ]
-        self._asks_score, self._asks_registry = "score" in used, "registry" in used
+        self._asks_score, self._asks_registry, self._asks_listed = "score" in used, "registry" in used, "listed" in used
         self._asks_amount = "amount_tyiyn" in used
         self._names = [name for name in features if name in used]
         self._places = np.array([features.index(name) for name in self._names], np.int64)
@@ -162,6 +163,8 @@ class Together:
             values["score"] = -1.0 if score is None else score
         if self._asks_registry:
             values["registry"] = [hit.list.value for hit in hits]
+        if self._asks_listed:
+            values["listed"] = [hit.field.partition(".")[0] for hit in hits]
         if vector is not None:
             values.update(zip(self._names, vector[self._places].tolist(), strict=True))
         return values

@@ -15,7 +15,7 @@ from serving.control import MOST_PASSED, MOST_VERIFIED, Lots, Shares
 from serving.logs import Decided, Format
 from serving.rates import Rate, rates_of
 
-PATHS = ("home", "models", "profiles")
+PATHS = ("home", "models", "profiles", "checkpoints")
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 
 
@@ -46,6 +46,12 @@ class Settings:
     )
     profiles_refresh_s: float = _setting(5.0, "how often it is looked at for newer ones", 0.01, 3_600)
     profiles_days_behind: int = _setting(2, "how many days before the due one a profile may be and still be used", 0, 30)
+    checkpoints: Path = _setting(
+        Path("checkpoints"), "folder of the audit log's signed checkpoints; better on another machine than the database"
+    )
+    audit_batch_s: float = _setting(
+        60.0, "how often the newest entries of the ledger join the audit log, by one root over them; 0: never", 0, 86_400
+    )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8000, "port to listen on", 0, 65_535)
     max_body: int = _setting(65_536, "bytes of a request's body", 1_024, 2**24)

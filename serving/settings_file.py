@@ -5,6 +5,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from casework.database import masked
 from serving.settings import Settings
 
 HEAD = (
@@ -21,6 +22,14 @@ def as_toml(settings: Settings) -> str:
     if not settings.rates:
         lines += ["", "# " + next(each.metadata["meaning"] for each in fields(settings) if each.name == "rates")]
     return "\n".join(lines) + "\n"
+
+
+def stated(settings: Settings) -> dict[str, str]:
+    """Every setting as the file has it, and which database without its password: what the audit log keeps of them."""
+    plain = {each.name: getattr(settings, each.name) for each in fields(settings) if not each.metadata.get("secret")}
+    rates = {caller: f"{rate.per_s} per second, {rate.burst} at once" for caller, rate in plain.pop("rates").items()}
+    said = {name: str(value) if isinstance(value, str | Path) else _value(value) for name, value in plain.items()}
+    return said | {f"rates.{caller}": text for caller, text in rates.items()} | {"database": masked(settings.database)}
 
 
 def _lines(of: Field[Any], value: Any) -> Iterator[str]:

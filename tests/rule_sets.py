@@ -1,6 +1,6 @@
 """Rule sets put in force as two people do it."""
 
-from casework import proposals, rule_sets
+from casework import approvals, rule_sets
 from casework.database import Database
 from casework.proposals import Verdict
 
@@ -8,7 +8,7 @@ from casework.proposals import Verdict
 def put_in_force(database: Database, content: str, reason: str = "as the tests need it") -> str:
     """Propose a set as one person and approve it as another; its version."""
     made = rule_sets.propose(database, content, "Aigul of the tests", reason)
-    proposals.decide(database, made, Verdict.APPROVED, "Bakyt of the tests", "I looked", {rule_sets.KIND: rule_sets.apply})
+    approvals.decide(database, made, Verdict.APPROVED, "Bakyt of the tests", "I looked")
     in_force = rule_sets.live(database)
     assert in_force is not None
     return in_force.version

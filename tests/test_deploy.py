@@ -13,19 +13,20 @@ import pytest
 import yaml
 
 from casework import database as databases
-from casework import keys, registry, shadow_scores
-from casework.registry import List
+from casework import keys, shadow_scores
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from serving.commands import serve
 from serving.metrics import Metrics
 from serving.rates import Rate
 from serving.settings import Settings, load
 from serving.settings_file import as_toml
+from tests import registry
 from tests.postgresql import PostgreSQL
 from tests.serving.examples import operation
 from tests.serving.running import InProcess
 
-WHY = ("the tests", "the tests", "to see that it may")
+WHY = ("the tests", "to see that it may")
 DEPLOY = Path(__file__).parents[1] / "deploy"
 RULES = [rule for group in yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 

@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from domain.rule_text import parsed, written
-from domain.rules import EVERY_KIND, Rule, State
+from domain.rules import Rule, State
 from serving.app import STARTER_RULES
 
 RULES = 30
@@ -16,9 +16,9 @@ _LEAST = re.compile(r"(?<=>= )(\d+)(\.\d+)?(?! \*)")
 
 
 def content() -> str:
-    """The set as TOML, asked of every kind. A stricter variation fires only where its original fires, so levels stay as they are."""
+    """The set as TOML. A stricter variation fires only where its original fires, so levels stay as they are."""
     starter = parsed(resources.files("serving").joinpath(STARTER_RULES).read_text(encoding="utf-8"))
-    live = [replace(rule, kinds=EVERY_KIND) for rule in starter if rule.state is State.LIVE]
+    live = [rule for rule in starter if rule.state is State.LIVE]
     return written(islice(_varied(live), RULES))
 
 

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from sqlalchemy import insert
 from tqdm import tqdm
 
 from benchmarks.endpoint import model, peer_store, rule_set
 from benchmarks.endpoint.generator import request
 from benchmarks.endpoint.processes import REPOSITORY, BenchmarkError
-from casework import audit_log
+from casework import approvals, registry_import
 from casework import database as databases
 from casework.database import url_of
-from casework.tables import REGISTRY
+from casework.proposals import Verdict
+from domain.identifiers import IdentifierKind
+from domain.listing import Ground, List, Listing, Source
 from domain.operation import Operation
 from features import history as histories
 from features.arrivals import rows_of_history
@@ -214,22 +215,19 @@ def _counted(history: History) -> tuple[int, int, int]:
 
 
 def list_identifiers(url: str, count: int) -> None:
-    """Identifiers that no operation has, half prohibited, half watched, in one change: the command lists one at a time, each durably."""
+    """Identifiers that no operation has, half prohibited, half watched, by an approved import: each of the commands lists one, durably."""
     forms = {"account": "99{:014}", "phone": "+99655{:07}", "wallet": "w99{:010}", "device": "d{:014}", "customer": "x{:09}"}
-    kinds, lists = list(forms), ("prohibited", "watched")
-    said: dict[str, object] = {
-        "source": "benchmark",
-        "added_at": START.isoformat(),
-        "added_by": "benchmark",
-        "added_reason": "size",
-    }
-    with databases.connect(url) as database, database.transaction() as connection:
-        said["added_change"] = audit_log.record_change(connection, "benchmark", "size", f"registry: add {count} identifiers")
-        rows = [
-            {"kind": kinds[n % 5], "value": forms[kinds[n % 5]].format(n), "list": lists[n // 5 % 2], **said}
-            for n in range(count)
-        ]
-        connection.execute(insert(REGISTRY), rows)
+    kinds, lists = [IdentifierKind(kind) for kind in forms], list(List)
+    listings = [
+        Listing(
+            kind=kinds[n % 5], value=forms[kinds[n % 5]].format(n), list=lists[n // 5 % 2],
+            ground=Ground.INTERNAL_INVESTIGATION, source=Source.OWN_CASE,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    with databases.connect(url) as database:
+        proposal = registry_import.propose(database, listings, "a file", "benchmark", "size")
+        approvals.decide(database, proposal, Verdict.APPROVED, "another", "size")
 
 
 def copy_of_home(world: World, name: str) -> Path:

@@ -4,10 +4,11 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.errors import InputError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.levels import RiskLevel
+from domain.listing import List
 from domain.operation import Operation, identifiers_of
 
 COLUMNS = ("kind", "value", "list")

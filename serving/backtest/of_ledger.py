@@ -7,11 +7,12 @@ import msgspec
 import numpy as np
 
 from casework.ledger import Entry, Ledger
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.decision import Decision, Layer
 from domain.errors import SettingsError
 from domain.events import Verdict
 from domain.levels import RiskLevel
+from domain.listing import List
 from domain.operation import IDENTIFIER_FIELDS, PARTS
 from features.engine import Engine
 from features.feature_set import FeatureSet

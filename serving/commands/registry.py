@@ -1,12 +1,18 @@
-"""Add, remove and list prohibited and watched identifiers."""
+"""Add, propose to remove, and list prohibited and watched identifiers."""
 
 import argparse
+from datetime import datetime
+from typing import Any
 
 from casework import database as databases
-from casework import registry
-from casework.registry import List
+from casework import registry_entries
+from casework.database import Database
+from casework.registry_entries import Filter
 from domain.identifiers import IdentifierKind, masked
+from domain.listing import GROUNDS, OLD, Ground, List, Listing, RemovalGround, Source
 from serving import place
+from serving.acting_person import add_key, person_of
+from serving.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,19 +20,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     home = argparse.ArgumentParser(add_help=False)
     place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
-    add = actions.add_parser("add", parents=[home], help="list an identifier")
+    _add_adding(actions.add_parser("add", parents=[home], help="list an identifier"))
+    remove = actions.add_parser(
+        "remove", parents=[home], help="propose to take an entry off its list; another person approves"
+    )
+    remove.add_argument("entry_id", type=int)
+    remove.add_argument("--ground", required=True, type=RemovalGround, choices=list(RemovalGround))
+    remove.add_argument("--reason", required=True, help="why (R111)")
+    add_key(remove)
+    _add_filter(actions.add_parser("list", parents=[home], help="the live entries, or those of a past moment"))
+    show = actions.add_parser("show", parents=[home], help="an entry, and every other one of its identifier")
+    show.add_argument("entry_id", type=int)
+
+
+def _add_adding(add: argparse.ArgumentParser) -> None:
     add.add_argument("--kind", required=True, type=IdentifierKind, choices=list(IdentifierKind))
     add.add_argument("--value", required=True, help="in any form; it is normalised")
     add.add_argument("--list", required=True, type=List, choices=list(List))
-    add.add_argument(
-        "--source", required=True, help="whose information it is: own case, state body, National Bank, participant"
-    )
-    remove = actions.add_parser("remove", parents=[home], help="take an entry off its list")
-    remove.add_argument("entry_id", type=int)
-    for change in (add, remove):
-        change.add_argument("--by", required=True, help="the responsible person (R109)")
-        change.add_argument("--reason", required=True, help="why (R111)")
-    actions.add_parser("list", parents=[home], help="the live entries")
+    grounds = [ground for ground in Ground if ground is not OLD]
+    said = "; ".join(f"{ground}: {GROUNDS[ground]}" for ground in grounds)
+    add.add_argument("--ground", required=True, type=Ground, choices=grounds, help=said)
+    add.add_argument("--source", required=True, type=Source, choices=list(Source), help="whose information it is (R103)")
+    add.add_argument("--reference", help="of the letter, the case or the record")
+    add.add_argument("--valid-from", type=datetime.fromisoformat, metavar="INSTANT", help="with its zone; default: at once")
+    add.add_argument("--valid-to", type=datetime.fromisoformat, metavar="INSTANT", help="default: without end")
+    add.add_argument("--by", required=True, help="the responsible person (R109)")
+    add.add_argument("--reason", required=True, help="why (R111)")
+
+
+def _add_filter(listed: argparse.ArgumentParser) -> None:
+    listed.add_argument("--at", type=datetime.fromisoformat, metavar="INSTANT", help="as it was then, with its zone")
+    listed.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind))
+    listed.add_argument("--list", type=List, choices=list(List))
+    listed.add_argument("--source", type=Source, choices=list(Source))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,14 +60,35 @@ def run(arguments: argparse.Namespace) -> int:
     settings = place.settings_of(arguments)
     with databases.existing(settings.database) as database:
         if arguments.action == "add":
-            entry_id = registry.add(
-                database, settings.identifiers(), arguments.kind, arguments.value, arguments.list, arguments.source,
-                arguments.by, arguments.reason,
-            )  # fmt: skip
-            print(f"entry {entry_id}")
+            _add(database, settings, arguments)
         elif arguments.action == "remove":
-            registry.remove(database, arguments.entry_id, arguments.by, arguments.reason)
+            made = registry_entries.propose_removal(
+                database, arguments.entry_id, arguments.ground, person_of(database, arguments), arguments.reason
+            )
+            print(f"proposal {made}; another person approves it by `burana proposals approve {made}`")
+        elif arguments.action == "list":
+            _print(registry_entries.listed(database, _filter(arguments)))
         else:
-            for entry in registry.listed(database):
-                print("\t".join(str(value) for value in {**entry, "value": masked(str(entry["value"]))}.values()))
+            _print(registry_entries.history(database, arguments.entry_id))
     return 0
+
+
+def _add(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
+    listing = Listing(
+        kind=arguments.kind, value=arguments.value, list=arguments.list, ground=arguments.ground, source=arguments.source,
+        reference=arguments.reference, valid_from=arguments.valid_from, valid_to=arguments.valid_to,
+    )  # fmt: skip
+    entry_id = registry_entries.add(database, settings.identifiers(), listing, arguments.by, arguments.reason)
+    print(f"entry {entry_id}")
+
+
+def _filter(arguments: argparse.Namespace) -> Filter:
+    at = None if arguments.at is None else registry_entries.as_instant(arguments.at)
+    return Filter(kind=arguments.kind, list=arguments.list, source=arguments.source, at=at)
+
+
+def _print(entries: list[dict[str, Any]]) -> None:
+    """A line an entry, the identifier masked."""
+    for entry in entries:
+        shown = {**entry, "value": masked(str(entry["value"]))}
+        print("\t".join(f"{name}={value}" for name, value in shown.items() if value is not None))

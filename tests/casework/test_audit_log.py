@@ -12,17 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from casework import champions, keys, registry, rule_sets, schema
+from casework import champions, keys, rule_sets, schema
 from casework import database as databases
 from casework.audit_form import FIRST, LARGEST, AuditEntry, canonical, form
 from casework.audit_log import record_change
 from casework.database import Database
 from casework.keys import Scope
-from casework.registry import List
 from casework.tables import AUDIT
 from domain.errors import LedgerError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.levels import Thresholds
+from domain.listing import List
+from tests import registry
 from tests.databases import execute, rows
 
 json_values = st.recursive(
@@ -169,13 +170,19 @@ def said(database: Database) -> tuple[object, object]:
 
 
 def test_r109_a_change_of_the_registry_says_before_and_after(database: Database) -> None:
-    listed = {"kind": "phone", "value": "+996555123456", "list": "prohibited", "source": "own case"}
+    listed = {"kind": "phone", "value": "+996555123456", "list": "prohibited",
+              "ground": "internal_investigation", "source": "own_case"}  # fmt: skip
     entry_id = registry.add(
-        database, Identifiers(bytes(32)), IdentifierKind.PHONE, "0555123456", List.PROHIBITED, "own case", "Aigul", "fraud"
+        database, Identifiers(bytes(32)), IdentifierKind.PHONE, "0555123456", List.PROHIBITED, "Aigul", "fraud"
     )
     assert said(database) == (None, listed)
     registry.remove(database, entry_id, "Bakyt", "a mistake")
-    assert said(database) == ({"entry_id": entry_id, **listed}, None)
+    before, after = said(database)
+    assert {name: before[name] for name in ("entry_id", *listed)} == {"entry_id": entry_id, **listed}
+    assert after is None
+    assert rows(database, "SELECT person, approved_by FROM audit ORDER BY audit_id DESC LIMIT 1") == [
+        ("Bakyt", "a second person")
+    ]
 
 
 def test_a_change_of_the_rules_says_both_sets_by_their_whole_hash(database: Database) -> None:

@@ -1,19 +1,23 @@
 """The registry: normal forms, reasons for every change, nothing forgotten."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import msgspec
 import pytest
 
 from casework import database as databases
-from casework import registry
+from casework import registry_entries
 from casework.database import Database
-from casework.registry import List, Registry
-from domain.errors import ConflictError, IdentifierError, LedgerError, SettingsError
+from casework.registry import Registry
+from domain.errors import ConflictError, IdentifierError, LedgerError, SettingsError, UnknownEntryError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.instants import from_ms
+from domain.listing import List
 from domain.operation import Operation, normal_operation
+from tests import registry
 from tests.databases import audit, everything, execute, rows
+from tests.domain.test_qr_payload import emvco, national
 
 IDENTIFIERS = Identifiers(b"a key of the tests, 16 bytes or more")
 NOW = from_ms(4_000_000_000_000)
@@ -27,7 +31,7 @@ def database(url: str) -> Iterator[Database]:
 
 
 def add(database, kind, value, name=List.PROHIBITED, person="Aigul", reason="confirmed fraud") -> int:
-    return registry.add(database, IDENTIFIERS, kind, value, name, "own case", person, reason)
+    return registry.add(database, IDENTIFIERS, kind, value, name, person, reason)
 
 
 def operation(**parts: object) -> Operation:
@@ -110,14 +114,14 @@ def test_the_same_identifier_is_listed_once_in_whatever_form(database):
     first = add(database, IdentifierKind.PHONE, "0555123456")
     with pytest.raises(ConflictError, match=f"entry {first}"):
         add(database, IdentifierKind.PHONE, "+996 555 123456")
-    assert len(registry.listed(database)) == 1
+    assert len(registry_entries.listed(database)) == 1
     assert len(audit(database)) == 1, "what was refused changed nothing"
 
 
 def test_what_has_no_normal_form_is_refused(database):
     with pytest.raises(IdentifierError, match="phone"):
         add(database, IdentifierKind.PHONE, "call me")
-    assert registry.listed(database) == audit(database) == []
+    assert registry_entries.listed(database) == audit(database) == []
 
 
 @pytest.mark.parametrize(("person", "reason"), [("", "fraud"), ("  ", "fraud"), ("Aigul", ""), ("Aigul", "\n")])
@@ -127,7 +131,7 @@ def test_r108_no_change_without_a_person_and_a_reason(database, person, reason):
     entry = add(database, IdentifierKind.ACCOUNT, "1")
     with pytest.raises(SettingsError, match="person and a reason"):
         registry.remove(database, entry, person, reason)
-    assert len(registry.listed(database)) == 1
+    assert len(registry_entries.listed(database)) == 1
     assert len(audit(database)) == 1
 
 
@@ -137,7 +141,7 @@ def test_r99_a_removed_entry_is_no_longer_met_and_stays_with_its_reasons(databas
     registry.remove(database, entry, "Bakyt", "listed by mistake")
     assert live.refresh()
     assert live.hits(operation(sender={"account": "1"})) == ()
-    assert registry.listed(database) == []
+    assert registry_entries.listed(database) == []
     query = "SELECT added_by, added_reason, removed_by, removed_reason FROM registry"
     assert rows(database, query) == [("Aigul", "confirmed fraud", "Bakyt", "listed by mistake")]
 
@@ -152,7 +156,7 @@ def test_an_entry_that_was_removed_can_be_listed_again(database):
 
 @pytest.mark.parametrize("entry", [0, 99, -1])
 def test_an_entry_that_is_not_live_cannot_be_removed(database, entry):
-    with pytest.raises(SettingsError, match="no live registry entry"):
+    with pytest.raises(UnknownEntryError, match="no registry entry"):
         registry.remove(database, entry, "Bakyt", "by mistake")
     assert audit(database) == []
 
@@ -160,7 +164,7 @@ def test_an_entry_that_is_not_live_cannot_be_removed(database, entry):
 def test_an_entry_is_removed_once(database):
     entry = add(database, IdentifierKind.ACCOUNT, "1")
     registry.remove(database, entry, "Bakyt", "by mistake")
-    with pytest.raises(SettingsError):
+    with pytest.raises(ConflictError, match="was removed by Bakyt"):
         registry.remove(database, entry, "Bakyt", "again")
 
 
@@ -169,14 +173,16 @@ def test_r109_every_change_leaves_one_line_in_the_audit_log(database):
     registry.remove(database, entry, "Bakyt", "by mistake")
     assert audit(database) == [
         ("Aigul", "confirmed fraud", "registry: add phone ****3456 to prohibited"),
-        ("Bakyt", "by mistake", f"registry: remove entry {entry}"),
+        ("Bakyt", "by mistake", "proposals: propose registry_removal"),
+        ("a second person", "looked at it", "proposals: approved registry_removal 1"),
+        ("Bakyt", "by mistake", f"registry: remove entry {entry}, error_found"),
     ]
 
 
 def test_a_card_number_is_never_stored(database):
     add(database, IdentifierKind.CARD, CARD)
     assert CARD.replace(" ", "") not in everything(database)
-    assert registry.listed(database)[0]["value"].startswith("card-")
+    assert registry_entries.listed(database)[0]["value"].startswith("card-")
 
 
 def test_a_change_of_another_process_is_seen_at_the_next_refresh_and_only_then_read_again(database, url):
@@ -196,14 +202,15 @@ def test_a_list_that_does_not_exist_is_refused_by_the_database(database):
     with pytest.raises(LedgerError, match="registry_list"):
         execute(
             database,
-            "INSERT INTO registry (kind, value, list, source, added_at, added_by, added_reason, added_change) VALUES ('phone','1','x','','','','',1)",
+            "INSERT INTO registry (kind, value, list, ground, source, look_up, added_at, added_by, added_reason, added_change)"
+            " VALUES ('phone','1','x','','','','','','',1)",
         )
 
 
 def test_the_registry_of_any_past_change_can_be_asked(database):
     paid = {number: operation(recipient={"phone": f"+99655500000{number}"}) for number in (1, 2)}
     first = add(database, IdentifierKind.PHONE, "+996555000001")
-    _, then = Registry(database, IDENTIFIERS).ask(paid[1])
+    _, then = Registry(database, IDENTIFIERS).ask(paid[1], NOW)
     second = add(database, IdentifierKind.PHONE, "+996555000002")
     registry.remove(database, first, "an officer", "listed in error")
     past, now = Registry(database, IDENTIFIERS, as_of=then), Registry(database, IDENTIFIERS)
@@ -211,3 +218,25 @@ def test_the_registry_of_any_past_change_can_be_asked(database):
     assert [[hit.entry_id for hit in now.hits(paid[number])] for number in (1, 2)] == [[], [second]]
     with pytest.raises(SettingsError, match="its last change was"):
         Registry(database, IDENTIFIERS, as_of=1_000_000)
+
+
+QR = [
+    # listed, and the payload that says it
+    (IdentifierKind.PHONE, "0555 123 456", national("996555123456")),
+    (IdentifierKind.ACCOUNT, "1240020000012345", emvco("1240020000012345")),
+    (IdentifierKind.ACCOUNT, "bill-0000077", emvco(bill="bill-0000077")),
+    (IdentifierKind.CARD, CARD, emvco("4111111111111111")),
+    (IdentifierKind.SERVICE, "Shop", emvco()),
+    (IdentifierKind.DEVICE, "TERM-1", emvco()),
+    (IdentifierKind.QR, "https://bank.kg/qr/#" + emvco(), emvco()),
+]
+
+
+@pytest.mark.parametrize(("kind", "listed", "payload"), QR, ids=[way[0] for way in QR])
+def test_r42_what_a_qr_payload_says_is_met(database, kind, listed, payload):
+    entry = add(database, kind, listed)
+    live = Registry(database, IDENTIFIERS)
+    for given in (payload, "https://app.bank.kg/qr/#" + quote(payload)):
+        (hit,) = live.hits(operation(recipient={"qr_id": given}))
+        assert (hit.field, hit.kind, hit.entry_id) == ("recipient.qr_id", IdentifierKind.QR, entry)
+    assert live.hits(operation(recipient={"qr_id": national("996700000000")})) == ()

@@ -190,6 +190,29 @@ async def asgi(settings: Settings, app: Endpoint | None = None) -> AsyncIterator
         await living
 
 
+class Whole(http.client.HTTPConnection):
+    """Sends a request in one piece."""
+
+    _pieces: tuple[bytes, ...] = ()
+
+    def send(self, data):
+        self._pieces += (bytes(data),)
+
+    def getresponse(self):
+        super().send(b"".join(self._pieces))
+        self._pieces = ()
+        return super().getresponse()
+
+
+class InParts(http.client.HTTPConnection):
+    """Sends a body a moment after its head."""
+
+    def send(self, data):
+        if self.sock is not None:
+            time.sleep(0.02)
+        super().send(data)
+
+
 class Server:
     """`burana serve` as a process of its own, on a free port, with a key for everything.
 
@@ -245,9 +268,10 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"the server is not {status} (exit code {self.process.exitcode}):\n{self.log.read_text()}")
 
-    def ask(self, method: str, path: str, content: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """One request over a connection of its own, with the server's key unless `headers` are given."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+    def ask(self, method: str, path: str, content: bytes | None = None, headers: dict[str, str] | None = None, *,
+            in_parts: bool = False) -> Answer:  # fmt: skip
+        """One request over a connection of its own, with the server's key unless `headers` are given; whole, or head and body apart."""
+        with closing((InParts if in_parts else Whole)("127.0.0.1", self.port, timeout=30)) as connection:
             given = {"Authorization": f"Bearer {self.key}"} if headers is None else headers
             connection.request(method, path, content, given)
             response = connection.getresponse()

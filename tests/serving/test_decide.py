@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from casework.registry import Hit, List
+from casework.registry import Hit
 from domain.criteria import FraudCriterion
 from domain.decision import Degraded, Layer, Reason
 from domain.errors import ThresholdError
 from domain.identifiers import IdentifierKind
 from domain.levels import Action, RiskLevel, Thresholds
+from domain.listing import List
 from serving.control import MOST_PASSED, MOST_VERIFIED, Shares
 from serving.decide import Assessment, Heard, decide
 from serving.rules import LEVELS, Outcome, Rule, State

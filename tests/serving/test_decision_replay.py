@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from casework import database as databases
-from casework import registry
 from casework.ledger import reading
-from casework.registry import List
 from domain.bundle import champion
 from domain.errors import UnknownOperationError
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import cli
 from serving.decision_replay import Again, NotMade, replay
 from serving.recomputed_profiles import from_snapshots
 from serving.settings import Settings
+from tests import registry
 from tests.databases import execute
 from tests.rule_sets import put_in_force
 from tests.serving.examples import body, event, operation, outcome
@@ -61,7 +61,7 @@ def load_rules(burana: InProcess, name: str, expression: str) -> None:
 def prohibit(burana: InProcess, phone: str) -> int:
     with databases.connect(burana.settings.database) as database:
         identifiers, list_ = burana.settings.identifiers(), List.PROHIBITED
-        entry = registry.add(database, identifiers, IdentifierKind.PHONE, phone, list_, "own case", "the tests", "fraud")
+        entry = registry.add(database, identifiers, IdentifierKind.PHONE, phone, list_, "the tests", "fraud")
     burana.wait_until(lambda: len(burana.burana.assessor.layers.registry) == 1)
     return entry
 

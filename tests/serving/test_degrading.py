@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 from casework import database as databases
-from casework import registry, rule_sets
+from casework import rule_sets
 from casework.ledger import reading
-from casework.registry import List
 from domain.bundle import Manifest, champion
 from domain.identifiers import IdentifierKind
 from domain.levels import RiskLevel
+from domain.listing import List
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import recovery, verification
 from serving.scoring import Model
 from serving.settings import Settings
+from tests import registry
 from tests.databases import execute, refusing
 from tests.serving.broken_models import BROKEN_MODELS, constant, raising
 from tests.serving.examples import body, event, operation, outcome
@@ -53,7 +54,7 @@ def use_rules(burana: InProcess, content: str) -> None:
 def prohibit(burana: InProcess, phone: str) -> None:
     with databases.connect(burana.settings.database) as database:
         identifiers = burana.settings.identifiers()
-        registry.add(database, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "own case", "the tests", "fraud")
+        registry.add(database, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "the tests", "fraud")
     burana.run(burana.burana._follow_registry())
     assert len(burana.burana.assessor.layers.registry) > 0
 

@@ -117,6 +117,66 @@ def test_a_body_that_still_comes_after_its_refusal_is_ended_without_a_second_ans
     assert b"".join(parts).startswith(b"HTTP/1.1 401 ")
 
 
+# ---- whole and in parts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", RECORDS)
+def test_a_record_has_the_same_answer_whether_it_comes_whole_or_in_parts(server, path):
+    server.ask("POST", "/v1/operations", body(operation(1)))
+    content = body(RECORDS[path](1))
+    answers = [server.ask("POST", path, content, in_parts=in_parts) for in_parts in (False, True, False)]
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    names = [list(answer.headers) for answer in answers]
+    assert set(names[0]) == set(names[1]) == {"date", "content-type", "content-length"}
+
+
+@pytest.mark.parametrize(("content", "headers", "status"), [
+    (b"{}", {"Authorization": "Bearer burana_no"}, 401), (b"{}", {}, 422), (b"no JSON", {}, 400), (b"", {}, 400),
+    (b" " * 70_000, {}, 413), (b"{}", {"Content-Type": "text/plain"}, 415), (b"{}", {"Expect": "a miracle"}, 417),
+], ids=str)  # fmt: skip
+def test_a_refusal_is_the_same_whether_the_record_comes_whole_or_in_parts(server, content, headers, status):
+    answers = [
+        server.ask("POST", "/v1/operations", content, with_key(server) | headers, in_parts=in_parts)
+        for in_parts in (False, True)
+    ]
+    assert [typed(answer, status) for answer in answers] == [answers[0].json["error"]] * 2
+    kept = [{name: value for name, value in answer.headers.items() if name != "date"} for answer in answers]
+    assert kept[0] == kept[1]
+
+
+def test_records_that_come_at_once_on_one_connection_are_answered_in_their_order(server):
+    requests = [(f"POST {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n").encode() + content
+                for path, content in [("/v1/operations", body(operation(n))) for n in (51, 52)] + [("/v1/events", body(event(53)))]]  # fmt: skip
+    one_by_one = [server.raw(request).partition(b"\r\n\r\n")[2] for request in requests]
+    together = server.raw(b"".join([*requests, b"GET /livez HTTP/1.1\r\nHost: b\r\n\r\n", *requests]))
+    answers = [part.partition(b"\r\n\r\n")[2] for part in together.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert answers == [*one_by_one, b'{"status":"alive"}', *one_by_one]
+
+
+def test_who_asks_to_close_is_answered_and_the_connection_closed(server):
+    content = body(operation(1))
+    head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nConnection: close\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(head.encode() + content)
+        parts = []
+        while part := connection.recv(65_536):
+            parts.append(part)
+    assert b"\r\nconnection: close\r\n" in b"".join(parts)
+    assert b"".join(parts).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_connection_that_rests_too_long_is_closed(server):
+    content = body(operation(1))
+    head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
+        connection.sendall(head.encode() + content)
+        began = time.monotonic()
+        while connection.recv(65_536):
+            pass
+    assert 4 < time.monotonic() - began < 9
+
+
 # ---- methods and paths ---------------------------------------------------------------------------------------------------
 
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from casework import database as databases
-from casework import registry
 from casework.ledger import Entry, reading
-from casework.registry import List
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from serving.routes import ROUTES
 from serving.settings import Settings
+from tests import registry
 from tests.serving.generated_bodies import Sent, disturbed, drawn
 from tests.serving.running import Answer, asgi, key_of, rows_in
 
@@ -38,8 +38,7 @@ def bodies(request: pytest.FixtureRequest) -> list[Sent]:
 def prepared(settings: Settings) -> dict[str, str]:
     """A home with a registry that some bodies meet; the header of a key."""
     with databases.connect(settings.database) as database:
-        registry.add(database, settings.identifiers(), IdentifierKind.PHONE, "+996555000003", List.PROHIBITED, "own case",
-                     "the tests", "fraud")  # fmt: skip
+        registry.add(database, settings.identifiers(), IdentifierKind.PHONE, "+996555000003", List.PROHIBITED, "the tests", "fraud")  # fmt: skip
     return {"Authorization": f"Bearer {key_of(settings.database)}"}
 
 

@@ -1,0 +1,135 @@
+"""Lists as files: CSV or JSON in, each line taken or rejected with its reason; CSV per kind or JSON out."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from casework.database import Database
+from casework.registry_entries import Filter, listed
+from casework.registry_import import listed_already
+from domain.errors import InputError, SettingsError
+from domain.identifiers import IdentifierKind, Identifiers
+from domain.listing import Listing, normal_listing
+
+COLUMNS = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
+"""Of a CSV; `kind` may be left out where the command names it, and so may the last three."""
+MOST_LINES = 1_000_000
+"""Lines that one file may have."""
+PAGE = 5_000
+
+
+class Reject(NamedTuple):
+    """A line that is not taken. line: its number in the file, from 1 on, the heading not counted."""
+
+    line: int
+    reason: str
+
+
+class Difference(NamedTuple):
+    """What a file would change. new: to be listed; there: how many are listed already; rejects: lines that are not taken."""
+
+    new: tuple[Listing, ...]
+    there: int
+    rejects: tuple[Reject, ...]
+
+
+def difference(database: Database, identifiers: Identifiers, records: Iterable[Any]) -> Difference:
+    """What records, as `read` gives them, would change in the registry as it is. Nothing is written."""
+    taken, rejects = _sorted_out(identifiers, records)
+    new: list[Listing] = []
+    for start in range(0, len(taken), PAGE):
+        some = taken[start : start + PAGE]
+        with database.reading() as connection:
+            there = listed_already(connection, some)
+        new += [listing for listing in some if (listing.kind, listing.value, listing.list) not in there]
+    return Difference(tuple(new), len(taken) - len(new), tuple(rejects))
+
+
+def _sorted_out(identifiers: Identifiers, records: Iterable[Any]) -> tuple[list[Listing], list[Reject]]:
+    taken: dict[tuple[str, str, str], Listing] = {}
+    rejects = []
+    for line, record in enumerate(records, 1):
+        if line > MOST_LINES:
+            raise SettingsError(f"the file has more than {MOST_LINES} lines; import it in parts")
+        try:
+            listing = normal_listing(msgspec.convert(record, Listing, strict=False), identifiers)
+        except (InputError, msgspec.ValidationError) as error:
+            rejects.append(Reject(line, str(error)))
+            continue
+        key = listing.kind, listing.value, listing.list
+        if key in taken:
+            rejects.append(Reject(line, f"{listing.kind} stands in the file before, for the same list"))
+        else:
+            taken[key] = listing
+    return list(taken.values()), rejects
+
+
+def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
+    """The records of a CSV with a heading, or of a JSON array; kind: of all of them, where the file does not say. SettingsError for another file."""
+    told = {} if kind is None else {"kind": kind.value}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            if file.suffix.lower() == ".json":
+                yield from (
+                    {**told, **record} if isinstance(record, dict) else record for record in _array(opened.read(), file)
+                )
+                return
+            rows = csv.DictReader(opened, strict=True)
+            if unknown := set(rows.fieldnames or ()) - set(COLUMNS):
+                raise SettingsError(f"{file}: seen columns {', '.join(sorted(unknown))}, allowed {', '.join(COLUMNS)}")
+            yield from ({**told, **{name: value for name, value in row.items() if value}} for row in rows)
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise SettingsError(f"{file} cannot be read: {error}") from error
+
+
+def _array(text: str, file: Path) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{file} is no JSON: {error}") from error
+    if not isinstance(found, list):
+        raise SettingsError(
+            f"{file}: seen a JSON {type(found).__name__}, allowed an array of objects with {', '.join(COLUMNS)}"
+        )
+    return found
+
+
+def export_csv(database: Database, folder: Path, wanted: Filter) -> dict[str, int]:
+    """A CSV for each kind that has live entries, in a folder that is made; how many entries by file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts: dict[str, int] = {}
+    for kind in IdentifierKind if wanted.kind is None else (wanted.kind,):
+        of_kind = msgspec.structs.replace(wanted, kind=kind)
+        rows = exported(database, of_kind)
+        if (first := next(rows, None)) is None:
+            continue
+        file = folder / f"{kind}.csv"
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.DictWriter(opened, COLUMNS)
+            writer.writeheader()
+            writer.writerow(first)
+            counts[file.name] = 1
+            for row in rows:
+                writer.writerow(row)
+                counts[file.name] += 1
+    return counts
+
+
+def exported(database: Database, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """The entries that a filter asks for, with the columns of an import, read in pages."""
+    after = 0
+    while page := listed(database, wanted, after, PAGE):
+        yield from ({name: row[name] for name in COLUMNS if row[name] is not None} for row in page)
+        after = page[-1]["entry_id"]
+
+
+def write_rejects(file: Path, rejects: Iterable[Reject]) -> None:
+    """A CSV of the lines that were not taken, with the reason of each."""
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(Reject._fields)
+        writer.writerows(rejects)

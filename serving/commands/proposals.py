@@ -1,0 +1,48 @@
+"""What was proposed and waits for a second person: list, show, approve, refuse."""
+
+import argparse
+import json
+
+from msgspec import to_builtins
+
+from casework import approvals, proposals
+from casework import database as databases
+from casework.keys import Scope
+from casework.proposals import Verdict
+from domain.errors import UnknownProposalError
+from serving import place
+from serving.acting_person import add_key, person_of
+
+VERDICTS = {"approve": Verdict.APPROVED, "refuse": Verdict.REFUSED}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    home = argparse.ArgumentParser(add_help=False)
+    place.add_home(home)
+    actions = parser.add_subparsers(dest="action", required=True)
+    listed = actions.add_parser("list", parents=[home], help="what waits, the oldest first")
+    listed.add_argument("--kind", choices=sorted(approvals.KINDS))
+    actions.add_parser("show", parents=[home], help="all of it, as JSON").add_argument("proposal_id", type=int)
+    for action in VERDICTS:
+        decide = actions.add_parser(action, parents=[home], help="by another person than who proposed it")
+        decide.add_argument("proposal_id", type=int)
+        decide.add_argument("--reason", required=True, help="why (R111)")
+        add_key(decide)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked."""
+    with databases.existing(place.database_of(arguments)) as database:
+        if arguments.action == "list":
+            for one in proposals.open_proposals(database, arguments.kind):
+                print(f"{one.proposal_id}\t{one.kind}\t{one.proposed_at}\t{one.proposed_by}\t{one.proposed_reason}")
+        elif arguments.action == "show":
+            if (found := proposals.of_id(database, arguments.proposal_id)) is None:
+                raise UnknownProposalError(f"there is no proposal {arguments.proposal_id}")
+            print(json.dumps(to_builtins(found), ensure_ascii=False, indent=2))
+        else:
+            person, verdict = person_of(database, arguments, Scope.APPROVE), VERDICTS[arguments.action]
+            approvals.decide(database, arguments.proposal_id, verdict, person, arguments.reason)
+            print(f"proposal {arguments.proposal_id} is {verdict}")
+    return 0
