@@ -32,6 +32,7 @@ from serving.backtest.trying import heard
 from serving.commands.span import add_span, as_of_of, check_span, period_of, within
 from serving.rule_language import names_in, written_out
 from serving.settings import Settings
+from serving.templates import completed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,9 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def backtest(arguments: argparse.Namespace) -> Report:
     """The report of what the arguments ask."""
-    plan, rules = Plan(DEFINITIONS, RETAINED_ARRIVALS), _rules(arguments)
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    features = FeatureSet(plan).names
+    rules = tuple(completed(_rules(arguments), features))
     used = names_in([written_out(rule) for rule in rules])
-    names = tuple(name for name in FeatureSet(plan).names if name in used)
+    names = tuple(name for name in features if name in used)
     with _source(arguments, plan, names) as (source, trial_thresholds, limit):
         settings = Settings(home=arguments.home)
         on_list = None if arguments.list is None else listed.read(arguments.list, settings.identifiers())
