@@ -17,7 +17,9 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
+from serving import audit_api
 from serving.assessor import Assessor
+from serving.audit_api import Audited
 from serving.auth import Gate
 from serving.contracts import Problem, Refusal
 from serving.description import VERSION, description
@@ -30,7 +32,7 @@ from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Protocol):
+class Running(Audited, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -116,6 +118,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
+    app.include_router(audit_api.router(running, allow))
     return app
 
 

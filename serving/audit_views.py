@@ -1,6 +1,7 @@
 """The audit log as it is shown and proved: what the command and the route tell of an entry, and what proves it to somebody else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,15 @@ def lines(database: Database, kind: str | None, after: int, limit: int) -> Audit
     return AuditLines(tuple(map(line, found[:limit])), found[limit - 1].audit_id if is_more else None)
 
 
-def proof(database: Database, tree: Tree, folder: Path, entry: AuditEntry) -> AuditProof:
-    """The proof that leads to the newest checkpoint; AuditError where none covers the entry."""
+def proof(database: Database, grown: Callable[[], Tree], folder: Path, entry: AuditEntry) -> AuditProof:
+    """The proof that leads to the newest checkpoint; AuditError where none covers the entry. grown: gives the tree as it is now."""
     place, signed = audit_log.place_of(database, entry.audit_id), checkpoints.read(folder)
     if not signed or signed[-1][1].size <= place:
         raise AuditError(
             f"entry {entry.audit_id} is under no checkpoint in {folder} yet; sign one (`burana audit checkpoint`)"
         )
     file, newest = signed[-1]
-    checkpoints.continues(tree, newest, file)
+    checkpoints.continues(tree := grown(), newest, file)
     path = tuple(hash_.hex() for hash_ in tree.inclusion(place, newest.size))
     return AuditProof(form(entry).decode(), place, newest.size, path, newest.text)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from domain.criteria import Scheme
 from domain.errors import (
+    AuditError,
     ConflictError,
     ExplanationError,
     HeldElsewhereError,
@@ -67,7 +68,7 @@ def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         if b"\\" in body or body.count(b'"') != encode(record).count(b'"'):
             _EACH_KEY_ONCE.decode(body.decode())
     except msgspec.ValidationError as error:
-        raise Refusal(422, _invalid(str(error))) from None
+        raise Refusal(422, invalid(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
     return record
@@ -95,7 +96,7 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$"
 _MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
 
 
-def _invalid(message: str) -> Problem:
+def invalid(message: str) -> Problem:
     """msgspec's message with the path of the field taken out of it."""
     found = _AT.match(message)
     what, path = (found["what"], found["path"] or "") if found else (message, "")
@@ -126,6 +127,8 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("conflict", str(error)))
         case ExplanationError():
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
+        case AuditError():
+            return Refusal(409, Problem("not_signed", str(error)))
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case HeldElsewhereError():

@@ -1,5 +1,6 @@
 """OpenAPI 3.1 of the whole interface, made from the routes and the domain's structs."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from domain.money import REFERENCE_RATES
 from domain.operation import ACCOUNT_FIELDS, Operation
 from serving.answers import Description, Readiness
 from serving.contracts import Problem
+from serving.queries import LARGEST_NUMBER
 from serving.routes import EXAMPLES, REFUSALS, ROUTES, Route
 
 VERSION = "1.0.0"
@@ -21,6 +23,7 @@ _SIGNATURE = (
     '("@method" "@path" "@query" "content-digest"), with created, nonce and keyid, and Content-Digest (RFC 9530) by sha-256; '
     "each signature once. The secret, in hexadecimal, is shown when the key is made."
 )
+_NUMBER = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
 _SECONDS = {"description": "seconds after which to try again", "required": True, "schema": {"type": "integer", "minimum": 1}}
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to say who calls", "required": True, "schema": {"type": "string"}}},
@@ -52,12 +55,37 @@ def _operation(route: Route) -> dict[str, Any]:
         described["security"] = []
     else:
         described["description"] = f"Asks for a key with the scope `{route.scope}`."
-    if "{" in route.path:
-        described["parameters"] = [{"name": "operation_id", "in": "path", "required": True, "schema": _id_schema()}]
+    if parameters := [*_in_path(route), *_in_query(route)]:
+        described["parameters"] = parameters
     if route.takes is not None:
         content = {**_content(route.takes), "example": EXAMPLES[route.takes]}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return described
+
+
+def _in_path(route: Route) -> list[dict[str, Any]]:
+    schemas = {"operation_id": _id_schema(), "audit_id": _NUMBER}
+    names = re.findall(r"{(\w+)}", route.path)
+    return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]
+
+
+def _in_query(route: Route) -> list[dict[str, Any]]:
+    """One for each field of what the route asks."""
+    if route.asks is None:
+        return []
+    _, schemas = msgspec.json.schema_components([route.asks])
+    asked = schemas[route.asks.__name__]
+    required = asked.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _given(schema)}
+        for name, schema in asked["properties"].items()
+    ]
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: what may be left out is left out, and never null."""
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    return {name: value for name, value in kinds[0].items() if name != "default" or value is not None}
 
 
 def _responses(route: Route) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from domain.decision import Decision
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from serving.answers import Alive, Description, Explanation, Readiness, StoredOperation
+from serving.audit_api import AuditPage, Sizes
+from serving.audit_views import AuditLine, AuditLines, AuditProof, Consistency
 from serving.contracts import Recorded
 
 EXAMPLE_OPERATION = {
@@ -32,7 +34,7 @@ REFUSALS = {
     403: "the key lacks the scope",
     404: "not recorded",
     408: "the request did not come in time",
-    409: "in conflict with what is recorded: another body under the same id, or nothing to explain a score by",
+    409: "in conflict with what is recorded: another body under the same id, nothing to explain a score by, or no checkpoint to prove an entry by",
     413: "the body is too large",
     414: "the address is too long",
     415: "the body is not JSON as it is: Content-Type or Content-Encoding",
@@ -52,7 +54,7 @@ class Route(NamedTuple):
     """One operation of the interface.
 
     scope: what a key must have, None where no key is asked for; takes: the record in the body; gives: the answer's type, or the
-    media type of one that is not JSON; refusals: the statuses beside 200.
+    media type of one that is not JSON; refusals: the statuses beside 200; asks: what may stand after the question mark.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Route(NamedTuple):
     takes: type | None
     gives: Any
     refusals: tuple[int, ...]
+    asks: type | None = None
 
 
 _RECORDED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
@@ -77,6 +80,16 @@ ROUTES = (
     Route("GET", "/v1/operations/{operation_id}/explanation", "explanation",
           "What the score of a decision was made of: criteria and features, exactly", Scope.READ, None, Explanation,
           (*CONNECTION, *CALLER, 404, 409, 503)),
+    Route("GET", "/v1/audit", "audit", "A page of the audit log, oldest first", Scope.AUDIT, None, AuditLines,
+          (*CONNECTION, *CALLER, 422, 503), AuditPage),
+    Route("GET", "/v1/audit/checkpoint", "audit_checkpoint", "The last signed checkpoint of the audit log (C2SP tlog-checkpoint)",
+          Scope.AUDIT, None, "text/plain", (*CONNECTION, *CALLER, 404, 409)),
+    Route("GET", "/v1/audit/consistency", "audit_consistency", "What proves that the audit log only grew (RFC 9162)",
+          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 422, 503), Sizes),
+    Route("GET", "/v1/audit/{audit_id}", "audit_entry", "An entry of the audit log", Scope.AUDIT, None, AuditLine,
+          (*CONNECTION, *CALLER, 404, 422, 503)),
+    Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",
+          Scope.AUDIT, None, AuditProof, (*CONNECTION, *CALLER, 404, 409, 422, 503)),
     Route("GET", "/livez", "alive", "The process is alive", None, None, Alive, CONNECTION),
     Route("GET", "/readyz", "ready", "The process takes records", None, None, Readiness, (*CONNECTION, 503)),
     Route("GET", "/metrics", "metrics", "Prometheus metrics", Scope.METRICS, None, "text/plain", (*CONNECTION, *CALLER)),

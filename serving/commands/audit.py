@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _tell(audit_views.line(_entry(database, arguments.audit_id)), arguments.json)
             case "proof":
                 entry = _entry(database, arguments.audit_id)
-                _tell(audit_views.proof(database, _tree(database), arguments.checkpoints, entry), arguments.json)
+                _tell(audit_views.proof(database, lambda: _tree(database), arguments.checkpoints, entry), arguments.json)
             case "consistency":
                 _tell(_consistency(database, arguments.older, arguments.newer), arguments.json)
             case "export":

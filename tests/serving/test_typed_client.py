@@ -30,7 +30,7 @@ from serving.typed_client import ERRORS, Client, Conflict, Malformed, NotAllowed
 from tests.serving.examples import event, operation, outcome
 from tests.serving.running import REPOSITORY, free_port
 
-CALLS = {route.operation_id: route for route in ROUTES if route.path.startswith("/v1/")}
+CALLS = {route.operation_id: route for route in ROUTES if route.path.startswith("/v1/") and route.scope in keys.OF_SYSTEMS}
 
 
 def record(given: dict, type_: type) -> typing.Any:
@@ -230,7 +230,7 @@ def test_every_field_of_the_description_is_a_field_of_the_clients_types():
     )
     for name, schema in made.items():
         assert schema.get("properties", {}).keys() == schemas[name].get("properties", {}).keys()
-    assert made.keys() | {"Refusal", "Alive", "Readiness"} == schemas.keys()
+    assert made.keys() | {"Refusal", "Alive", "Readiness"} <= schemas.keys()
 
 
 def test_every_status_of_the_description_is_raised_as_an_error_of_its_own_name():
