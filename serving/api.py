@@ -17,7 +17,7 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
-from serving import audit_api
+from serving import audit_api, rules_api
 from serving.assessor import Assessor
 from serving.audit_api import Audited
 from serving.auth import Gate
@@ -28,11 +28,12 @@ from serving.failures import Answering, headers_of_refusal
 from serving.live_profiles import age_s
 from serving.page import page
 from serving.readiness import Readiness
+from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Audited, Protocol):
+class Running(Audited, Ruled, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -119,6 +120,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
     app.include_router(audit_api.router(running, allow))
+    app.include_router(rules_api.router(running, allow))
     return app
 
 

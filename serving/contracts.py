@@ -15,7 +15,9 @@ from domain.errors import (
     HeldElsewhereError,
     InputError,
     LedgerError,
+    RuleError,
     UnknownOperationError,
+    UnknownRuleError,
     shortened,
 )
 from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
@@ -127,6 +129,10 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("conflict", str(error)))
         case ExplanationError():
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
+        case UnknownRuleError():
+            return Refusal(404, Problem("unknown_rule", str(error)))
+        case RuleError():
+            return Refusal(422, Problem("rule_refused", str(error), "rule"))
         case AuditError():
             return Refusal(409, Problem("not_signed", str(error)))
         case UnknownOperationError():

@@ -10,11 +10,30 @@ from serving.answers import Alive, Description, Explanation, Readiness, StoredOp
 from serving.audit_api import AuditPage, Sizes
 from serving.audit_views import AuditLine, AuditLines, AuditProof, Consistency
 from serving.contracts import Recorded
+from serving.rule_views import (
+    Asked,
+    Because,
+    Change,
+    Chosen,
+    EditedRule,
+    Policy,
+    PolicyLines,
+    RuleKept,
+    RuleLines,
+    SavedRule,
+    Savings,
+    Vocabulary,
+)  # fmt: skip
 
 EXAMPLE_OPERATION = {
     "operation_id": "2026-11-22-000001", "occurred_at": "2026-11-22T10:15:00+06:00", "kind": "domestic_transfer",
     "amount": {"minor": 1250000, "currency": "KGS"}, "sender": {"customer_id": "c-1001", "account": "1240020000012345"},
     "recipient": {"phone": "0555 123 456", "institution": "bank-2"}, "device": {"id": "d-77", "ip": "192.0.2.10"},
+}  # fmt: skip
+EXAMPLE_RULE = {
+    "id": "large_to_stranger", "criterion": "R61", "level": "medium", "owner": "risk", "ground": "policy 4.2",
+    "expression": "amount_tyiyn >= $least && customer_sent_recipient_is_new != 0.0", "parameters": {"least": 20000000},
+    "text": "200,000 som or more to a new recipient", "version": 0,
 }  # fmt: skip
 EXAMPLES: dict[type, dict[str, Any]] = {
     Operation: EXAMPLE_OPERATION,
@@ -26,6 +45,9 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "outcome_id": "2026-11-25-o-3", "operation_id": "2026-11-22-000001", "verdict": "fraud",
         "known_at": "2026-11-25T09:00:00+06:00", "source": "customer_notice", "scheme": "false_call",
     },
+    EditedRule: {"rule": EXAMPLE_RULE, "reason": "three cases of last week"},
+    Chosen: {"version": 1, "reason": "it caught what it should in the backtest"},
+    Because: {"reason": "it stops too many genuine customers"},
 }  # fmt: skip
 
 REFUSALS = {
@@ -68,6 +90,7 @@ class Route(NamedTuple):
     asks: type | None = None
 
 
+_LOOKED = (*CONNECTION, *CALLER, 503)
 _RECORDED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
 ROUTES = (
     Route("POST", "/v1/operations", "assess", "Assess an operation: level, action, score and reasons, once they are durable",
@@ -90,6 +113,25 @@ ROUTES = (
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",
           Scope.AUDIT, None, AuditProof, (*CONNECTION, *CALLER, 404, 409, 422, 503)),
+    Route("GET", "/v1/rules", "rules", "Every rule, where it stands, and the policy in force", Scope.RULES, None, RuleLines, _LOOKED),
+    Route("GET", "/v1/rules/{rule_id}", "rule", "A saving of a rule, with every text", Scope.RULES, None, SavedRule,
+          (*_LOOKED, 404, 422), Asked),
+    Route("GET", "/v1/rules/{rule_id}/history", "rule_history", "Every saving of a rule", Scope.RULES, None, Savings, (*_LOOKED, 404)),
+    Route("PUT", "/v1/rules/{rule_id}", "save_rule", "Save a rule upon the version that it was edited from; it does not run by that",
+          Scope.RULES, EditedRule, RuleKept, (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/shadow", "shadow_rule", "Let a saved rule run and be counted", Scope.RULES, Chosen, Change,
+          (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/live", "propose_rule", "Propose that a saved rule acts; another person approves", Scope.RULES,
+          Chosen, Change, (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/off", "rule_off", "Take a rule out of shadow, or propose that it acts no more", Scope.RULES,
+          Because, Change, (*_RECORDED, 404)),
+    Route("GET", "/v1/policies", "policies", "The rule sets that were in force, the last one first", Scope.RULES, None, PolicyLines, _LOOKED),
+    Route("GET", "/v1/policies/{policy_id}", "policy", "A rule set with its rules and all their texts", Scope.RULES, None, Policy,
+          (*_LOOKED, 404)),
+    Route("POST", "/v1/policies/{policy_id}/roll-back", "roll_back", "Propose a former rule set in place of the one in force",
+          Scope.RULES, Because, Change, (*_RECORDED, 404)),
+    Route("GET", "/v1/rule-vocabulary", "rule_vocabulary", "What a rule may name, with type and meaning", Scope.RULES, None, Vocabulary,
+          _LOOKED),
     Route("GET", "/livez", "alive", "The process is alive", None, None, Alive, CONNECTION),
     Route("GET", "/readyz", "ready", "The process takes records", None, None, Readiness, (*CONNECTION, 503)),
     Route("GET", "/metrics", "metrics", "Prometheus metrics", Scope.METRICS, None, "text/plain", (*CONNECTION, *CALLER)),
