@@ -13,9 +13,6 @@ _CANNOT: dict[FraudCriterion, dict[Kind, str]] = {
         (Kind.QR_OR_CARD, Kind.DOMESTIC_TRANSFER, Kind.INTERNATIONAL_TRANSFER, Kind.VIRTUAL_ASSET_TRANSFER, Kind.CASH_WITHDRAWAL),
         _TAKES_OUT,
     ),
-    FraudCriterion.PASS_THROUGH: {
-        Kind.CASH_WITHDRAWAL: "cash goes to no other institution; withdrawing what was collected is R73"
-    },
 }  # fmt: skip
 
 

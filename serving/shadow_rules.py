@@ -45,7 +45,7 @@ class ShadowReport(Struct, frozen=True):
 def report(
     database: Database, plan: Plan, period: tuple[int, int], as_of: int | None, delay: int, asked: Asked
 ) -> ShadowReport:
-    """period, as_of, delay: ms, as in a backtest. RuleError where no rule is in shadow, SettingsError where the period is empty.
+    """period, as_of, delay: ms, as in a backtest. RuleError where no rule is in shadow, EmptyPeriodError where the period is empty.
 
     Hits of another version of a rule are not its own: those count that were decided under a set that has this one in shadow.
     """

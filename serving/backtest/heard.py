@@ -13,6 +13,8 @@ from serving.rules import LEVELS
 
 Integers = NDArray[np.int64]
 Levels = NDArray[np.int8]
+END = 2**52
+"""A moment after everything, ms."""
 UNDECIDED = -1
 """The level of an operation about which nothing was decided: it came in with a history."""
 

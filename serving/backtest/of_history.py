@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain import instants
 from domain.decision import Layer
-from domain.errors import SettingsError
+from domain.errors import EmptyPeriodError, SettingsError
 from domain.events import Verdict
 from domain.levels import RiskLevel
 from features.ahead import ahead
@@ -53,7 +53,7 @@ class HistorySource:
         self._heard = (times >= start) & (times < end)
         self.total = int(self._heard.sum())
         if not self.total:
-            raise SettingsError("the history has no operation in this period; see --from, --to and --as-of")
+            raise EmptyPeriodError("the history has no operation in this period; see --from, --to and --as-of")
         _refuse_what_was_trained_on(model, int(times[self._heard].min()))
         self._decided = _Decided(self._history)
         asks_for_profiles = not set(PROFILE_NAMES).isdisjoint(names) or (model is not None and model.asks_for_profiles)

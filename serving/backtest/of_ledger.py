@@ -9,7 +9,7 @@ import numpy as np
 from casework.ledger import Entry, Ledger
 from casework.registry import Hit
 from domain.decision import Decision, Layer
-from domain.errors import SettingsError
+from domain.errors import EmptyPeriodError
 from domain.events import Verdict
 from domain.levels import RiskLevel
 from domain.listing import List
@@ -56,13 +56,17 @@ class LedgerSource:
     with a history, or another release's) it is made by replaying what the ledger has before it, without profiles.
     """
 
-    def __init__(self, ledger: Ledger, plan: Plan, names: tuple[str, ...], start: int, end: int, as_of: int | None) -> None:
-        """start, end: ms, the operations with start <= occurred_at < end are heard; as_of: ms, None for after all that is there."""
+    def __init__(self, ledger: Ledger, plan: Plan, names: tuple[str, ...], start: int, end: int, as_of: int | None,
+                 after: int = 0) -> None:  # fmt: skip
+        """start, end: ms, the operations with start <= occurred_at < end are heard; as_of: ms, None for after all that is there.
+
+        after: entries up to this number are left out, unread. EmptyPeriodError where nothing is left.
+        """
         self._ledger, self._period, self._names = ledger, (start, end), names
         self._places = {of.hash: _places(of, names) for of in (FeatureSet(plan, False), FeatureSet(plan))}
         self._behaviour = _Behaviour(ledger, plan)
         self._columns = _places(FeatureSet(plan, False), names)
-        self._after, self._up_to, self.total, self.as_of = _span(ledger, self._period, as_of)
+        self._after, self._up_to, self.total, self.as_of = _span(ledger, self._period, as_of, after)
         self._verdicts: list[int] = []
         self._numbers: dict[str, int] = {}
         self._policies: dict[str, int] = {}
@@ -213,14 +217,14 @@ def _asked(rows: Integers, period: tuple[int, int]) -> np.ndarray:
     return is_operation & (rows[:, Word.TIME] >= period[0]) & (rows[:, Word.TIME] < period[1])
 
 
-def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None) -> tuple[int, int, int, int]:
+def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None, begin: int) -> tuple[int, int, int, int]:
     """(after, up to) the sequence numbers that are read, how many operations are heard, and the moment.
 
     Read is from the first arrival in the period to the last before the first at or after the moment: the order of arrival is cut,
-    as in a history, so a late one is never seen before it came. SettingsError where nothing is left.
+    as in a history, so a late one is never seen before it came. EmptyPeriodError where nothing is left.
     """
     after, up_to, total, latest = None, 0, 0, 0
-    for chunk in ledger.rows():
+    for chunk in ledger.rows(begin):
         rows = recovery.rows_of(ledger, chunk)
         times = rows[:, Word.TIME]
         beyond = np.flatnonzero(times >= as_of) if as_of is not None else np.empty(0, np.int64)
@@ -234,5 +238,5 @@ def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None) -> tuple[i
         if len(beyond):
             break
     if not total or after is None:
-        raise SettingsError("the ledger has no operation in this period; see --from, --to and --as-of")
+        raise EmptyPeriodError("the ledger has no operation in this period; see --from, --to and --as-of")
     return after, up_to, total, as_of if as_of is not None else latest + 1

@@ -1,13 +1,11 @@
 """The arguments of what counts recorded operations: of when, as known when, and how intervals are made."""
 
 import argparse
-from datetime import UTC, datetime
 
 from domain import instants
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
-
-END = instants.to_ms(datetime.max.replace(tzinfo=UTC))
+from serving.backtest.heard import END
 
 
 def add_span(parser: argparse.ArgumentParser) -> None:
