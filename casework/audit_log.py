@@ -44,6 +44,11 @@ def record_change(
     return entry.audit_id
 
 
+def next_number(connection: Connection) -> int:
+    """The number that the next entry of this transaction will have: for rows that name their change and are kept in it."""
+    return (connection.scalar(select(func.max(AUDIT.c.audit_id))) or 0) + 1
+
+
 def _kept(value: Any) -> str | None:
     return None if value is None else canonical(value)
 

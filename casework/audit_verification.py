@@ -1,4 +1,4 @@
-"""Whether the audit log is the one that was written: its chain, its tree against the checkpoints, its batches against the ledger."""
+"""Whether the audit log is the one that was written: its chain, its tree against the checkpoints, the tables and the ledger against it."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from casework import audit_keys, audit_log, checkpoints, decision_batches
+from casework import audit_keys, audit_log, audit_tables, checkpoints, decision_batches
 from casework.audit_form import FIRST, form
 from casework.audit_keys import PublicKey
 from casework.checkpoints import Checkpoint
@@ -30,7 +30,8 @@ class Findings:
     """What was verified, and what is wrong: `faults`, the first of each part, in words; none means that all of it holds.
 
     entries: of the audit log; root: of its tree, in hexadecimal; signed_to: the size of the largest checkpoint that holds;
-    checkpoints, batches: how many hold; batched_to: the last entry of the ledger that is in one; unbatched: entries after it.
+    checkpoints, batches: how many hold; batched_to: the last entry of the ledger that is in one; unbatched: entries after it; rows: of
+    registry, rules, proposals and keys that are what the log says.
     """
 
     entries: int = 0
@@ -40,6 +41,7 @@ class Findings:
     batches: int = 0
     batched_to: int = 0
     unbatched: int = 0
+    rows: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -57,6 +59,7 @@ def verify(
     tree = _log(database, found, told)
     found.entries, found.root = len(tree), tree.root().hex()
     _compare(tree, signed, found)
+    _tables(database, found)
     if with_ledger:
         _ledger(database, found, told)
     return found
@@ -153,6 +156,17 @@ def _compare(tree: Tree, signed: list[tuple[Path, Checkpoint]], found: Findings)
             found.signed_to = checkpoint.size
     except AuditError as error:
         found.faults.append(str(error))
+
+
+# ---- the tables ------------------------------------------------------------------------------------------------------
+
+
+def _tables(database: Database, found: Findings) -> None:
+    try:
+        found.rows, faults = audit_tables.compare(database)
+        found.faults += faults
+    except (LedgerError, KeyError, *_UNREADABLE) as error:
+        found.faults.append(f"the tables cannot be held against the log: {error}")
 
 
 # ---- the ledger ------------------------------------------------------------------------------------------------------

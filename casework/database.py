@@ -70,6 +70,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `reading`, and everything is read as of one moment. SQLite's file grows meanwhile with whatever is written."""
+        with speaking("the database cannot be read"), self._reader.connect() as connection:
+            yield connection if self.file is not None else connection.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """All of the block or nothing of it, one at a time whoever asks; LedgerError when the database refuses."""
         with speaking("nothing was recorded"), self._engine.connect() as connection, connection.begin() as begun:

@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from casework.audit_log import record_change
+from casework.audit_rows import ROWS, kept
 from casework.database import Database, timestamp
 from casework.tables import API_KEYS
 from domain.errors import SettingsError
@@ -59,8 +60,9 @@ def make(database: Database, caller: str, scopes: set[Scope], person: str, *, is
         if (connection.scalar(select(func.count()).where(_K.caller == caller, _LIVE)) or 0) >= LIVE_KEYS:
             raise SettingsError(f"{caller} has {LIVE_KEYS} live keys; revoke one first (`burana keys revoke`)")
         change = f"keys: make {key_id} for {caller}: {', '.join(words)}"
-        record_change(connection, person, "new key", change, after={"key_id": key_id, "caller": caller, "scopes": words})
         connection.execute(insert(API_KEYS).values(row))
+        after = {"key_id": key_id, "caller": caller, "scopes": words, **_rows(connection, key_id)}
+        record_change(connection, person, "new key", change, after=after)
     return f"{PREFIX}_{key_id}_{secret}"
 
 
@@ -71,8 +73,13 @@ def revoke(database: Database, key_id: str, person: str, reason: str) -> None:
         if found is None:
             raise SettingsError(f"no live key {key_id}; `burana keys list` shows the live ones")
         before = {"key_id": key_id, "caller": found.caller, "scopes": found.scopes.split()}
-        record_change(connection, person, reason, f"keys: revoke {key_id}", before)
         connection.execute(update(API_KEYS).where(_K.key_id == key_id).values(revoked_at=timestamp()))
+        record_change(connection, person, reason, f"keys: revoke {key_id}", before, _rows(connection, key_id))
+
+
+def _rows(connection: Connection, key_id: str) -> dict[str, dict[str, str]]:
+    """The hash of the key's row, for the audit log: who exchanges the secret's hash by SQL is found."""
+    return {ROWS: kept(connection, API_KEYS, _K.key_id == key_id)}
 
 
 def listed(database: Database) -> list[tuple[str, str, str, str]]:

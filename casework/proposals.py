@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from casework.audit_log import record_change
+from casework.audit_rows import ROWS, kept
 from casework.database import Database, timestamp
 from casework.tables import PROPOSALS
 from domain.errors import ConflictError, SamePersonError, SettingsError, UnknownProposalError
@@ -63,7 +64,7 @@ def proposed(connection: Connection, kind: str, content: Mapping[str, Any], pers
     row = {"kind": kind, "content": json.dumps(content, ensure_ascii=False, sort_keys=True), "proposed_at": timestamp(),
            "proposed_by": person, "proposed_key": _key(person), "proposed_reason": reason}  # fmt: skip
     made = int(connection.execute(insert(PROPOSALS).values(row).returning(_P.proposal_id)).scalar_one())
-    record_change(connection, person, reason, f"proposals: propose {kind}", after={"proposal_id": made, **row})
+    record_change(connection, person, reason, f"proposals: propose {kind}", after=_after(connection, made, row))
     return made
 
 
@@ -81,11 +82,15 @@ def decide(
             raise SamePersonError(f"proposal {proposal_id} was made by {proposal.proposed_by}: another person decides on it")
         decided = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
         row = {**decided, "decided_key": _key(person)}
-        words, after = f"proposals: {verdict} {proposal.kind} {proposal_id}", {"proposal_id": proposal_id, **row}
-        change = record_change(connection, person, reason, words, after=after)
         connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(row))
+        words = f"proposals: {verdict} {proposal.kind} {proposal_id}"
+        change = record_change(connection, person, reason, words, after=_after(connection, proposal_id, row))
         if verdict is Verdict.APPROVED:
             kinds[proposal.kind](connection, replace(proposal, **decided), change)
+
+
+def _after(connection: Connection, proposal_id: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"proposal_id": proposal_id, **row, ROWS: kept(connection, PROPOSALS, _P.proposal_id == proposal_id)}
 
 
 def _open(connection: Connection, proposal_id: int) -> Proposal:

@@ -10,11 +10,11 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from casework import proposals
-from casework.audit_log import record_change
+from casework.audit_log import next_number, record_change
 from casework.database import Database
 from casework.ledger import Entry
 from casework.proposals import Proposal
-from casework.registry_entries import insert_entry, live, retire_expired, said
+from casework.registry_entries import insert_entry, live, retire_expired, said, with_rows
 from casework.registry_keys import MONEY_KINDS
 from casework.tables import PROPOSALS
 from domain.decision import Decision, Layer
@@ -75,12 +75,11 @@ def apply_entry(connection: Connection, proposal: Proposal, _: int) -> None:
     """What the confirmation of a proposed entry does."""
     told = {name: proposal.content[name] for name in Listing.__struct_fields__ if name in proposal.content}
     listing, person = msgspec.convert(told, Listing), proposal.decided_by or ""
-    words = f"registry: list {listing.kind} as proposed"
-    change = record_change(
-        connection, person, proposal.decided_reason or "", words, after=proposal.content, approved_by=person
-    )
+    change, reason = next_number(connection), proposal.decided_reason or ""
     retire_expired(connection, listing, change, person)
     insert_entry(connection, listing, change, person, proposal.proposed_reason, proposal.proposal_id)
+    words, after = f"registry: list {listing.kind} as proposed", with_rows(connection, change, proposal.content)
+    record_change(connection, person, reason, words, after=after, approved_by=person)
 
 
 def last_proposed(database: Database) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, and_, insert, or_, select, update
 
-from casework import proposals
-from casework.audit_log import record_change
+from casework import audit_rows, proposals
+from casework.audit_log import next_number, record_change
+from casework.audit_rows import ROWS
 from casework.database import Database, as_kept, timestamp
 from casework.proposals import Proposal
 from casework.registry_keys import look_up
@@ -34,10 +35,12 @@ def add(database: Database, identifiers: Identifiers, listing: Listing, person: 
     """
     normal = normal_listing(listing, identifiers)
     with database.transaction() as connection:
-        words = f"registry: add {normal.kind} {masked(normal.value)} to {normal.list}"
-        change = record_change(connection, person, reason, words, after=said(normal))
+        change = next_number(connection)
         retire_expired(connection, normal, change, person)
-        return insert_entry(connection, normal, change, person, reason)
+        made = insert_entry(connection, normal, change, person, reason)
+        words = f"registry: add {normal.kind} {masked(normal.value)} to {normal.list}"
+        record_change(connection, person, reason, words, after=with_rows(connection, change, said(normal)))
+        return made
 
 
 def insert_entry(
@@ -52,6 +55,11 @@ def insert_entry(
     row = {**row_of(listing), "added_at": timestamp(), "added_by": person, "added_reason": reason, "added_change": change,
            "added_proposal": proposal_id}  # fmt: skip
     return int(connection.execute(insert(REGISTRY).values(row).returning(_R.entry_id)).scalar_one())
+
+
+def with_rows(connection: Connection, change: int, after: dict[str, Any]) -> dict[str, Any]:
+    """What the audit log says of a change, with the hashes of the entries that it added and removed."""
+    return {**after, ROWS: audit_rows.of_registry(connection, change)}
 
 
 def said(listing: Listing) -> dict[str, Any]:
@@ -107,9 +115,10 @@ def apply_removal(connection: Connection, proposal: Proposal, _: int) -> None:
     """What the approval of a removal does."""
     entry_id, ground = proposal.content["entry_id"], RemovalGround(proposal.content["ground"])
     entry, person, reason = _live_entry(connection, entry_id), proposal.proposed_by, proposal.proposed_reason
-    words = f"registry: remove entry {entry_id}, {ground}"
-    change = record_change(connection, person, reason, words, before=entry, approved_by=proposal.decided_by)
+    change = next_number(connection)
     remove_entry(connection, entry_id, ground, change, person, reason, proposal.proposal_id)
+    words, after = f"registry: remove entry {entry_id}, {ground}", with_rows(connection, change, {})
+    record_change(connection, person, reason, words, entry, after, proposal.decided_by)
 
 
 def remove_entry(

@@ -12,10 +12,11 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection, func, insert, select, union_all
 
 from casework import proposals
-from casework.audit_log import record_change
+from casework.audit_log import next_number, record_change
+from casework.audit_rows import ROWS, kept
 from casework.database import Database, as_kept, timestamp
 from casework.proposals import Proposal, Verdict
-from casework.registry_entries import live, remove_entry, retire_expired, row_of
+from casework.registry_entries import live, remove_entry, retire_expired, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
 from domain.errors import ConflictError, InputError, UnknownEntryError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
@@ -108,12 +109,15 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         new = [change for change in page.changes if change.sequence > cursor]
         words = f"registry: {len(new)} changes of the feed {feed}, up to {page.up_to}"
         told = {"feed": feed, "after": cursor, "up_to": page.up_to, "changes": len(new)}
-        change = record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=told)
+        change = next_number(connection)
         counts, rejects = _done(connection, identifiers, of, new, change, person)
         row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
                "taken_at": timestamp(), "added": counts["added"], "withdrawn": counts["withdrawn"], "rejected": len(rejects)}  # fmt: skip
         if page.up_to > cursor:
             connection.execute(insert(REGISTRY_FEED_PAGES).values(row))
+        after = with_rows(connection, change, told)
+        after[ROWS] |= kept(connection, REGISTRY_FEED_PAGES, _F.proposal_id == of.proposal_id, _F.up_to > cursor)
+        record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=after)
         return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, tuple_
 
 from casework import proposals
-from casework.audit_log import record_change
+from casework.audit_log import next_number, record_change
 from casework.database import Database, timestamp
 from casework.proposals import Proposal
-from casework.registry_entries import LIVE, retire_expired, row_of
+from casework.registry_entries import LIVE, retire_expired, row_of, with_rows
 from casework.tables import REGISTRY, REGISTRY_LINES
 from domain.errors import ConflictError, SettingsError
 from domain.identifiers import IdentifierKind
@@ -49,8 +49,7 @@ def apply_import(connection: Connection, proposal: Proposal, _: int) -> None:
     lines = list(_lines(connection, proposal.proposal_id))
     if len(lines) != told["lines"] or digest(lines) != told["sha256"]:
         raise ConflictError(f"the lines of proposal {proposal.proposal_id} are not those that were proposed")
-    words = f"registry: import {len(lines)} entries of {told['file']}"
-    change = record_change(connection, person, reason, words, after=told, approved_by=proposal.decided_by)
+    change = next_number(connection)
     added = {"added_at": timestamp(), "added_by": person, "added_reason": reason, "added_change": change,
              "added_proposal": proposal.proposal_id}  # fmt: skip
     for some in _batches(enumerate(lines, 1)):
@@ -60,6 +59,8 @@ def apply_import(connection: Connection, proposal: Proposal, _: int) -> None:
         ]
         if rows:
             connection.execute(insert(REGISTRY), rows)
+    words, after = f"registry: import {len(lines)} entries of {told['file']}", with_rows(connection, change, told)
+    record_change(connection, person, reason, words, after=after, approved_by=proposal.decided_by)
 
 
 def listed_already(connection: Connection, listings: Sequence[Listing], change: int = 0, person: str = "") -> set[Any]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from casework import rule_versions
 from casework.audit_log import record_change
+from casework.audit_rows import ROWS, kept
 from casework.database import Database, timestamp
 from casework.proposals import Proposal, proposed
 from casework.tables import RULE_SETS
@@ -152,12 +153,13 @@ def _insert(
     before, sha256 = _last(connection), _sha256(live, shadow)
     version, approved_by = sha256[:12], None if proposal is None else proposal.decided_by
     was = None if before is None else _told(before.content, before.shadow)
-    record_change(connection, person, reason, f"rules: {version} in force", was, _told(live, shadow), approved_by)
     row: dict[str, Any] = {"version": version, "content": live, "shadow": shadow, "loaded_at": timestamp(), "loaded_by": person,
                            "reason": reason, "proposal_id": None if proposal is None else proposal.proposal_id}  # fmt: skip
     made = RuleSet(
         connection.execute(insert(RULE_SETS).values(row).returning(_S.rule_set_id)).scalar_one(), version, live, shadow
     )
+    after = {**_told(live, shadow), ROWS: kept(connection, RULE_SETS, _S.rule_set_id == made.rule_set_id)}
+    record_change(connection, person, reason, f"rules: {version} in force", was, after, approved_by)
     if before is not None:
         left = {rule.id for rule in made.rules}
         gone = [id_ for id_ in dict.fromkeys(rule.id for rule in before.rules) if id_ not in left]

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, func, insert, select
 
 from casework.audit_log import record_change
+from casework.audit_rows import ROWS
+from casework.audit_rows import kept as rows_kept
 from casework.database import Database, timestamp
 from casework.tables import RULE_VERSIONS
 from domain.errors import ConflictError, RuleError, UnknownRuleError
@@ -37,9 +39,7 @@ def save(database: Database, rule: Rule, person: str, reason: str) -> int:
         if (kept := _repeated(before, rule, person)) is not None:
             return kept
         _check_edited_from(before, rule)
-        was = None if before is None else written([before.rule])
-        record_change(connection, person, reason, f"rules: save {rule.id} {rule.version + 1}", was, written([_kept(rule)]))
-        return _add(connection, rule, person, reason)
+        return _add(connection, rule, before, person, reason)
 
 
 def _repeated(before: Saved | None, rule: Rule, person: str) -> int | None:
@@ -70,14 +70,14 @@ def _adopted(connection: Connection, rule: Rule, person: str, reason: str) -> in
     is_at = 0 if before is None else before.rule.version
     if before is not None and before.rule == replace(rule, state=State.DRAFT, version=is_at):
         return is_at
-    return _add(connection, replace(rule, version=is_at), person, reason)
+    return _add(connection, replace(rule, version=is_at), before, person, reason)
 
 
 def turn_off(connection: Connection, rule_ids: Iterable[str], person: str, reason: str) -> None:
     """Keep that rules run no more."""
     for rule_id in rule_ids:
         if (before := latest(connection, rule_id)) is not None:
-            _add(connection, replace(before.rule, state=State.OFF), person, reason)
+            _add(connection, replace(before.rule, state=State.OFF), before, person, reason)
 
 
 def of(database: Database, rule_id: str, version: int | None = None) -> Saved:
@@ -113,11 +113,17 @@ def latest(connection: Connection, rule_id: str) -> Saved | None:
     return None if row is None else _saved(*row)
 
 
-def _add(connection: Connection, rule: Rule, person: str, reason: str) -> int:
+def _add(connection: Connection, rule: Rule, before: Saved | None, person: str, reason: str) -> int:
     kept = _kept(rule)
     row = {"rule_id": rule.id, "version": kept.version, "content": written([kept]), "saved_at": timestamp(), "saved_by": person,
            "reason": reason}  # fmt: skip
     connection.execute(insert(RULE_VERSIONS).values(row))
+    was = None if before is None else {"rule": written([before.rule])}
+    after = {
+        "rule": row["content"],
+        ROWS: rows_kept(connection, RULE_VERSIONS, _V.rule_id == rule.id, _V.version == kept.version),
+    }
+    record_change(connection, person, reason, f"rules: save {rule.id} {kept.version}", was, after)
     return kept.version
 
 

@@ -29,6 +29,9 @@ def bring_up_to_date(connection: Connection) -> None:
         return
     with adoption.rows_kept(connection, stands_at):
         _upgrade(connection, stands_at)
+    from casework import taken_over  # noqa: PLC0415 the audit log is written through the database, which is made here
+
+    taken_over.record(connection, stands_at)
 
 
 def _upgrade(connection: Connection, stands_at: str | None) -> None:

@@ -16,6 +16,7 @@ from casework import champions, keys, rule_sets, schema
 from casework import database as databases
 from casework.audit_form import FIRST, LARGEST, AuditEntry, canonical, form
 from casework.audit_log import record_change
+from casework.audit_rows import ROWS
 from casework.database import Database
 from casework.keys import Scope
 from casework.tables import AUDIT
@@ -165,9 +166,10 @@ def test_entries_of_before_the_chain_join_it(database: Database) -> None:
 
 
 def said(database: Database) -> tuple[object, object]:
-    """Before and after of the last entry."""
+    """Before and after of the last entry, without the hashes of rows."""
     ((before, after),) = rows(database, "SELECT before, after FROM audit ORDER BY audit_id DESC LIMIT 1")
-    return before and json.loads(before), after and json.loads(after)
+    told = {name: value for name, value in json.loads(after).items() if name != ROWS}
+    return before and json.loads(before), told or None
 
 
 def test_r109_a_change_of_the_registry_says_before_and_after(database: Database) -> None:
@@ -189,7 +191,7 @@ def test_r109_a_change_of_the_registry_says_before_and_after(database: Database)
 def test_a_change_of_the_rules_says_both_sets_by_their_whole_hash(database: Database) -> None:
     load_starter, load_ours = (("rules = []\n", "burana"), ("rules = []", "Aigul"))
     versions = [rule_sets.load(database, text, person, "to try") for text, person in (load_starter, load_ours)]
-    sha256 = hashlib.sha256(b"rules = []\n" * 2).hexdigest()
+    sha256 = hashlib.sha256(b"rules = []\n\0rules = []\n").hexdigest()
     assert versions == [sha256[:12]] * 2, "what is kept is written anew"
     assert said(database) == ({"version": sha256[:12], "sha256": sha256, "live": [], "shadow": []},) * 2
 

@@ -1,0 +1,58 @@
+"""What the audit log keeps of the rows that a change writes, so that tables can be held against it: a hash of each.
+
+The hash is SHA-256 of the row as JSON: its columns that are not null, keys in order, no blanks, UTF-8, bytes in hexadecimal. A column that
+a later release adds therefore changes no hash. An entry says them in its `after`, under `rows`, by table and key. Entries of the
+registry come by the hundred thousand: of them a change keeps one hash over all that it added, and one over all that it removed.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from casework.tables import REGISTRY
+
+ROWS = "rows"
+"""Under this word an entry's `after` says the hashes."""
+ADDED, REMOVED = "registry added", "registry removed"
+_R = REGISTRY.c
+OF_ADDED = tuple(column for column in _R if not column.name.startswith("removed_"))
+OF_REMOVED = (_R.entry_id, *(column for column in _R if column.name.startswith("removed_")))
+Row = Mapping[Any, Any]
+
+
+def kept(connection: Connection, table: Table, *where: ColumnElement[bool]) -> dict[str, str]:
+    """Name and hash of each row that meets the conditions, as it is now, written and not yet committed."""
+    return {name(table, row): digest([row]) for row in connection.execute(select(table).where(*where)).mappings()}
+
+
+def of_registry(connection: Connection, change: int) -> dict[str, str]:
+    """The hashes of what a change added and removed, where there is such."""
+    return listed(connection, _R.added_change == change, _R.removed_change == change)
+
+
+def listed(connection: Connection, added: ColumnElement[bool], removed: ColumnElement[bool]) -> dict[str, str]:
+    """As `of_registry`, of what meets the conditions."""
+    queries = {ADDED: (OF_ADDED, _R.added_change, added), REMOVED: (OF_REMOVED, _R.removed_change, removed)}
+    found = {
+        name: connection.execute(select(*columns).where(where).order_by(change, _R.entry_id)).mappings().all()
+        for name, (columns, change, where) in queries.items()
+    }
+    return {name: digest(rows) for name, rows in found.items() if rows}
+
+
+def name(table: Table, row: Row) -> str:
+    """What a row is called: its table and its key."""
+    return " ".join([table.name, *(str(row[column.name]) for column in table.primary_key)])
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """SHA-256, hexadecimal, of rows, each ended by a line feed."""
+    made = hashlib.sha256()
+    for row in rows:
+        said = {column: value for column, value in row.items() if value is not None}
+        made.update(json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=bytes.hex).encode())
+        made.update(b"\n")
+    return made.hexdigest()
