@@ -15,7 +15,10 @@ from domain.errors import (
     HeldElsewhereError,
     InputError,
     LedgerError,
+    SamePersonError,
+    UnknownEntryError,
     UnknownOperationError,
+    UnknownProposalError,
     shortened,
 )
 from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
@@ -129,6 +132,12 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
         case AuditError():
             return Refusal(409, Problem("not_signed", str(error)))
+        case UnknownEntryError():
+            return Refusal(404, Problem("unknown_entry", str(error)))
+        case UnknownProposalError():
+            return Refusal(404, Problem("unknown_proposal", str(error)))
+        case SamePersonError():
+            return Refusal(403, Problem("same_person", str(error)))
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case HeldElsewhereError():
