@@ -8,8 +8,10 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Match
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -64,7 +66,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        allowed = (error.headers or {}).get("Allow")
+        allowed = _methods(app, request) if error.status_code == 405 else None
         text = f"{request.url.path[:128]} takes {allowed}" if allowed else "there is no such path"
         problem = Problem("refused", text, allowed=allowed) if allowed else Problem("not_found", text)
         return refused(request, Refusal(error.status_code, problem))
@@ -123,6 +125,13 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
     for room in (audit_api, registry_api, proposals_api):
         app.include_router(room.router(running, allow))
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> str:
+    """What a path takes, of all the routes that it has."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    methods = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted(set().union(*methods)))
 
 
 def _measure(running: Running) -> None:

@@ -78,15 +78,16 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
     asked = schemas[route.asks.__name__]
     required = asked.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _given(schema)}
+        {"name": name, "in": "query", "required": name in required, "schema": _given(schema, schemas)}
         for name, schema in asked["properties"].items()
     ]
 
 
-def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter: what may be left out is left out, and never null."""
+def _given(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: what may be left out is left out, and never null; a list of words stands where it is asked for."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
-    return {name: value for name, value in kinds[0].items() if name != "default" or value is not None}
+    kind = schemas[kinds[0]["$ref"].rpartition("/")[2]] if "$ref" in kinds[0] else kinds[0]
+    return {name: value for name, value in kind.items() if name != "default" or value is not None}
 
 
 def _responses(route: Route) -> dict[str, Any]:

@@ -98,14 +98,14 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         recorded = ledger.read(ledger.last_before(as_kept(since)))
         return _json(quality(running().database, running().assessor.layers.registry, recorded, since, now))
 
-    @routes.get("/{entry_id}")
+    @routes.get("/entries/{entry_id}")
     def entry(entry_id: str, request: Request) -> Response:
         allow(request, Scope.REGISTRY)
         id_, database = number(entry_id, "entry_id"), running().database
         one, past = registry_entries.entry(database, id_), registry_entries.history(database, id_)
         return _json(answers.EntryTold(answers.entry_told(one), tuple(map(answers.entry_told, past))))
 
-    @routes.post("/{entry_id}/removal")
+    @routes.post("/entries/{entry_id}/removal")
     def remove(entry_id: str, body: Annotated[Sent, short]) -> Response:
         id_, wanted = number(entry_id, "entry_id"), body.read(answers.ToRemove)
         made = registry_entries.propose_removal(running().database, id_, wanted.ground, body.person, wanted.reason)

@@ -55,15 +55,15 @@ def officers(server) -> Iterator[tuple[Officer, Officer, Officer]]:
 def test_an_officer_lists_and_another_approves_the_removal(officers):
     aigul, again, bakyt = officers
     entry = aigul.list("0700 11 22 33")
-    shown = bakyt.ask("GET", f"/v1/registry/{entry}").json
+    shown = bakyt.ask("GET", f"/v1/registry/entries/{entry}").json
     assert (shown["entry"]["added_by"], shown["entry"]["value"], shown["entry"]["state"]) == (
         "Aigul",
         "+996700112233",
         "acting",
     )
     asked = {"ground": "customer_confirmed", "reason": "she came with her passport"}
-    proposal = aigul.ask("POST", f"/v1/registry/{entry}/removal", asked).json["proposal_id"]
-    assert aigul.ask("POST", f"/v1/registry/{entry}/removal", asked).status == 409
+    proposal = aigul.ask("POST", f"/v1/registry/entries/{entry}/removal", asked).json["proposal_id"]
+    assert aigul.ask("POST", f"/v1/registry/entries/{entry}/removal", asked).status == 409
     approval = {"verdict": "approved", "reason": "I saw it"}
     for own in (aigul, again):
         refused = own.ask("POST", f"/v1/proposals/{proposal}/decision", approval)
@@ -72,8 +72,8 @@ def test_an_officer_lists_and_another_approves_the_removal(officers):
     late = bakyt.ask("POST", f"/v1/proposals/{proposal}/decision", {**approval, "verdict": "refused"})
     assert late.status == 409
     assert "was approved by Bakyt" in late.json["error"]["message"]
-    assert bakyt.ask("GET", f"/v1/registry/{entry}").json["entry"]["state"] == "removed"
-    assert aigul.ask("POST", f"/v1/registry/{entry}/removal", asked).status == 409
+    assert bakyt.ask("GET", f"/v1/registry/entries/{entry}").json["entry"]["state"] == "removed"
+    assert aigul.ask("POST", f"/v1/registry/entries/{entry}/removal", asked).status == 409
 
 
 def test_what_is_listed_already_is_409_with_who_and_when(officers):
@@ -140,8 +140,8 @@ def test_a_feed_is_followed_in_order_and_nothing_twice(officers):
 
 def test_what_is_not_there_is_404(officers):
     aigul, *_ = officers
-    for method, path, content in (("GET", "/v1/registry/999999", None), ("GET", "/v1/proposals/999999", None),
-                                  ("POST", "/v1/registry/999999/removal", {"ground": "error_found", "reason": "x"}),
+    for method, path, content in (("GET", "/v1/registry/entries/999999", None), ("GET", "/v1/proposals/999999", None),
+                                  ("POST", "/v1/registry/entries/999999/removal", {"ground": "error_found", "reason": "x"}),
                                   ("POST", "/v1/proposals/999999/decision", {"verdict": "refused", "reason": "x"})):  # fmt: skip
         assert aigul.ask(method, path, content).status == 404, path
 
