@@ -11,7 +11,7 @@ from casework import rule_sets, rule_versions
 from casework.database import Database
 from casework.rule_sets import RuleSet
 from casework.rule_versions import Saved
-from domain.errors import ConflictError, RuleError
+from domain.errors import ConflictError, RuleError, UnknownRuleError
 from domain.rule_text import written
 from domain.rules import Rule, State
 
@@ -56,12 +56,12 @@ def put_in_shadow(database: Database, rule_id: str, version: int, person: str, r
 
 
 def take_out_of_shadow(database: Database, rule_id: str, person: str, reason: str) -> str:
-    """Let a rule no longer be counted; the version of the set in force from now on. RuleError where it is not in shadow."""
+    """Let a rule no longer be counted; the version of the set in force from now on. UnknownRuleError where it is not in shadow."""
     with database.transaction() as connection:
         rules = rule_sets.in_force(connection).shadow_rules
         others = [rule for rule in rules if rule.id != rule_id]
         if len(others) == len(rules):
-            raise RuleError(f"rule {rule_id} is not in shadow")
+            raise UnknownRuleError(f"rule {rule_id} is not in shadow")
         return rule_sets.put_in_shadow(connection, written(others), person, reason).version
 
 
@@ -77,19 +77,19 @@ def propose_live(database: Database, rule_id: str, version: int, person: str, re
 
 
 def propose_off(database: Database, rule_id: str, person: str, reason: str) -> int:
-    """Propose that a live rule no longer acts; the proposal's id. RuleError where it is not live."""
+    """Propose that a live rule no longer acts; the proposal's id. UnknownRuleError where it is not live."""
     with database.transaction() as connection:
         rules = rule_sets.in_force(connection).live_rules
         others = [rule for rule in rules if rule.id != rule_id]
         if len(others) == len(rules):
-            raise RuleError(f"rule {rule_id} is not live")
+            raise UnknownRuleError(f"rule {rule_id} is not live")
         return rule_sets.proposed_set(connection, written(others), None, person, reason)
 
 
 def propose_roll_back(database: Database, version: str, person: str, reason: str) -> int:
     """Propose a former set, live and shadow, in place of the one in force; the proposal's id."""
     if (former := rule_sets.of_version(database, version)) is None:
-        raise RuleError(f"no set {version} was ever in force; `burana rules history` names those that were")
+        raise UnknownRuleError(f"no set {version} was ever in force; `burana rules history` names those that were")
     with database.transaction() as connection:
         if rule_sets.in_force(connection).version == version:
             raise ConflictError(f"rules-{version} are in force")

@@ -18,6 +18,7 @@ from casework.database import Database, timestamp
 from casework.proposals import Proposal, proposed
 from casework.tables import RULE_SETS
 from domain.errors import ConflictError, RuleError
+from domain.operation import Kind
 from domain.rule_text import in_shadow, parsed, written
 from domain.rules import Rule, State
 
@@ -25,6 +26,8 @@ KIND = "rule_set"
 """The kind of proposals about rules."""
 BURANA = "burana"
 """Who loads the starter set; no person."""
+MOST_CHARACTERS = 80_000
+"""Of the expressions that one kind of operation is asked."""
 _S = RULE_SETS.c
 _WHOLE = select(_S.rule_set_id, _S.version, _S.content, _S.shadow, _S.loaded_at, _S.loaded_by, _S.reason)
 
@@ -145,6 +148,7 @@ def _written_of(rules: list[Rule], state: State) -> str:
 def _insert(
     connection: Connection, live: str, shadow: str, person: str, reason: str, proposal: Proposal | None = None
 ) -> RuleSet:
+    _check_size([*parsed(live), *in_shadow(shadow)])
     before, sha256 = _last(connection), _sha256(live, shadow)
     version, approved_by = sha256[:12], None if proposal is None else proposal.decided_by
     was = None if before is None else _told(before.content, before.shadow)
@@ -159,6 +163,16 @@ def _insert(
         gone = [id_ for id_ in dict.fromkeys(rule.id for rule in before.rules) if id_ not in left]
         rule_versions.turn_off(connection, gone, person, reason)
     return made
+
+
+def _check_size(rules: list[Rule]) -> None:
+    """What one kind of operation is asked is one program, of 100,000 characters at most; parameters take some of them."""
+    for kind in Kind:
+        size = sum(len(rule.expression) for rule in rules if kind in rule.kinds)
+        if size > MOST_CHARACTERS:
+            raise RuleError(
+                f"the rules asked of {kind} have {size} characters, allowed {MOST_CHARACTERS}: name the kinds that each is asked of, or turn some off"
+            )
 
 
 def _told(live: str, shadow: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 from casework.audit_log import record_change
 from casework.database import Database, timestamp
 from casework.tables import RULE_VERSIONS
-from domain.errors import ConflictError, RuleError
+from domain.errors import ConflictError, RuleError, UnknownRuleError
 from domain.rule_text import parsed, written
 from domain.rules import Rule, State
 
@@ -81,19 +81,19 @@ def turn_off(connection: Connection, rule_ids: Iterable[str], person: str, reaso
 
 
 def of(database: Database, rule_id: str, version: int | None = None) -> Saved:
-    """A saving of a rule, by default the last; RuleError where there is none."""
+    """A saving of a rule, by default the last; UnknownRuleError where there is none."""
     query = _WHOLE.where(_V.rule_id == rule_id)
     chosen = query.order_by(_V.version.desc()).limit(1) if version is None else query.where(_V.version == version)
     with database.reading() as connection:
         row = connection.execute(chosen).first()
     if row is None:
         named = rule_id if version is None else f"{rule_id}, version {version}"
-        raise RuleError(f"no rule {named} is saved; `burana rules list` shows those that are")
+        raise UnknownRuleError(f"no rule {named} is saved; `burana rules list` shows those that are")
     return _saved(*row)
 
 
 def history(database: Database, rule_id: str) -> list[Saved]:
-    """Every saving of a rule, the first one first; RuleError where there is none."""
+    """Every saving of a rule, the first one first; UnknownRuleError where there is none."""
     of(database, rule_id)
     with database.reading() as connection:
         return [_saved(*row) for row in connection.execute(_WHOLE.where(_V.rule_id == rule_id).order_by(_V.version))]

@@ -144,6 +144,5 @@ AUDIT = Table(
     Column("approved_by", Text, comment="the second person, where four eyes are asked for"),
     Column("previous", LargeBinary, nullable=False, comment="the hash of the entry before; 32 zero bytes in the first"),
     Column("hash", LargeBinary, nullable=False, comment="SHA-256 of a zero byte and the canonical form, see `casework.audit_form`"),
-    Index("audit_never_forks", "previous", unique=True),
     Index("audit_by_kind", "kind", "audit_id"),
 )  # fmt: skip

@@ -17,6 +17,7 @@ BuranaError
 +-- PromotionError        a bundle may not become champion as asked
 +-- TrackingError         the tracking store of training runs cannot be reached
 +-- RuleError             a rule does not compile or is not complete
+|   +-- UnknownRuleError  no such rule, version or set is kept
 +-- LedgerError           the database refuses or does not answer: retry later with the same body
 |   +-- HeldElsewhereError   another process holds the ledger
 +-- AuditError            the audit log is not the one that was signed, or a key or a checkpoint cannot be read
@@ -100,6 +101,10 @@ class RuleError(BuranaError):
     """A rule that does not compile, or lacks an owner, a reason or a criterion."""
 
 
+class UnknownRuleError(RuleError):
+    """No rule, version of a rule, or set of this name is kept."""
+
+
 class LedgerError(BuranaError):
     """The database refuses or does not answer; the caller may retry, and a repeat finds what was recorded unheard."""
 
@@ -118,6 +123,10 @@ class StateError(BuranaError):
 
 class SettingsError(BuranaError):
     """A setting that is missing or outside what is allowed."""
+
+
+class EmptyPeriodError(SettingsError):
+    """A period in which no operation was recorded."""
 
 
 def shortened(seen: object, limit: int = 80) -> str:

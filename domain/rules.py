@@ -44,7 +44,6 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     id: RuleId
     criterion: FraudCriterion
     level: Annotated[str, Meta(pattern=r"^(medium|high)(?!\n)$")]
-    state: State
     owner: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
     ground: Sentence
     expression: Annotated[str, Meta(max_length=2_000)]
@@ -59,4 +58,5 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     scheme: Scheme | None = None
     steps: Annotated[tuple[Step, ...], Meta(max_length=8)] = ()
     now: Now | None = None
-    version: Annotated[int, Meta(ge=0)] = 0
+    state: State = State.DRAFT
+    version: Annotated[int, Meta(ge=0, le=1_000_000)] = 0

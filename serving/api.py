@@ -19,11 +19,12 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
-from serving import audit_api, proposals_api, registry_api
+from serving import audit_api, coverage_api, proposals_api, registry_api, rules_api
 from serving.assessor import Assessor
 from serving.audit_api import Audited
 from serving.auth import Gate
 from serving.contracts import Problem, Refusal
+from serving.coverage_api import Covered
 from serving.description import VERSION, description
 from serving.explanation import Explanations
 from serving.failures import Answering, headers_of_refusal
@@ -32,11 +33,12 @@ from serving.page import page
 from serving.proposals_api import Deciding
 from serving.readiness import Readiness
 from serving.registry_api import Registered
+from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Audited, Registered, Deciding, Protocol):
+class Running(Audited, Registered, Deciding, Ruled, Covered, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -122,7 +124,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
-    for room in (audit_api, registry_api, proposals_api):
+    for room in (audit_api, registry_api, proposals_api, rules_api, coverage_api):
         app.include_router(room.router(running, allow))
     return app
 

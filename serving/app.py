@@ -20,7 +20,6 @@ from casework.ledger import Ledger
 from casework.lookups import lookups
 from casework.registry import Registry
 from domain.errors import BuranaError, HeldElsewhereError, LedgerError, RuleError
-from domain.rule_text import written
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.layout import Word
@@ -39,11 +38,11 @@ from serving.notary import Notary
 from serving.rates import Rate, Rates
 from serving.readiness import Readiness
 from serving.recorded_at import RecordedAt
-from serving.rules import Rules, parsed
+from serving.rule_desk import Desk
+from serving.rules import Rules
 from serving.settings import Settings
 from serving.signatures import Signatures
 from serving.snapshots import Snapshots
-from serving.templates import completed
 from serving.tenure import Tenure, check_card_key, writer_of
 
 log = logging.getLogger("burana")
@@ -313,9 +312,7 @@ def live_rules(database: Database, features: FeatureSet) -> Rules:
     """The live set; the starter set is loaded, and recorded as such, where there is none."""
     stored = rule_sets.live(database)
     if stored is None:
-        content = written(completed(parsed(starter_rules()), features.names))
-        Rules(content, features.names)
-        rule_sets.load(database, content, rule_sets.BURANA, "starter set of this release")
+        Desk(database, features.names).load(starter_rules(), rule_sets.BURANA, "starter set of this release")
         stored = rule_sets.live(database)
         assert stored is not None, "the set was loaded in the line above"
     return Rules(stored.content, features.names, stored.version, stored.shadow)

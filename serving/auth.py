@@ -23,6 +23,10 @@ class Gate:
 
     def admit(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], needed: Scope) -> str | None:
         """The Content-Digest that the body must have, None where it is not signed; Refusal 401, 403 or 429 for who stays outside."""
+        return self.admitted(scope, headers, needed)[1]
+
+    def admitted(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], needed: Scope) -> tuple[Caller, str | None]:
+        """Who calls, and the same."""
         try:
             caller = self._known(headers.get(b"authorization", b""))
             digest = self._signed(caller, scope, headers) if caller.is_signed else None
@@ -31,16 +35,12 @@ class Gate:
         except Refusal as refusal:
             self._metrics.turned_away(refusal.problem.code)
             raise
-        return digest
+        return caller, digest
 
     def admit_without_body(self, scope: Mapping[str, Any], needed: Scope) -> None:
         """The same for a request that carries no body, whose signature says so."""
         if (digest := self.admit(scope, dict(scope["headers"]), needed)) is not None:
             self.check(digest, b"")
-
-    def caller(self, headers: Mapping[bytes, bytes]) -> str:
-        """Who was let in: two keys of one caller are one person."""
-        return self._known(headers.get(b"authorization", b"")).name
 
     def check(self, digest: str, body: bytes) -> None:
         """Refusal 401 for a body that is not the one that was signed."""

@@ -25,6 +25,7 @@ _SIGNATURE = (
 )
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
 _FEED = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
+_NAME = {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}
 _SECONDS = {"description": "seconds after which to try again", "required": True, "schema": {"type": "integer", "minimum": 1}}
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "how to say who calls", "required": True, "schema": {"type": "string"}}},
@@ -65,7 +66,10 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:
-    schemas = {"operation_id": _id_schema(), "audit_id": _NUMBER, "entry_id": _NUMBER, "proposal_id": _NUMBER, "feed": _FEED}
+    schemas = {
+        "operation_id": _id_schema(), "audit_id": _NUMBER, "entry_id": _NUMBER, "proposal_id": _NUMBER, "feed": _FEED,
+        "rule_id": _NAME, "policy_id": _NAME,
+    }  # fmt: skip
     names = re.findall(r"{(\w+)}", route.path)
     return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]
 

@@ -11,22 +11,23 @@ from casework.database import Database
 from casework.keys import Scope
 from domain.errors import UnknownProposalError
 from serving import registry_answers as answers
-from serving.auth import Gate
-from serving.bodies import Sent, sent
+from serving.contracts import decoded
 from serving.queries import asked, number
+from serving.spoken import Guarded, Spoken, spoken
+
+TO_DECIDE = msgspec.json.Decoder(answers.ToDecide)
 
 
-class Deciding(Protocol):
+class Deciding(Guarded, Protocol):
     """What the routes ask."""
 
     database: Database
-    gate: Gate
 
 
 def router(running: Callable[[], Deciding], allow: Callable[[Request, Scope], None]) -> APIRouter:
     """allow: refuses a caller whose key lacks a scope."""
     routes = APIRouter(prefix="/v1/proposals")
-    body = Depends(sent(lambda: running().gate, Scope.APPROVE, 65_536))
+    body = Depends(spoken(running, Scope.APPROVE))
 
     @routes.get("")
     def waiting(request: Request) -> Response:
@@ -41,9 +42,9 @@ def router(running: Callable[[], Deciding], allow: Callable[[Request, Scope], No
         return _told(running().database, number(proposal_id, "proposal_id"))
 
     @routes.post("/{proposal_id}/decision")
-    def decide(proposal_id: str, sent_by: Annotated[Sent, body]) -> Response:
-        id_, wanted = number(proposal_id, "proposal_id"), sent_by.read(answers.ToDecide)
-        approvals.decide(running().database, id_, wanted.verdict, sent_by.person, wanted.reason)
+    def decide(proposal_id: str, said: Annotated[Spoken, body]) -> Response:
+        id_, wanted = number(proposal_id, "proposal_id"), decoded(TO_DECIDE, said.body)
+        approvals.decide(running().database, id_, wanted.verdict, said.person, wanted.reason)
         return _told(running().database, id_)
 
     return routes

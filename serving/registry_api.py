@@ -20,30 +20,31 @@ from casework.registry_quality import quality
 from domain.errors import InputError
 from serving import registry_answers as answers
 from serving.assessor import Assessor
-from serving.auth import Gate
-from serving.bodies import Sent, sent
+from serving.contracts import decoded
 from serving.queries import asked, number
 from serving.settings import Settings
+from serving.spoken import Guarded, Spoken, spoken
 
+TO_LIST, TO_REMOVE, TO_IMPORT, FEED_PAGE = (
+    msgspec.json.Decoder(type_) for type_ in (answers.ToList, answers.ToRemove, answers.ToImport, FeedPage)
+)
 LARGEST_IMPORT = 2**24
 """Bytes of an import or of a feed's page."""
 
 
-class Registered(Protocol):
+class Registered(Guarded, Protocol):
     """What the routes ask."""
 
-    settings: Settings
     database: Database
     ledger: Ledger
-    gate: Gate
     assessor: Assessor
 
 
 def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], None]) -> APIRouter:
     """allow: refuses a caller whose key lacks a scope."""
     routes = APIRouter(prefix="/v1/registry")
-    short = Depends(sent(lambda: running().gate, Scope.REGISTRY, 65_536))
-    long = Depends(sent(lambda: running().gate, Scope.REGISTRY, LARGEST_IMPORT))
+    short = Depends(spoken(running, Scope.REGISTRY))
+    long = Depends(spoken(running, Scope.REGISTRY, LARGEST_IMPORT))
 
     @routes.get("")
     def entries(request: Request) -> Response:
@@ -54,16 +55,16 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         return _json(answers.EntriesTold(told, told[-1].entry_id if len(told) == page.limit else None))
 
     @routes.post("")
-    def add(body: Annotated[Sent, short]) -> Response:
-        wanted = body.read(answers.ToList)
+    def add(body: Annotated[Spoken, short]) -> Response:
+        wanted = decoded(TO_LIST, body.body)
         identifiers = running().settings.identifiers()
         return _json(
             answers.Listed(registry_entries.add(running().database, identifiers, wanted.listing, body.person, wanted.reason))
         )
 
     @routes.post("/import")
-    def import_many(body: Annotated[Sent, long]) -> Response:
-        wanted, database = body.read(answers.ToImport), running().database
+    def import_many(body: Annotated[Spoken, long]) -> Response:
+        wanted, database = decoded(TO_IMPORT, body.body), running().database
         found = registry_files.difference(database, running().settings.identifiers(), wanted.lines)
         made = None
         if found.new and not wanted.dry_run:
@@ -86,8 +87,8 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         return _json(registry_feeds.given_out(running().database, wanted.after, wanted.list))
 
     @routes.post("/feeds/{feed}")
-    def take(feed: str, body: Annotated[Sent, long]) -> Response:
-        page, identifiers = body.read(FeedPage), running().settings.identifiers()
+    def take(feed: str, body: Annotated[Spoken, long]) -> Response:
+        page, identifiers = decoded(FEED_PAGE, body.body), running().settings.identifiers()
         return _json(registry_feeds.take(running().database, identifiers, feed, page, body.person))
 
     @routes.get("/quality")
@@ -106,8 +107,8 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         return _json(answers.EntryTold(answers.entry_told(one), tuple(map(answers.entry_told, past))))
 
     @routes.post("/entries/{entry_id}/removal")
-    def remove(entry_id: str, body: Annotated[Sent, short]) -> Response:
-        id_, wanted = number(entry_id, "entry_id"), body.read(answers.ToRemove)
+    def remove(entry_id: str, body: Annotated[Spoken, short]) -> Response:
+        id_, wanted = number(entry_id, "entry_id"), decoded(TO_REMOVE, body.body)
         made = registry_entries.propose_removal(running().database, id_, wanted.ground, body.person, wanted.reason)
         return _json(answers.Proposed(made))
 

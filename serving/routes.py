@@ -13,6 +13,8 @@ from serving.answers import Alive, Description, Explanation, Readiness, StoredOp
 from serving.audit_api import AuditPage, Sizes
 from serving.audit_views import AuditLine, AuditLines, AuditProof, Consistency
 from serving.contracts import Recorded
+from serving.coverage.cells import Map
+from serving.coverage_api import PICTURE, OverDays
 from serving.registry_answers import (
     EntriesAsked,
     EntriesTold,
@@ -30,11 +32,30 @@ from serving.registry_answers import (
     ToList,
     ToRemove,
 )
+from serving.rule_views import (
+    Asked,
+    Because,
+    Change,
+    Chosen,
+    EditedRule,
+    Policy,
+    PolicyLines,
+    RuleKept,
+    RuleLines,
+    SavedRule,
+    Savings,
+    Vocabulary,
+)  # fmt: skip
 
 EXAMPLE_OPERATION = {
     "operation_id": "2026-11-22-000001", "occurred_at": "2026-11-22T10:15:00+06:00", "kind": "domestic_transfer",
     "amount": {"minor": 1250000, "currency": "KGS"}, "sender": {"customer_id": "c-1001", "account": "1240020000012345"},
     "recipient": {"phone": "0555 123 456", "institution": "bank-2"}, "device": {"id": "d-77", "ip": "192.0.2.10"},
+}  # fmt: skip
+EXAMPLE_RULE = {
+    "id": "large_to_stranger", "criterion": "R61", "level": "medium", "owner": "risk", "ground": "policy 4.2",
+    "expression": "amount_tyiyn >= $least && customer_sent_recipient_is_new != 0.0", "parameters": {"least": 20000000},
+    "text": "200,000 som or more to a new recipient", "version": 0,
 }  # fmt: skip
 EXAMPLES: dict[type, dict[str, Any]] = {
     Operation: EXAMPLE_OPERATION,
@@ -60,6 +81,9 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "changes": [{"sequence": 1, "action": "add", "kind": "phone", "value": "0555 123 456"}],
     },
     ToDecide: {"verdict": "approved", "reason": "compared with the letter"},
+    EditedRule: {"rule": EXAMPLE_RULE, "reason": "three cases of last week"},
+    Chosen: {"version": 1, "reason": "it caught what it should in the backtest"},
+    Because: {"reason": "it stops too many genuine customers"},
 }  # fmt: skip
 
 REFUSALS = {
@@ -102,8 +126,8 @@ class Route(NamedTuple):
     asks: type | None = None
 
 
+_LOOKED = (*CONNECTION, *CALLER, 503)
 _RECORDED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
-_CHANGED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
 ROUTES = (
     Route("POST", "/v1/operations", "assess", "Assess an operation: level, action, score and reasons, once they are durable",
           Scope.OPERATIONS, Operation, Decision, _RECORDED),
@@ -120,34 +144,57 @@ ROUTES = (
     Route("GET", "/v1/audit/checkpoint", "audit_checkpoint", "The last signed checkpoint of the audit log (C2SP tlog-checkpoint)",
           Scope.AUDIT, None, "text/plain", (*CONNECTION, *CALLER, 404, 409)),
     Route("GET", "/v1/audit/consistency", "audit_consistency", "What proves that the audit log only grew (RFC 9162)",
-          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 422, 503), Sizes),
+          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 404, 422, 503), Sizes),
     Route("GET", "/v1/audit/{audit_id}", "audit_entry", "An entry of the audit log", Scope.AUDIT, None, AuditLine,
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",
           Scope.AUDIT, None, AuditProof, (*CONNECTION, *CALLER, 404, 409, 422, 503)),
     Route("GET", "/v1/registry", "registry", "A page of the live entries, or of those of a past moment", Scope.REGISTRY, None,
           EntriesTold, (*CONNECTION, *CALLER, 422, 503), EntriesAsked),
-    Route("POST", "/v1/registry", "list_identifier", "List an identifier", Scope.REGISTRY, ToList, Listed, _CHANGED),
+    Route("POST", "/v1/registry", "list_identifier", "List an identifier", Scope.REGISTRY, ToList, Listed, _RECORDED),
     Route("POST", "/v1/registry/import", "import_entries", "Propose to list many at once, or only tell what that would change",
-          Scope.REGISTRY, ToImport, Imported, _CHANGED),
+          Scope.REGISTRY, ToImport, Imported, _RECORDED),
     Route("GET", "/v1/registry/export", "export_entries", "The live entries of a kind as CSV, in the form of an import",
           Scope.REGISTRY, None, "text/csv", (*CONNECTION, *CALLER, 422, 503), ExportAsked),
     Route("GET", "/v1/registry/feed", "feed", "Own cases' changes of a list after a sequence number, for others to follow",
           Scope.REGISTRY, None, FeedPage, (*CONNECTION, *CALLER, 422, 503), FeedAsked),
     Route("POST", "/v1/registry/feeds/{feed}", "take_feed", "Take a page of an approved feed; one that came before changes nothing",
-          Scope.REGISTRY, FeedPage, Taken, (*_CHANGED, 404)),
+          Scope.REGISTRY, FeedPage, Taken, (*_RECORDED, 404)),
     Route("GET", "/v1/registry/quality", "registry_quality", "Relevance, completeness and timeliness of the registry",
           Scope.REGISTRY, None, Quality, (*CONNECTION, *CALLER, 422, 503), QualityAsked),
     Route("GET", "/v1/registry/entries/{entry_id}", "registry_entry", "An entry and the history of its identifier", Scope.REGISTRY, None,
           EntryTold, (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("POST", "/v1/registry/entries/{entry_id}/removal", "propose_removal", "Propose to take an entry off its list", Scope.REGISTRY,
-          ToRemove, Proposed, (*_CHANGED, 404)),
+          ToRemove, Proposed, (*_RECORDED, 404)),
     Route("GET", "/v1/proposals", "proposals", "What waits for a second person, the oldest first", Scope.APPROVE, None,
           ProposalsTold, (*CONNECTION, *CALLER, 422, 503), ProposalsAsked),
     Route("GET", "/v1/proposals/{proposal_id}", "proposal", "A proposal and what became of it", Scope.APPROVE, None, Proposal,
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("POST", "/v1/proposals/{proposal_id}/decision", "decide", "Approve or refuse what another person proposed", Scope.APPROVE,
-          ToDecide, Proposal, (*_CHANGED, 404)),
+          ToDecide, Proposal, (*_RECORDED, 404)),
+    Route("GET", "/v1/rules", "rules", "Every rule, where it stands, and the policy in force", Scope.RULES, None, RuleLines, _LOOKED),
+    Route("GET", "/v1/rules/{rule_id}", "rule", "A saving of a rule, with every text", Scope.RULES, None, SavedRule,
+          (*_LOOKED, 404, 422), Asked),
+    Route("GET", "/v1/rules/{rule_id}/history", "rule_history", "Every saving of a rule", Scope.RULES, None, Savings, (*_LOOKED, 404)),
+    Route("PUT", "/v1/rules/{rule_id}", "save_rule", "Save a rule upon the version that it was edited from; it does not run by that",
+          Scope.RULES, EditedRule, RuleKept, (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/shadow", "shadow_rule", "Let a saved rule run and be counted", Scope.RULES, Chosen, Change,
+          (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/live", "propose_rule", "Propose that a saved rule acts; another person approves", Scope.RULES,
+          Chosen, Change, (*_RECORDED, 404)),
+    Route("POST", "/v1/rules/{rule_id}/off", "rule_off", "Take a rule out of shadow, or propose that it acts no more", Scope.RULES,
+          Because, Change, (*_RECORDED, 404)),
+    Route("GET", "/v1/policies", "policies", "The rule sets that were in force, the last one first", Scope.RULES, None, PolicyLines, _LOOKED),
+    Route("GET", "/v1/policies/{policy_id}", "policy", "A rule set with its rules and all their texts", Scope.RULES, None, Policy,
+          (*_LOOKED, 404)),
+    Route("POST", "/v1/policies/{policy_id}/roll-back", "roll_back", "Propose a former rule set in place of the one in force",
+          Scope.RULES, Because, Change, (*_RECORDED, 404)),
+    Route("GET", "/v1/rule-vocabulary", "rule_vocabulary", "What a rule may name, with type and meaning", Scope.RULES, None, Vocabulary,
+          _LOOKED),
+    Route("GET", "/v1/rule-coverage", "rule_coverage", "What serves each criterion at each kind of operation, and what that found lately",
+          Scope.RULES, None, Map, (*_LOOKED, 422), OverDays),
+    Route("GET", "/v1/rule-coverage/picture", "rule_coverage_picture", "The same as a picture", Scope.RULES, None, PICTURE,
+          (*_LOOKED, 422), OverDays),
     Route("GET", "/livez", "alive", "The process is alive", None, None, Alive, CONNECTION),
     Route("GET", "/readyz", "ready", "The process takes records", None, None, Readiness, (*CONNECTION, 503)),
     Route("GET", "/metrics", "metrics", "Prometheus metrics", Scope.METRICS, None, "text/plain", (*CONNECTION, *CALLER)),

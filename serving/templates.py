@@ -24,8 +24,25 @@ def completed(rules: Iterable[Rule], features: Sequence[str]) -> list[Rule]:
     return [_completed(rule, frozenset(features)) for rule in rules]
 
 
+def edited(rules: Iterable[Rule], features: Sequence[str]) -> list[Rule]:
+    """As `completed`, of rules that somebody wrote: RuleError for a template beside whose steps an expression stands that says another."""
+    whole = []
+    for rule in rules:
+        (made,) = completed([replace(rule, expression="") if _is_template(rule) else rule], features)
+        if rule.expression not in {"", made.expression}:
+            raise RuleError(
+                f"rule {rule.id}: its expression is not what its steps say; leave it out, it is made of them: {made.expression}"
+            )
+        whole.append(made)
+    return whole
+
+
+def _is_template(rule: Rule) -> bool:
+    return bool(rule.steps) or rule.now is not None
+
+
 def _completed(rule: Rule, features: frozenset[str]) -> Rule:
-    if not rule.steps and rule.now is None:
+    if not _is_template(rule):
         if not rule.expression:
             raise RuleError(f"rule {rule.id}: has neither an expression nor steps")
         return rule

@@ -19,7 +19,7 @@ from tests.databases import audit, execute, rows
 
 KINDS = {rule_sets.KIND: rule_sets.apply}
 FIRST = Rule(
-    "many_returns", FraudCriterion.RETURNS, "medium", State.LIVE, "Aigul", "para. 15 (9)", "amount_tyiyn > 1", "Returns",
+    "many_returns", FraudCriterion.RETURNS, "medium", "Aigul", "para. 15 (9)", "amount_tyiyn > 1", "Returns", state=State.LIVE,
     text_ru="Возвраты", text_ky="Кайтаруулар", customer_ru="Проверим", customer_ky="Текшеребиз", customer_en="We check",
 )  # fmt: skip
 OTHER = replace(FIRST, id="takeover", state=State.SHADOW)

@@ -25,7 +25,7 @@ LIMIT = Reason(Layer.BASIC, "amount_limit", FraudCriterion.AMOUNT, "the amount i
 
 
 def rule(id_: str = "many_returns", level: str = "medium", state: State = State.LIVE) -> Rule:
-    return Rule(id_, FraudCriterion.RETURNS, level, state, "tests", "a reason", "true", "Eight returns in a week")
+    return Rule(id_, FraudCriterion.RETURNS, level, "tests", "a ground", "true", "Eight returns in a week", state=state)
 
 
 def heard(hits=(), basic=(), score=0.1, thresholds=LIMITS, rules=None, degraded=()) -> Heard:
