@@ -125,6 +125,10 @@ class SettingsError(BuranaError):
     """A setting that is missing or outside what is allowed."""
 
 
+class EmptyPeriodError(SettingsError):
+    """A period in which no operation was recorded."""
+
+
 def shortened(seen: object, limit: int = 80) -> str:
     """`repr` of what was seen, at most `limit` characters, safe to print and to log."""
     text = ascii(seen)

@@ -18,11 +18,12 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
-from serving import audit_api, rules_api
+from serving import audit_api, coverage_api, rules_api
 from serving.assessor import Assessor
 from serving.audit_api import Audited
 from serving.auth import Gate
 from serving.contracts import Problem, Refusal
+from serving.coverage_api import Covered
 from serving.description import VERSION, description
 from serving.explanation import Explanations
 from serving.failures import Answering, headers_of_refusal
@@ -34,7 +35,7 @@ from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Audited, Ruled, Protocol):
+class Running(Audited, Ruled, Covered, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -122,6 +123,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     app.include_router(audit_api.router(running, allow))
     app.include_router(rules_api.router(running, allow))
+    app.include_router(coverage_api.router(running, allow))
     return app
 
 

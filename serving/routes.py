@@ -10,6 +10,8 @@ from serving.answers import Alive, Description, Explanation, Readiness, StoredOp
 from serving.audit_api import AuditPage, Sizes
 from serving.audit_views import AuditLine, AuditLines, AuditProof, Consistency
 from serving.contracts import Recorded
+from serving.coverage.cells import Map
+from serving.coverage_api import PICTURE, OverDays
 from serving.rule_views import (
     Asked,
     Because,
@@ -108,7 +110,7 @@ ROUTES = (
     Route("GET", "/v1/audit/checkpoint", "audit_checkpoint", "The last signed checkpoint of the audit log (C2SP tlog-checkpoint)",
           Scope.AUDIT, None, "text/plain", (*CONNECTION, *CALLER, 404, 409)),
     Route("GET", "/v1/audit/consistency", "audit_consistency", "What proves that the audit log only grew (RFC 9162)",
-          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 422, 503), Sizes),
+          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 404, 422, 503), Sizes),
     Route("GET", "/v1/audit/{audit_id}", "audit_entry", "An entry of the audit log", Scope.AUDIT, None, AuditLine,
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",
@@ -132,6 +134,10 @@ ROUTES = (
           Scope.RULES, Because, Change, (*_RECORDED, 404)),
     Route("GET", "/v1/rule-vocabulary", "rule_vocabulary", "What a rule may name, with type and meaning", Scope.RULES, None, Vocabulary,
           _LOOKED),
+    Route("GET", "/v1/rule-coverage", "rule_coverage", "What serves each criterion at each kind of operation, and what that found lately",
+          Scope.RULES, None, Map, (*_LOOKED, 422), OverDays),
+    Route("GET", "/v1/rule-coverage/picture", "rule_coverage_picture", "The same as a picture", Scope.RULES, None, PICTURE,
+          (*_LOOKED, 422), OverDays),
     Route("GET", "/livez", "alive", "The process is alive", None, None, Alive, CONNECTION),
     Route("GET", "/readyz", "ready", "The process takes records", None, None, Readiness, (*CONNECTION, 503)),
     Route("GET", "/metrics", "metrics", "Prometheus metrics", Scope.METRICS, None, "text/plain", (*CONNECTION, *CALLER)),

@@ -16,6 +16,7 @@ from serving.expression_parts import Part, parts
 from serving.hearing import Hearing, Question, hear
 from serving.rule_language import OPERATION_VARIABLES, environment, names_in, written_out
 from serving.rules import Rules, Together
+from serving.templates import completed
 
 
 class Met(Struct, frozen=True):
@@ -72,7 +73,7 @@ def tested(rule: Rule, question: Question, entries: list[Entry], recorded: str |
 
     entries: the features that run, in words; recorded: the level that was answered.
     """
-    live = replace(rule, state=State.LIVE)
+    live = replace(completed([rule], question.rules.features)[0], state=State.LIVE)
     others = [other for other in question.rules.rules if other.id != rule.id]
     without, with_rule = (_heard(question, rules) for rules in (others, [*others, live]))
     steps, reads = _steps(live, question, without, entries)

@@ -28,7 +28,7 @@ MEDIUM = np.int8(RiskLevel.MEDIUM)
 
 @dataclass(frozen=True)
 class Trial:
-    """What is tried: every rule as if it were live, whatever its state.
+    """What is tried: every rule, its expression made (`serving.templates.completed`), as if it were live, whatever its state.
 
     names: the features that vectors hold, in order; thresholds: None for the levels that scores had; listed: identifiers as if they
     had been on a list; limit_tyiyn: where basic checks were not recorded, the amount from which an operation is verified.

@@ -1,5 +1,6 @@
 """What stopping some operations would have meant: fraud and money caught, genuine customers stopped, alerts a day, and their intervals."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,6 +11,11 @@ from serving.backtest.heard import Heard
 from serving.backtest.resampling import Floats, Integers, Resamples, interval
 
 _ALERTS, _FRAUD, _GENUINE, _FRAUD_MONEY, _GENUINE_CUSTOMERS, _DEFRAUDED, _FRAUDS, _MONEY = range(8)
+
+
+SHARES = (
+    "precision", "recall", "money_recall", "fraud_tyiyn_per_genuine_customer", "cost_tyiyn_per_defrauded_customer"
+)  # fmt: skip
 
 
 class Costs(Struct, frozen=True):
@@ -23,13 +29,13 @@ class Costs(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """What stopping some operations would have meant. NaN (null in JSON) where there is nothing to divide by.
+    """What stopping some operations would have meant. None where there is nothing to divide by.
 
     stopped: operations; a_day: of the period's days; fraud, genuine, unknown: what the stopped turned out to be, as far as known;
     fraud_tyiyn: money of the frauds; genuine_customers, defrauded_customers: different customers with such an operation;
     precision: fraud among the stopped of which it is known; recall, money_recall: share of all known frauds, and of their money;
     fraud_tyiyn_per_genuine_customer: what the stopping of one genuine customer buys; cost_tyiyn_per_defrauded_customer: what
-    verifying costs for each customer whose fraud is stopped; intervals: of these, by name, 95% over customers.
+    verifying costs for each customer whose fraud is stopped; intervals: 95% over customers, by name, of those that have a value.
     """
 
     stopped: int
@@ -40,11 +46,11 @@ class Figures(Struct, frozen=True):
     fraud_tyiyn: int
     genuine_customers: int
     defrauded_customers: int
-    precision: float
-    recall: float
-    money_recall: float
-    fraud_tyiyn_per_genuine_customer: float
-    cost_tyiyn_per_defrauded_customer: float
+    precision: float | None
+    recall: float | None
+    money_recall: float | None
+    fraud_tyiyn_per_genuine_customer: float | None
+    cost_tyiyn_per_defrauded_customer: float | None
     intervals: dict[str, tuple[float, float]]
 
 
@@ -70,17 +76,17 @@ class Measure:
         sums = values.sum(axis=0)
         named = _named(sums, heard.days, self._costs)
         labels = heard.labels[rows]
+        shares = {name: _value(float(named[name])) for name in SHARES}
         return Figures(
-            stopped=len(rows), fraud=int((labels == 1).sum()), genuine=int((labels == 0).sum()), unknown=int((labels < 0).sum()),
-            fraud_tyiyn=int(sums[_FRAUD_MONEY]), defrauded_customers=int(sums[_DEFRAUDED]),
-            intervals=self._intervals(customers, values) if intervals else {},
-            **{name: float(value) for name, value in named.items() if name != "genuine_customers"},
-            genuine_customers=int(sums[_GENUINE_CUSTOMERS]),
+            stopped=len(rows), a_day=len(rows) / heard.days, fraud=int((labels == 1).sum()), genuine=int((labels == 0).sum()),
+            unknown=int((labels < 0).sum()), fraud_tyiyn=int(sums[_FRAUD_MONEY]),
+            genuine_customers=int(sums[_GENUINE_CUSTOMERS]), defrauded_customers=int(sums[_DEFRAUDED]),
+            intervals=self._intervals(customers, values) if intervals else {}, **shares,
         )  # fmt: skip
 
     def _intervals(self, customers: Integers, values: Floats) -> dict[str, tuple[float, float]]:
         named = _named(self._resamples.sums(customers, values), self._heard.days, self._costs)
-        return {name: interval(resampled) for name, resampled in named.items()}
+        return {name: found for name, resampled in named.items() if (found := interval(resampled)) is not None}
 
 
 def _of_stopped(heard: Heard, rows: Integers) -> Floats:
@@ -118,6 +124,10 @@ def _named(sums: Floats, days: float, costs: Costs) -> Mapping[str, Floats]:
             "fraud_tyiyn_per_genuine_customer": _finite(column[_FRAUD_MONEY] / column[_GENUINE_CUSTOMERS]),
             "cost_tyiyn_per_defrauded_customer": _finite(spent / column[_DEFRAUDED]),
         }
+
+
+def _value(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 def _finite(values: Floats) -> Floats:

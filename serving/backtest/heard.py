@@ -1,6 +1,7 @@
 """What was recorded of some operations, and what the rules on trial say of them: the arrays that every figure is made of."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,22 @@ from serving.rules import LEVELS
 
 Integers = NDArray[np.int64]
 Levels = NDArray[np.int8]
+END = 2**52
+"""A moment after everything, ms."""
 UNDECIDED = -1
 """The level of an operation about which nothing was decided: it came in with a history."""
+
+
+class Voice(NamedTuple):
+    """What spoke of an operation as recorded. layer: of the decision, or SHADOW; code: a rule's id, or the reason's; criterion: None for none."""
+
+    layer: str
+    code: str
+    criterion: str | None
+
+
+SHADOW = "shadow"
+"""The layer of rules that were only counted."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,8 @@ class Heard:
     times: (n,) ms; amounts: (n,) tyiyn; customers: (n,) 64-bit keys; kinds: (n,) places in `Kind`; labels: (n,) 1 fraud, 0 genuine,
     -1 unknown, as of the trial's moment; recorded: (n,) the level that was answered, or UNDECIDED; without_rules: (n,) the level
     that registry, basic checks and score give, with the thresholds and lists on trial; start, end: of the period, ms.
-    hits: where each rule on trial fires; acted: where each live rule fired as recorded, by its id; failed: where it could
+    hits: where each rule on trial fires; spoke: where each voice spoke as recorded; policies: (n,) places in `policy_names`, of the
+    rule set that was in force, -1 where nothing was decided; failed: where it could
     not be evaluated; listed: where a list on trial is met.
     """
 
@@ -38,7 +54,9 @@ class Heard:
     end: int
     rules: tuple[Rule, ...]
     hits: tuple[Integers, ...]
-    acted: dict[str, Integers]
+    spoke: dict[Voice, Integers]
+    policies: Integers
+    policy_names: tuple[str, ...]
     failed: tuple[Integers, ...]
     listed: Integers
 

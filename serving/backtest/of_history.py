@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain import instants
 from domain.decision import Layer
-from domain.errors import SettingsError
+from domain.errors import EmptyPeriodError, SettingsError
 from domain.events import Verdict
 from domain.levels import RiskLevel
 from features.ahead import ahead
@@ -53,7 +53,7 @@ class HistorySource:
         self._heard = (times >= start) & (times < end)
         self.total = int(self._heard.sum())
         if not self.total:
-            raise SettingsError("the history has no operation in this period; see --from, --to and --as-of")
+            raise EmptyPeriodError("the history has no operation in this period; see --from, --to and --as-of")
         _refuse_what_was_trained_on(model, int(times[self._heard].min()))
         self._decided = _Decided(self._history)
         asks_for_profiles = not set(PROFILE_NAMES).isdisjoint(names) or (model is not None and model.asks_for_profiles)
@@ -85,6 +85,11 @@ class HistorySource:
         verdicts[place.drop_null().to_numpy().astype(np.int64)] = is_fraud  # arrival order: the last one stays
         return verdicts
 
+    @property
+    def policy_names(self) -> list[str]:
+        """None: a history does not say which rules were in force."""
+        return []
+
     def _asked(self, piece: Slice) -> NDArray[np.bool_]:
         times = piece.rows[:, Word.TIME]
         return piece.asked(None) & (times >= self._start) & (times < self._end)
@@ -98,7 +103,8 @@ class HistorySource:
         return Recorded(
             records=table, times=rows[:, Word.TIME].copy(), amounts=rows[:, Word.AMOUNT].copy(),
             customers=rows[:, Word.CUSTOMER].copy(), kinds=rows[:, Word.KIND].astype(np.int8), vectors=matrix[:, columns],
-            hits={}, acted={}, **(decided | {"scores": scores}),
+            hits={}, spoke={},
+            policies=np.full(len(rows), -1), **(decided | {"scores": scores}),
         )  # fmt: skip
 
 

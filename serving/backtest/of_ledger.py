@@ -9,7 +9,7 @@ import numpy as np
 from casework.ledger import Entry, Ledger
 from casework.registry import Hit
 from domain.decision import Decision, Layer
-from domain.errors import SettingsError
+from domain.errors import EmptyPeriodError
 from domain.events import Verdict
 from domain.levels import RiskLevel
 from domain.listing import List
@@ -21,7 +21,7 @@ from features.layout import Fact, Word
 from features.plan import Plan
 from features.slices import numbered
 from serving import recovery
-from serving.backtest.heard import UNDECIDED, Integers, Levels
+from serving.backtest.heard import SHADOW, UNDECIDED, Integers, Levels, Voice
 from serving.backtest.listed import LEVEL
 from serving.backtest.recorded import CHUNK, Recorded
 from serving.backtest.resampling import Floats
@@ -43,6 +43,7 @@ class _Evidence(msgspec.Struct):
 
     declarations: str = ""
     registry: list[_Hit] = []
+    shadow: list[str] = []
 
 
 _DECISION, _EVIDENCE = msgspec.json.Decoder(Decision), msgspec.json.Decoder(_Evidence)
@@ -55,15 +56,20 @@ class LedgerSource:
     with a history, or another release's) it is made by replaying what the ledger has before it, without profiles.
     """
 
-    def __init__(self, ledger: Ledger, plan: Plan, names: tuple[str, ...], start: int, end: int, as_of: int | None) -> None:
-        """start, end: ms, the operations with start <= occurred_at < end are heard; as_of: ms, None for after all that is there."""
+    def __init__(self, ledger: Ledger, plan: Plan, names: tuple[str, ...], start: int, end: int, as_of: int | None,
+                 after: int = 0) -> None:  # fmt: skip
+        """start, end: ms, the operations with start <= occurred_at < end are heard; as_of: ms, None for after all that is there.
+
+        after: entries up to this number are left out, unread. EmptyPeriodError where nothing is left.
+        """
         self._ledger, self._period, self._names = ledger, (start, end), names
         self._places = {of.hash: _places(of, names) for of in (FeatureSet(plan, False), FeatureSet(plan))}
         self._behaviour = _Behaviour(ledger, plan)
         self._columns = _places(FeatureSet(plan, False), names)
-        self._after, self._up_to, self.total, self.as_of = _span(ledger, self._period, as_of)
+        self._after, self._up_to, self.total, self.as_of = _span(ledger, self._period, as_of, after)
         self._verdicts: list[int] = []
         self._numbers: dict[str, int] = {}
+        self._policies: dict[str, int] = {}
 
     def chunks(self) -> Iterator[Recorded]:
         """The operations of the period, in order."""
@@ -80,6 +86,16 @@ class LedgerSource:
     def verdicts(self) -> Levels:
         """(n,) what the last outcome says of each operation."""
         return np.array(self._verdicts, np.int8)
+
+    def _policy(self, name: str) -> int:
+        if not name:
+            return -1
+        return self._policies.setdefault(name, len(self._policies))
+
+    @property
+    def policy_names(self) -> list[str]:
+        """The rule sets that were in force, as far as operations have come."""
+        return list(self._policies)
 
     def _note(self, page: list[Entry], operations: list[Entry]) -> None:
         """Outcomes come after their operation, and may come in the same page."""
@@ -101,11 +117,13 @@ class LedgerSource:
             scores=np.array([one.score for one in said]), by_score=np.array([one.by_score for one in said], np.int8),
             others=np.array([one.others for one in said], np.int8),
             hits={place: one.hits for place, one in enumerate(said) if one.hits},
-            acted=_by_rule(said),
+            spoke=_by_voice(said), policies=np.array([self._policy(one.policy) for one in said], np.int64),
         )  # fmt: skip
 
     def _vectors(self, page: list[Entry], rows: Integers, asked: np.ndarray, operations: list[Entry]) -> Floats:
         vectors = np.full((len(operations), len(self._names)), np.nan)
+        if not self._names:
+            return vectors
         missing = np.ones(len(operations), np.bool_)
         for place, entry in enumerate(operations):
             columns = self._places.get(_EVIDENCE.decode(entry.evidence or b"{}").declarations)
@@ -151,7 +169,8 @@ class _Said:
     def __init__(self, entry: Entry) -> None:
         self.level, self.score = UNDECIDED, np.nan
         self.hits: tuple[Hit, ...] = ()
-        self.rules: tuple[str, ...] = ()
+        self.voices: list[Voice] = []
+        self.policy = ""
         self.by_score = self.others = int(RiskLevel.LOW)
         if entry.answer is None:
             return
@@ -161,10 +180,12 @@ class _Said:
         self.score = np.nan if decision.score is None else decision.score
         self.hits = tuple(Hit(hit.field, KINDS[hit.field], hit.list, hit.entry_id) for hit in evidence.registry)
         self.others = int(max((LEVEL[hit.list] for hit in self.hits), default=RiskLevel.LOW))
+        self.policy = decision.policy
         self._reasons(decision)
+        self.voices += [Voice(SHADOW, name, None) for name in evidence.shadow]
 
     def _reasons(self, decision: Decision) -> None:
-        self.rules = tuple(reason.code for reason in decision.reasons if reason.layer is Layer.RULES)
+        self.voices = [Voice(reason.layer.value, reason.code, reason.criterion) for reason in decision.reasons]
         for reason in decision.reasons:
             if reason.layer is Layer.SCORE and reason.code in BY_SCORE:
                 self.by_score = int(BY_SCORE[reason.code])
@@ -172,12 +193,12 @@ class _Said:
                 self.others = max(self.others, int(RiskLevel.MEDIUM))
 
 
-def _by_rule(said: list[_Said]) -> dict[str, list[int]]:
-    acted: dict[str, list[int]] = {}
+def _by_voice(said: list[_Said]) -> dict[Voice, list[int]]:
+    spoke: dict[Voice, list[int]] = {}
     for place, one in enumerate(said):
-        for rule in one.rules:
-            acted.setdefault(rule, []).append(place)
-    return acted
+        for voice in dict.fromkeys(one.voices):
+            spoke.setdefault(voice, []).append(place)
+    return spoke
 
 
 def _places(of: FeatureSet, names: tuple[str, ...]) -> Integers:
@@ -196,14 +217,14 @@ def _asked(rows: Integers, period: tuple[int, int]) -> np.ndarray:
     return is_operation & (rows[:, Word.TIME] >= period[0]) & (rows[:, Word.TIME] < period[1])
 
 
-def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None) -> tuple[int, int, int, int]:
+def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None, begin: int) -> tuple[int, int, int, int]:
     """(after, up to) the sequence numbers that are read, how many operations are heard, and the moment.
 
     Read is from the first arrival in the period to the last before the first at or after the moment: the order of arrival is cut,
-    as in a history, so a late one is never seen before it came. SettingsError where nothing is left.
+    as in a history, so a late one is never seen before it came. EmptyPeriodError where nothing is left.
     """
     after, up_to, total, latest = None, 0, 0, 0
-    for chunk in ledger.rows():
+    for chunk in ledger.rows(begin):
         rows = recovery.rows_of(ledger, chunk)
         times = rows[:, Word.TIME]
         beyond = np.flatnonzero(times >= as_of) if as_of is not None else np.empty(0, np.int64)
@@ -217,5 +238,5 @@ def _span(ledger: Ledger, period: tuple[int, int], as_of: int | None) -> tuple[i
         if len(beyond):
             break
     if not total or after is None:
-        raise SettingsError("the ledger has no operation in this period; see --from, --to and --as-of")
+        raise EmptyPeriodError("the ledger has no operation in this period; see --from, --to and --as-of")
     return after, up_to, total, as_of if as_of is not None else latest + 1

@@ -9,7 +9,7 @@ import pyarrow as pa
 from casework.registry import Hit
 from domain.operation import Operation
 from features.history import records_of
-from serving.backtest.heard import Integers, Levels
+from serving.backtest.heard import Integers, Levels, Voice
 from serving.backtest.resampling import Floats
 from serving.contracts import OPERATION
 
@@ -23,8 +23,8 @@ class Recorded:
 
     records: a table of a history, or bodies of a ledger; times, amounts, customers, kinds, recorded: as in `Heard`;
     vectors: (n, k) the features that the rules name; scores: (n,) NaN where there is none; by_score: (n,) the level that the score
-    gave; others: (n,) that of registry, basic checks and failures; hits: what the registry said, by place; acted: places
-    where live rules fired, by the rule's id.
+    gave; others: (n,) that of registry, basic checks and failures; hits: what the registry said, by place; spoke: places
+    where each voice spoke; policies: as in `Heard`.
     """
 
     records: pa.Table | list[bytes]
@@ -38,7 +38,8 @@ class Recorded:
     by_score: Levels
     others: Levels
     hits: dict[int, tuple[Hit, ...]]
-    acted: dict[str, list[int]]
+    spoke: dict[Voice, list[int]]
+    policies: Integers
 
     def __len__(self) -> int:
         return len(self.times)
@@ -57,6 +58,10 @@ class Source(Protocol):
     """The moment, ms: only what had arrived by then is seen."""
     total: int
     """Operations, to show progress."""
+
+    @property
+    def policy_names(self) -> list[str]:
+        """The rule sets that were in force, as far as operations have come."""
 
     def chunks(self) -> Iterator[Recorded]:
         """The operations of the period, in order."""

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from domain import instants
 from domain.criteria import FraudCriterion
+from domain.decision import Layer
 from domain.levels import RiskLevel
 from domain.operation import Kind
 from serving.backtest.figures import Costs, Figures, Measure
@@ -91,6 +92,14 @@ def report(heard: Heard, asked: Asked, has_list: bool) -> Report:
     )  # fmt: skip
 
 
+def rule_figures(heard: Heard, asked: Asked) -> list[RuleFigures]:
+    """Of each rule alone, without the figures of all together."""
+    involved = np.zeros(len(heard), np.bool_)
+    involved[np.concatenate([*heard.hits, heard.listed])] = True
+    measure = Measure(heard, asked.costs, involved, asked.resamples, asked.seed)
+    return [_of_rule(heard, measure, place) for place in range(len(heard.rules))]
+
+
 def _of_rule(heard: Heard, measure: Measure, place: int) -> RuleFigures:
     rule, hits = heard.rules[place], heard.hits[place]
     alone = (heard.speaking()[hits] == 1) & (heard.without_rules[hits] == 0)
@@ -110,7 +119,9 @@ def _beside(heard: Heard, place: int) -> dict[str, int]:
     """How many of a rule's hits others have too, the most first."""
     mine = _mask(len(heard), heard.hits[place])
     shared = {_name(heard, other): int(mine[rows].sum()) for other, rows in enumerate(heard.hits) if other != place}
-    shared |= {f"recorded:{name}": int(mine[rows].sum()) for name, rows in heard.acted.items()}
+    shared |= {
+        f"recorded:{voice.code}": int(mine[rows].sum()) for voice, rows in heard.spoke.items() if voice.layer == Layer.RULES
+    }
     levels = heard.recorded[heard.hits[place]]
     shared |= {f"recorded:{level.word}": int((levels == level).sum()) for level in RiskLevel}
     return {name: count for name, count in sorted(shared.items(), key=lambda item: -item[1]) if count}

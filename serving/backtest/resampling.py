@@ -43,10 +43,10 @@ class Resamples:
         return sums
 
 
-def interval(values: Floats) -> tuple[float, float]:
-    """Between which values the middle 95% of resampled figures (resamples,) lie; NaN where no resample has an answer."""
+def interval(values: Floats) -> tuple[float, float] | None:
+    """Between which values the middle 95% of resampled figures (resamples,) lie; None where no resample has an answer."""
     known = values[~np.isnan(values)]
     if not len(known):
-        return float("nan"), float("nan")
+        return None
     low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(low), float(high)

@@ -1,6 +1,5 @@
 """The report of a backtest as a person reads it in a terminal."""
 
-import math
 from collections.abc import Iterator
 
 from serving.backtest.figures import Figures
@@ -29,7 +28,7 @@ def table(report: Report) -> Iterator[str]:
     yield from _decisions(report)
     yield ""
     for rule in report.rules:
-        yield from _of_rule(rule, report.recorded is not None)
+        yield from rule_lines(rule, report.recorded is not None)
     yield ""
     yield from _by_kind(report)
     yield from LEGEND
@@ -46,7 +45,8 @@ def _decisions(report: Report) -> Iterator[str]:
         yield _line("of these not stopped so far", report.added)
 
 
-def _of_rule(rule: RuleFigures, was_decided: bool) -> Iterator[str]:
+def rule_lines(rule: RuleFigures, was_decided: bool) -> Iterator[str]:
+    """A rule's lines. was_decided: whether anything was, so that what passed can be told."""
     yield _line(f"{rule.id} ({rule.state})", rule.hits)
     if rule.hits.stopped:
         if was_decided:
@@ -78,18 +78,18 @@ def _line(name: str, figures: Figures) -> str:
 def _share(figures: Figures, name: str) -> str:
     """`12.3% (10.1 to 15.0)`; a dash where there is nothing to divide by."""
     value = getattr(figures, name)
-    if math.isnan(value) or name not in figures.intervals:
+    if value is None or name not in figures.intervals:
         return _percent(value)
     low, high = figures.intervals[name]
     return f"{value:.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1%}"
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
-def _som(tyiyn: float) -> str:
-    return "-" if math.isnan(tyiyn) else f"{tyiyn / SOM:,.0f}"
+def _som(tyiyn: float | None) -> str:
+    return "-" if tyiyn is None else f"{tyiyn / SOM:,.0f}"
 
 
 LEGEND = (

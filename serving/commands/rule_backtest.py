@@ -4,7 +4,6 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,6 @@ from casework import database as databases
 from casework.ledger import reading
 from domain import instants
 from domain.errors import RuleError, SettingsError
-from domain.instants import parse_day_or_instant
 from domain.levels import Thresholds
 from domain.rules import Rule
 from features import history as histories
@@ -31,10 +29,10 @@ from serving.backtest.recorded import Source
 from serving.backtest.report import Asked, Report, moment, report
 from serving.backtest.table import SOM, table
 from serving.backtest.trying import heard
+from serving.commands.span import add_span, as_of_of, check_span, period_of, within
 from serving.rule_language import names_in, written_out
 from serving.settings import Settings
-
-END = instants.to_ms(datetime.max.replace(tzinfo=instants.EPOCH.tzinfo))
+from serving.templates import completed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,16 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--without", action="append", default=[], metavar="ID", help="leave this one out; may be repeated")
     parser.add_argument("--history", type=Path, help="folder of a canonical history, in place of the ledger in --home")
-    parser.add_argument(
-        "--from", dest="start", type=parse_day_or_instant, help="first day or instant (UTC) of the operations"
-    )
-    parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="first day or instant after them")
-    parser.add_argument(
-        "--as-of",
-        type=parse_day_or_instant,
-        help="what arrived from then on is not seen, outcomes included (default: all is)",
-    )
-    parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as genuine (default: 7)")
+    add_span(parser)
     parser.add_argument("--thresholds", metavar="MEDIUM,HIGH", help="scores from which operations would be medium and high")
     parser.add_argument(
         "--list", type=Path, help="CSV (kind, value, list): identifiers as if they had been prohibited or watched"
@@ -78,8 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Costs().friction / SOM,
         help="what stopping a genuine customer costs (default: %(default)g)",
     )
-    parser.add_argument("--resamples", type=int, default=500, help="of customers, for the intervals (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the resamples (default: %(default)s)")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that ask the rules (default: one a core)"
     )
@@ -99,15 +86,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def backtest(arguments: argparse.Namespace) -> Report:
     """The report of what the arguments ask."""
-    plan, rules = Plan(DEFINITIONS, RETAINED_ARRIVALS), _rules(arguments)
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    features = FeatureSet(plan).names
+    rules = tuple(completed(_rules(arguments), features))
     used = names_in([written_out(rule) for rule in rules])
-    names = tuple(name for name in FeatureSet(plan).names if name in used)
+    names = tuple(name for name in features if name in used)
     with _source(arguments, plan, names) as (source, trial_thresholds, limit):
         settings = Settings(home=arguments.home)
         on_list = None if arguments.list is None else listed.read(arguments.list, settings.identifiers())
         trial = Trial(rules, names, _thresholds(arguments.thresholds) or trial_thresholds, on_list, limit)
         asked = _asked(arguments, source)
-        everything = heard(source, trial, round(arguments.delay_days * instants.DAY), _period(arguments), arguments.workers)
+        everything = heard(
+            source, trial, round(arguments.delay_days * instants.DAY), period_of(arguments), arguments.workers
+        )
     with tqdm(total=1, desc="intervals", delay=2, leave=False):
         return report(everything, asked, arguments.list is not None)
 
@@ -131,8 +122,8 @@ def _source(
     arguments: argparse.Namespace, plan: Plan, names: tuple[str, ...]
 ) -> Iterator[tuple[Source, Thresholds | None, int | None]]:
     """Where the operations come from, the thresholds of the scores that are made anew, and the limit of checks that were not recorded."""
-    start, end = _period(arguments)
-    as_of = None if arguments.as_of is None else instants.to_ms(arguments.as_of)
+    start, end = period_of(arguments)
+    as_of = as_of_of(arguments)
     if arguments.history is None:
         with reading(place.database_of(arguments)) as ledger:
             yield LedgerSource(ledger, plan, names, start, end, as_of), None, None
@@ -150,11 +141,6 @@ def _asked(arguments: argparse.Namespace, source: Source) -> Asked:
     return Asked(where, moment(source.as_of), arguments.delay_days, arguments.resamples, arguments.seed, costs)
 
 
-def _period(arguments: argparse.Namespace) -> tuple[int, int]:
-    start = 0 if arguments.start is None else instants.to_ms(arguments.start)
-    return start, END if arguments.end is None else instants.to_ms(arguments.end)
-
-
 def _thresholds(text: str | None) -> Thresholds | None:
     if text is None:
         return None
@@ -166,13 +152,9 @@ def _thresholds(text: str | None) -> Thresholds | None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    bounds = (
-        ("--delay-days", arguments.delay_days, 0, 3_650), ("--resamples", arguments.resamples, 0, 10_000),
-        ("--workers", arguments.workers, 1, 256), ("--analyst-som", arguments.analyst_som, 0, 1e6),
-        ("--friction-som", arguments.friction_som, 0, 1e6),
-    )  # fmt: skip
-    for name, seen, low, high in bounds:
-        if not low <= seen <= high:
-            raise SettingsError(f"{name}: seen {seen:g}, allowed {low:g} to {high:g}")
+    check_span(arguments)
+    within("--workers", arguments.workers, 1, 256)
+    within("--analyst-som", arguments.analyst_som, 0, 1e6)
+    within("--friction-som", arguments.friction_som, 0, 1e6)
     if arguments.model is not None and arguments.history is None:
         raise SettingsError("--model: a ledger has the scores that were given; it goes with --history")

@@ -17,13 +17,13 @@ from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import place
 from serving.acting_person import add_key, person_of
-from serving.commands import rule_backtest, rule_test
+from serving.commands import rule_backtest, rule_coverage, rule_shadow, rule_test
 from serving.rule_desk import Desk, one, pack, packs
 from serving.rule_vocabulary import as_data, vocabulary
 from serving.rules import Rules
 
 NEXT = "another person: burana proposals approve {}"
-TRIALS = {"test": rule_test, "backtest": rule_backtest}
+TRIALS = {"test": rule_test, "backtest": rule_backtest, "shadow-report": rule_shadow, "coverage": rule_coverage}
 """Actions that show what rules do and did, a module each; none changes anything."""
 
 

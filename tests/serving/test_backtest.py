@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from casework import database as databases
-from casework import registry
 from casework.ledger import reading
-from casework.registry import List
 from domain import instants
 from domain.errors import SettingsError
 from domain.events import Verdict
 from domain.identifiers import IdentifierKind
 from domain.levels import Thresholds
+from domain.listing import List
 from domain.operation import Kind
 from domain.rule_text import parsed, written
 from domain.rules import Rule, State
@@ -34,7 +33,7 @@ from features.plan import Plan
 from serving import cli, replay, scoring
 from serving.backtest.asking import Trial
 from serving.backtest.figures import Costs
-from serving.backtest.heard import Heard
+from serving.backtest.heard import Heard, Voice
 from serving.backtest.listed import Listed
 from serving.backtest.of_history import HistorySource
 from serving.backtest.of_ledger import LedgerSource
@@ -43,6 +42,8 @@ from serving.backtest.report import Asked, Report, report
 from serving.backtest.trying import heard
 from serving.rule_language import names_in, written_out
 from serving.settings import Settings
+from serving.templates import completed
+from tests import registry
 from training.simulator import WorldSettings, simulate
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
@@ -51,7 +52,9 @@ FROM = WORLD.start + timedelta(days=9)
 START, END = instants.to_ms(WORLD.start), 2**62
 ASKED = Asked("the tests", "", 3, 50, 1, Costs())
 DELAY = 3 * instants.DAY
-STARTER = tuple(parsed(resources.files("serving").joinpath("starter_rules.toml").read_text(encoding="utf-8")))
+STARTER = tuple(
+    completed(parsed(resources.files("serving").joinpath("starter_rules.toml").read_text(encoding="utf-8")), PLAN.names)
+)
 
 
 def rule(id_: str, expression: str, **other: Any) -> Rule:
@@ -107,9 +110,7 @@ def served(world: History, models: Path, tmp_path_factory: pytest.TempPathFactor
     with databases.connect(served.database) as database:
         identifiers = served.identifiers()
         for list_, account in zip((List.PROHIBITED, List.WATCHED), busiest(world), strict=False):
-            registry.add(
-                database, identifiers, IdentifierKind.CUSTOMER, account, list_, "own case", "the tests", "to be met"
-            )
+            registry.add(database, identifiers, IdentifierKind.CUSTOMER, account, list_)
     asyncio.run(replay.in_process(cut(world, FROM, None), cut(world, None, FROM), served))
     return served
 
@@ -158,16 +159,7 @@ def test_of_a_ledger_too(world: History, served: Settings, models: Path, tmp_pat
     (tmp_path / "card.key").write_bytes((served.home / "card.key").read_bytes())
     with databases.connect(shorter.database) as database:
         for list_, account in zip((List.PROHIBITED, List.WATCHED), busiest(world), strict=False):
-            registry.add(
-                database,
-                shorter.identifiers(),
-                IdentifierKind.CUSTOMER,
-                account,
-                list_,
-                "own case",
-                "the tests",
-                "to be met",
-            )
+            registry.add(database, shorter.identifiers(), IdentifierKind.CUSTOMER, account, list_)
     asyncio.run(replay.in_process(cut(world, FROM, as_of), cut(world, None, FROM), shorter))
     asked = instants.to_ms(as_of)
     assert encoded(told(of_ledger(served.database, as_of=asked))) == encoded(told(of_ledger(shorter.database, as_of=asked)))
@@ -190,7 +182,7 @@ def test_the_rules_that_were_in_force_give_the_levels_that_were_answered(served:
     assert (trial.recorded >= 0).all()
     assert trial.recorded.tolist() == trial.with_rules().tolist()
     for each, hits in zip(trial.rules, trial.hits, strict=True):
-        assert hits.tolist() == trial.acted.get(each.id, hits[:0]).tolist(), each.id
+        assert hits.tolist() == trial.spoke.get(Voice("rules", each.id, each.criterion), hits[:0]).tolist(), each.id
 
 
 def test_vectors_that_were_recorded_give_the_hits_that_replaying_gives(world: History, served: Settings) -> None:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from casework import database as databases
-from casework import registry
-from casework.registry import List
 from domain.criteria import FraudCriterion
 from domain.identifiers import IdentifierKind
+from domain.listing import List
 from domain.operation import Kind
 from domain.rule_text import parsed, written
 from domain.rules import Rule, State
 from serving import cli
 from serving.expression_parts import Part, cut, parts
+from tests import registry
 from tests.serving.examples import operation
 from tests.serving.running import InProcess
 
@@ -36,9 +36,7 @@ def recorded(shared_burana: InProcess) -> InProcess:
     """Three operations, the last to a watched telephone."""
     with databases.connect(shared_burana.settings.database) as database:
         identifiers = shared_burana.settings.identifiers()
-        registry.add(
-            database, identifiers, IdentifierKind.PHONE, "+996555000003", List.WATCHED, "own case", "the tests", "to be met"
-        )
+        registry.add(database, identifiers, IdentifierKind.PHONE, "+996555000003", List.WATCHED)
     shared_burana.wait_until(lambda: len(shared_burana.burana.assessor.layers.registry) == 1)
     for number in (1, 2, 8, 3):
         shared_burana.decide(operation(number))

@@ -12,7 +12,7 @@ from domain.criteria import FraudCriterion, Scheme
 from domain.events import EventType, Verdict
 from domain.identifiers import IdentifierKind
 from domain.listing import List
-from domain.operation import Access, Device, Kind, Operation, Party
+from domain.operation import Access, Device, Funding, Kind, Operation, Party
 from domain.rule_text import parsed, written
 from features.arrivals import row_of_operation
 from features.layout import Word
@@ -140,6 +140,19 @@ STARTER_STORIES: dict[str, Callable[[bool], Story]] = {
         paid(BAKYT, SHOP, 50_000, kind=Kind.E_WALLET if so else Kind.QR_OR_CARD), received(20_000)
     ),
     "collected_then_cashed": lambda so: Story(cashed(BAKYT, 3_000), received(1_000, payers=5 if so else 4)),
+    "filled_from_new_source": lambda so: Story(
+        paid(recipient=AYSULUU, som=50_000, funding=Funding(instrument="card", source="kiosk" if so else "salary")),
+        [*month(), topped_up(AYSULUU, "card", ago(days=3), source="salary")],
+    ),
+    "passes_through_by_qr": lambda so: Story(
+        paid(BAKYT, STORE, 42_000, kind=Kind.QR_OR_CARD),
+        [*received(20_000), *([] if so else [paid(BAKYT, STORE, at=ago(days=3))])],
+    ),
+    "filled_by_many_and_cashed": lambda so: Story(
+        paid(recipient=BAKYT),
+        [topped_up(BAKYT, "card", ago(minutes=40 + place), by=payer, som=5_000) for place, payer in enumerate(people(5))]
+        + [cashed(BAKYT, 13_000 if so else 12_000, ago(minutes=5))],
+    ),
     "employee_changed_many_contacts": lambda so: Story(
         paid(access=Access(employee_id="e")), by_employee(10 if so else 9)
     ),

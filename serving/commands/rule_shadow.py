@@ -1,0 +1,37 @@
+"""Show what the rules in shadow would have done so far: hits, what acted beside them, what was fraud, and since when."""
+
+import argparse
+from pathlib import Path
+
+import msgspec
+
+from casework import database as databases
+from domain import instants
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.plan import Plan
+from serving import place, shadow_rules
+from serving.backtest.figures import Costs
+from serving.backtest.report import Asked
+from serving.commands.span import add_span, as_of_of, check_span, period_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The action's arguments."""
+    add_span(parser)
+    parser.add_argument("--json", type=Path, help="write every figure")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print it; a running server is not disturbed."""
+    check_span(arguments)
+    url = place.database_of(arguments)
+    asked = Asked(databases.masked(url), "", arguments.delay_days, arguments.resamples, arguments.seed, Costs())
+    delay = round(arguments.delay_days * instants.DAY)
+    with databases.existing(url) as database:
+        plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+        found = shadow_rules.report(database, plan, period_of(arguments), as_of_of(arguments), delay, asked)
+    for line in shadow_rules.lines(found):
+        print(line)
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    return 0
