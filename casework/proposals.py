@@ -87,7 +87,7 @@ def decide(
 
 def _open(connection: Connection, proposal_id: int) -> Proposal:
     """A proposal that nobody has decided on."""
-    if (proposal := _found(connection, proposal_id)) is None:
+    if (proposal := found(connection, proposal_id)) is None:
         raise UnknownProposalError(f"there is no proposal {proposal_id}; `burana proposals list` shows the open ones")
     if proposal.verdict is not None:
         raise ConflictError(
@@ -109,7 +109,7 @@ def _folded(name: str) -> str:
 def of_id(database: Database, proposal_id: int) -> Proposal | None:
     """A proposal, decided or not; None for an id that is not there."""
     with database.reading() as connection:
-        return _found(connection, proposal_id)
+        return found(connection, proposal_id)
 
 
 def open_proposals(database: Database, kind: str | None = None, after: int = 0, limit: int = PAGE) -> list[Proposal]:
@@ -124,7 +124,8 @@ def undecided(connection: Connection, kind: str | None = None, after: int = 0, l
     return [_told(row) for row in connection.execute(query if kind is None else query.where(_P.kind == kind))]
 
 
-def _found(connection: Connection, proposal_id: int) -> Proposal | None:
+def found(connection: Connection, proposal_id: int) -> Proposal | None:
+    """As `of_id`, in a transaction that has more to do."""
     row = connection.execute(_WHOLE.where(_P.proposal_id == proposal_id)).first()
     return None if row is None else _told(row)
 

@@ -81,7 +81,7 @@ def retire_expired(connection: Connection, listing: Listing, change: int, person
     """Take the same identifier's entry off the list where its time has run out, so that it can be listed anew."""
     found = live(connection, listing)
     if found is not None and found["valid_to"] is not None and found["valid_to"] < timestamp():
-        _remove(
+        remove_entry(
             connection, found["entry_id"], RemovalGround.EXPIRED, change, person, "its time had run out; it is listed anew"
         )
 
@@ -109,13 +109,14 @@ def apply_removal(connection: Connection, proposal: Proposal, _: int) -> None:
     entry, person, reason = _live_entry(connection, entry_id), proposal.proposed_by, proposal.proposed_reason
     words = f"registry: remove entry {entry_id}, {ground}"
     change = record_change(connection, person, reason, words, before=entry, approved_by=proposal.decided_by)
-    _remove(connection, entry_id, ground, change, person, reason, proposal.proposal_id)
+    remove_entry(connection, entry_id, ground, change, person, reason, proposal.proposal_id)
 
 
-def _remove(
+def remove_entry(
     connection: Connection, entry_id: int, ground: RemovalGround, change: int, person: str, reason: str,
     proposal_id: int | None = None,
 ) -> None:  # fmt: skip
+    """Take a live entry off its list; the database asks for the proposal that allows it, unless it has expired."""
     removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason, "removed_ground": ground,
                "removed_proposal": proposal_id, "removed_change": change}  # fmt: skip
     connection.execute(update(REGISTRY).where(_R.entry_id == entry_id, LIVE).values(removed))

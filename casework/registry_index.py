@@ -60,6 +60,15 @@ class Index:
             made[name] = self._rest[name]
         return made
 
+    def has(self, key: Key) -> bool:
+        """Whether there may be a record of a key: by the first half of it. Most are told so."""
+        high = key[0]
+        bucket = high >> self._shift
+        starts, highs = self._starts, self._high
+        end = starts[bucket + 1]
+        place = bisect_left(highs, high, starts[bucket], end)
+        return place < end and highs[place] == high
+
     def find(self, key: Key) -> list[Found]:
         """The records of a key, in their order."""
         high, low = key

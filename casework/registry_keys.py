@@ -36,6 +36,7 @@ LISTS = (List.PROHIBITED, List.WATCHED)
 STORED = np.dtype([("high", "<u8"), ("low", "<u8"), ("own", "<u4"), ("begins", "<u4"), ("ends", "<u4"), ("kind", "u1"), ("list", "u1")])  # fmt: skip
 """What is stored of an entry beside its words (`look_up`). own: of kind and value; begins, ends: seconds since 1970, [begins, ends)."""
 FOREVER = 2**32 - 1
+_SIGNS = dict.fromkeys(code for code in range(128) if not chr(code).isalnum())
 _PACKED = struct.Struct("<QQIIIBB")
 _HALVES = struct.Struct("<QQ").unpack
 
@@ -46,7 +47,8 @@ Key = tuple[int, int]
 
 def bare(value: str) -> str:
     """Letters and digits alone: what is left when separators, blanks and a leading + are not looked at."""
-    return value.lower() if value.isalnum() else "".join(filter(str.isalnum, value)).lower()
+    letters = value if value.isalnum() else value.translate(_SIGNS)
+    return (letters if letters.isalnum() else "".join(filter(str.isalnum, letters))).lower()
 
 
 def own_key(kind: IdentifierKind, value: str) -> Key:

@@ -86,6 +86,13 @@ REGISTRY_LINES = Table(
     Column("valid_from", Text), Column("valid_to", Text),
     comment="what a proposed import would list; comes with its proposal and never changes",
 )  # fmt: skip
+REGISTRY_FEED_PAGES = Table(
+    "registry_feed_pages", METADATA,
+    Column("proposal_id", BigInteger, primary_key=True), Column("up_to", BigInteger, primary_key=True, comment="the sequence it ended at"),
+    Column("issued_at", Text, nullable=False), Column("taken_at", Text, nullable=False),
+    Column("added", Integer, nullable=False), Column("withdrawn", Integer, nullable=False), Column("rejected", Integer, nullable=False),
+    comment="what was taken of a feed",
+)  # fmt: skip
 RULE_SETS = Table(
     "rule_sets", METADATA,
     Column("rule_set_id", _NUMBER, primary_key=True), Column("version", Text, nullable=False), Column("content", Text, nullable=False),
@@ -137,6 +144,5 @@ AUDIT = Table(
     Column("approved_by", Text, comment="the second person, where four eyes are asked for"),
     Column("previous", LargeBinary, nullable=False, comment="the hash of the entry before; 32 zero bytes in the first"),
     Column("hash", LargeBinary, nullable=False, comment="SHA-256 of a zero byte and the canonical form, see `casework.audit_form`"),
-    Index("audit_never_forks", "previous", unique=True),
     Index("audit_by_kind", "kind", "audit_id"),
 )  # fmt: skip

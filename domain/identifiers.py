@@ -56,10 +56,11 @@ class Identifiers:
     ) -> None:
         if len(card_key) < 16:
             raise IdentifierError("card_key", f"{len(card_key)} bytes", "a secret of at least 16 bytes")
+        self._phone = _Phone(calling_code, trunk_prefix, national_length)
         self._normalisers: dict[IdentifierKind, Callable[[str], str]] = {
             **dict.fromkeys(IdentifierKind, _code),
             IdentifierKind.CARD: partial(_card, key=card_key),
-            IdentifierKind.PHONE: _Phone(calling_code, trunk_prefix, national_length),
+            IdentifierKind.PHONE: self._phone,
             IdentifierKind.SERVICE: _name,
             IdentifierKind.QR: _qr,
             IdentifierKind.COUNTRY: _country,
@@ -75,6 +76,15 @@ class Identifiers:
             return self._normalisers[kind](value)
         except _NoNormalForm:
             return None
+
+    def of_number(self, digits: str) -> tuple[tuple[IdentifierKind, str], ...]:
+        """What a number that stands in the field of another kind is as a card and as a telephone, where it can be one. digits: ASCII."""
+        kinds = []
+        if _CARD_NUMBER.fullmatch(digits) and _passes_luhn(digits):
+            kinds.append(IdentifierKind.CARD)
+        if self._phone.may_be(digits):
+            kinds.append(IdentifierKind.PHONE)
+        return tuple((kind, form) for kind in kinds if (form := self.form(kind, digits)))
 
     def normal(self, kind: IdentifierKind, value: object, field: str = "", of: str = "") -> str:
         """The one canonical form of `value`; IdentifierError names `field` (by default the kind), of the part `of`, otherwise."""
@@ -169,6 +179,10 @@ class _Phone:
                 f"+{self._code} and {self._length} digits, or + and 8 to 15 digits of another country without its trunk prefix"
             )
         return number
+
+    def may_be(self, digits: str) -> bool:
+        """Whether digits alone can be a number: most that cannot are told without an error that somebody catches."""
+        return len(digits) == self._length or digits.startswith((self._trunk, self._code))
 
     def _international(self, digits: str) -> str:
         """Country and number of: + or 00 and both, the own country without either, or a national number."""

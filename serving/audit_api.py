@@ -11,7 +11,6 @@ from casework import audit_log, checkpoints
 from casework.audit_form import AuditEntry
 from casework.database import Database
 from casework.keys import Scope
-from domain.errors import InputError
 from serving import audit_views
 from serving.contracts import Problem, Refusal
 from serving.notary import Notary
@@ -66,7 +65,10 @@ def router(running: Callable[[], Audited], allow: Callable[[Request, Scope], Non
         allow(request, Scope.AUDIT)
         sizes, tree = asked(request, Sizes), running().notary.grown()
         if not sizes.older <= sizes.newer <= len(tree):
-            raise InputError("newer", sizes.newer, f"older {sizes.older} <= newer <= {len(tree)}, the entries there are")
+            text = (
+                f"there is no tree of {sizes.newer} that begins with one of {sizes.older}: the log has {len(tree)} entries"
+            )
+            raise Refusal(404, Problem("unknown_size", text, "newer"))
         return _json(audit_views.consistency(tree, sizes.older, sizes.newer))
 
     @routes.get("/{audit_id}")

@@ -110,7 +110,7 @@ ROUTES = (
     Route("GET", "/v1/audit/checkpoint", "audit_checkpoint", "The last signed checkpoint of the audit log (C2SP tlog-checkpoint)",
           Scope.AUDIT, None, "text/plain", (*CONNECTION, *CALLER, 404, 409)),
     Route("GET", "/v1/audit/consistency", "audit_consistency", "What proves that the audit log only grew (RFC 9162)",
-          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 422, 503), Sizes),
+          Scope.AUDIT, None, Consistency, (*CONNECTION, *CALLER, 404, 422, 503), Sizes),
     Route("GET", "/v1/audit/{audit_id}", "audit_entry", "An entry of the audit log", Scope.AUDIT, None, AuditLine,
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",

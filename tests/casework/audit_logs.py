@@ -4,9 +4,8 @@ from casework.audit_log import record_change
 from casework.database import Database
 
 OFF = {
-    "sqlite": [f"DROP TRIGGER audit_is_not_{done}" for done in ("updated", "deleted", "replaced")]
-    + ["DROP INDEX audit_never_forks"],
-    "postgresql": ["ALTER TABLE audit DISABLE TRIGGER ALL", "DROP INDEX audit_never_forks"],
+    "sqlite": [f"DROP TRIGGER audit_is_not_{done}" for done in ("updated", "deleted", "replaced")],
+    "postgresql": ["ALTER TABLE audit DISABLE TRIGGER ALL"],
 }
 
 

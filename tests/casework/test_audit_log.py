@@ -130,13 +130,14 @@ def test_many_writers_at_once_make_one_chain(url: str) -> None:
     assert [entry.previous for entry in entries[1:]] == [entry.hash for entry in entries[:-1]]
 
 
-def test_the_database_refuses_a_second_entry_after_the_same_one(database: Database) -> None:
+@pytest.mark.parametrize(("number", "of"), [("audit_id + 5", 2), ("3", 1), ("0", 1), ("-1", 2)])
+def test_the_database_refuses_an_entry_that_does_not_follow_the_last(database: Database, number: str, of: int) -> None:
     change(database)
     change(database)
     columns = ", ".join(AuditEntry._fields)
-    copied = columns.replace("audit_id", "audit_id + 5", 1)
-    with pytest.raises(LedgerError, match=r"never changed|audit_never_forks"):
-        execute(database, f"INSERT INTO audit ({columns}) SELECT {copied} FROM audit WHERE audit_id = 2")
+    copied = columns.replace("audit_id", number, 1)
+    with pytest.raises(LedgerError, match="follows the last one"):
+        execute(database, f"INSERT INTO audit ({columns}) SELECT {copied} FROM audit WHERE audit_id = {of}")
     assert len(log(database)) == 2
 
 

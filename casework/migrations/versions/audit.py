@@ -21,7 +21,6 @@ def upgrade() -> None:
     with op.batch_alter_table("audit") as audit:
         for name, type_ in (("kind", sa.Text()), ("previous", sa.LargeBinary()), ("hash", sa.LargeBinary())):
             audit.alter_column(name, existing_type=type_, nullable=False)
-    op.create_index("audit_never_forks", "audit", ["previous"], unique=True)
     op.create_index("audit_by_kind", "audit", ["kind", "audit_id"])
     for statement in SQLITE_TRIGGERS if on_sqlite else POSTGRESQL_TRIGGERS:
         op.execute(statement)
@@ -56,11 +55,16 @@ SQLITE_TRIGGERS = (
     "CREATE TRIGGER audit_is_not_updated BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END",
     "CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is never deleted'); END",
     # REPLACE deletes without the trigger above
-    "CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit "
-    "WHEN EXISTS (SELECT 1 FROM audit WHERE audit_id >= NEW.audit_id) OR EXISTS (SELECT 1 FROM audit WHERE previous = NEW.previous) "
+    "CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE audit_id >= NEW.audit_id) "
+    "OR NEW.previous IS NOT coalesce((SELECT hash FROM audit ORDER BY audit_id DESC LIMIT 1), zeroblob(32)) "
     "BEGIN SELECT RAISE(ABORT, 'the audit log is never changed: an entry follows the last one'); END",
 )
 POSTGRESQL_OFF = ("DROP TRIGGER audit_is_never_changed ON audit",)
 POSTGRESQL_TRIGGERS = (
+    "CREATE FUNCTION follows_the_last() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE last record; BEGIN "
+    "SELECT audit_id, hash INTO last FROM audit ORDER BY audit_id DESC LIMIT 1; "
+    "IF NEW.audit_id <= last.audit_id OR NEW.previous <> coalesce(last.hash, decode(repeat('00', 32), 'hex')) THEN "
+    "RAISE EXCEPTION 'the audit log is never changed: an entry follows the last one'; END IF; RETURN NEW; END $$",
+    "CREATE TRIGGER audit_follows_the_last BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION follows_the_last()",
     "CREATE TRIGGER audit_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION never_changed()",
 )

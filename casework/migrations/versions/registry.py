@@ -94,6 +94,13 @@ def _make_registry() -> None:
         sa.Column("valid_from", sa.Text), sa.Column("valid_to", sa.Text),
         comment="what a proposed import would list; comes with its proposal and never changes",
     )  # fmt: skip
+    op.create_table(
+        "registry_feed_pages",
+        sa.Column("proposal_id", sa.BigInteger, primary_key=True), sa.Column("up_to", sa.BigInteger, primary_key=True, comment="the sequence it ended at"),
+        sa.Column("issued_at", sa.Text, nullable=False), sa.Column("taken_at", sa.Text, nullable=False),
+        sa.Column("added", sa.Integer, nullable=False), sa.Column("withdrawn", sa.Integer, nullable=False), sa.Column("rejected", sa.Integer, nullable=False),
+        comment="what was taken of a feed",
+    )  # fmt: skip
 
 
 SQLITE_TRIGGERS = (

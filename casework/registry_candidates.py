@@ -1,0 +1,98 @@
+"""Entries that high-risk decisions propose, with their evidence (R40): a person confirms them, or a rule that was declared to; a score never does.
+
+Proposed are the recipient's identifiers that name money and the device; what a person refused once is not proposed again.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from casework import proposals
+from casework.audit_log import record_change
+from casework.database import Database
+from casework.ledger import Entry
+from casework.proposals import Proposal
+from casework.registry_entries import insert_entry, live, retire_expired, said
+from casework.registry_keys import MONEY_KINDS
+from casework.tables import PROPOSALS
+from domain.decision import Decision, Layer
+from domain.identifiers import IdentifierKind
+from domain.levels import RiskLevel
+from domain.listing import Ground, List, Listing, Source
+from domain.operation import Operation, identifiers_of
+
+KIND = "registry_entry"
+PROPOSER = "burana"
+"""Who proposes what decisions say; nobody's key is made for it."""
+_OPERATION, _DECISION = msgspec.json.Decoder(Operation), msgspec.json.Decoder(Decision)
+
+
+def propose_from(database: Database, entries: Iterable[Entry]) -> list[tuple[int, tuple[str, ...]]]:
+    """Propose what the high-risk decisions among entries of the ledger say, once for each identifier.
+
+    (proposal's id, codes of the rules that spoke) of each new one.
+    """
+    found = [candidate for entry in entries for candidate in candidates(entry)]
+    if not found:
+        return []
+    with database.transaction() as connection:
+        known = _known(connection)
+        made = []
+        for listing, content, rules in found:
+            key = listing.kind, listing.value
+            if key not in known and live(connection, listing) is None:
+                known.add(key)
+                reason = f"high-risk decision on operation {content['evidence']['operation_id']}"
+                made.append((proposals.proposed(connection, KIND, content, PROPOSER, reason), rules))
+        return made
+
+
+def candidates(entry: Entry) -> Iterator[tuple[Listing, dict[str, Any], tuple[str, ...]]]:
+    """What an entry of the ledger would have listed: the listing, the content of its proposal, the rules that spoke."""
+    if entry.type != "operation" or entry.answer is None:
+        return
+    decision = _DECISION.decode(entry.answer)
+    if decision.level != RiskLevel.HIGH.word:
+        return
+    evidence = {
+        "operation_id": decision.operation_id, "sequence": entry.sequence, "model": decision.model, "policy": decision.policy,
+        "score": None if decision.score is None else f"{decision.score:.6f}",
+        "reasons": [f"{reason.layer}: {reason.code}: {reason.text}" for reason in decision.reasons],
+    }  # fmt: skip
+    rules = tuple(reason.code for reason in decision.reasons if reason.layer is Layer.RULES)
+    for field, kind, value in identifiers_of(_OPERATION.decode(entry.body)):
+        if (field.startswith("recipient.") and kind in MONEY_KINDS) or kind is IdentifierKind.DEVICE:
+            listing = Listing(
+                kind=kind, value=value, list=List.PROHIBITED, ground=Ground.HIGH_RISK_CONFIRMED, source=Source.OWN_CASE,
+                reference=f"operation {decision.operation_id}",
+            )  # fmt: skip
+            yield listing, {**said(listing), "field": field, "evidence": evidence}, rules
+
+
+def apply_entry(connection: Connection, proposal: Proposal, _: int) -> None:
+    """What the confirmation of a proposed entry does."""
+    told = {name: proposal.content[name] for name in Listing.__struct_fields__ if name in proposal.content}
+    listing, person = msgspec.convert(told, Listing), proposal.decided_by or ""
+    words = f"registry: list {listing.kind} as proposed"
+    change = record_change(
+        connection, person, proposal.decided_reason or "", words, after=proposal.content, approved_by=person
+    )
+    retire_expired(connection, listing, change, person)
+    insert_entry(connection, listing, change, person, proposal.proposed_reason, proposal.proposal_id)
+
+
+def last_proposed(database: Database) -> int:
+    """The sequence number of the last decision that something was proposed of, 0 before the first."""
+    query = select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND).order_by(PROPOSALS.c.proposal_id.desc()).limit(1)
+    with database.reading() as connection:
+        content = connection.scalar(query)
+    return 0 if content is None else int(msgspec.json.decode(content)["evidence"]["sequence"])
+
+
+def _known(connection: Connection) -> set[tuple[str, str]]:
+    """What was proposed before, whatever became of it; an entry that was removed since may be listed by hand."""
+    contents = connection.scalars(select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND)).all()
+    told = (msgspec.json.decode(content) for content in contents)
+    return {(one["kind"], one["value"]) for one in told}

@@ -1,0 +1,211 @@
+"""Feeds: lists that others keep, followed change by change, and our own changes for others to follow (K8, K9).
+
+Four eyes approve a feed once: whose it is, and on which list and ground its entries stand. Its pages then come without a person, in the
+order of their sequence; a page that came before changes nothing. What the feed listed it alone may withdraw.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+from msgspec import Meta, Struct
+from sqlalchemy import Connection, func, insert, select, union_all
+
+from casework import proposals
+from casework.audit_log import record_change
+from casework.database import Database, as_kept, timestamp
+from casework.proposals import Proposal, Verdict
+from casework.registry_entries import live, remove_entry, retire_expired, row_of
+from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
+from domain.errors import ConflictError, InputError, UnknownEntryError
+from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
+from domain.listing import Ground, List, Listing, RemovalGround, Source, normal_listing
+
+KIND = "registry_feed"
+PAGE = 1_000
+"""Changes that a page of ours has at least, where there are so many."""
+MOST = 100_000
+"""Changes that a page of theirs may have."""
+_R, _F = REGISTRY.c, REGISTRY_FEED_PAGES.c
+Instant = Annotated[datetime, Meta(tz=True)]
+Number = Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class Action(StrEnum):
+    """What a change of a list does."""
+
+    ADD = "add"
+    WITHDRAW = "withdraw"
+
+
+class FeedChange(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One change of a list; several may have one sequence number, and then come in one page."""
+
+    sequence: Number
+    action: Action
+    kind: IdentifierKind
+    value: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)]
+    reference: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+
+class FeedPage(Struct, frozen=True, forbid_unknown_fields=True):
+    """The changes of a list with after < sequence <= up_to, in order. issued_at: when the list's keeper gave them out."""
+
+    after: Number
+    up_to: Number
+    issued_at: Instant
+    changes: Annotated[tuple[FeedChange, ...], Meta(max_length=MOST)]
+
+
+class Taken(Struct, frozen=True):
+    """What a page did. known: it stood on the list before, or was not listed by this feed; rejects: (sequence, why)."""
+
+    up_to: int
+    added: int
+    withdrawn: int
+    known: int
+    rejects: tuple[tuple[int, str], ...]
+
+
+class _Feed(NamedTuple):
+    proposal_id: int
+    list: List
+    ground: Ground
+    source: Source
+
+
+def propose(
+    database: Database, feed: str, list_: List, ground: Ground, source: Source, person: str, reason: str
+) -> int:  # fmt: skip
+    """Propose to follow a list under a name; the proposal's id."""
+    content = {"feed": feed, "list": list_, "ground": ground, "source": source}
+    return proposals.propose(database, KIND, content, person, reason)
+
+
+def apply_feed(connection: Connection, proposal: Proposal, _: int) -> None:
+    """What the approval of a feed does: its pages may come. ConflictError for a name that another feed has."""
+    if any(other.proposal_id != proposal.proposal_id for other in _approved(connection, proposal.content["feed"])):
+        raise ConflictError(f"a feed {proposal.content['feed']} is followed already; name it otherwise")
+    words = f"registry: follow the feed {proposal.content['feed']}"
+    person, reason = proposal.proposed_by, proposal.proposed_reason
+    record_change(connection, person, reason, words, after=proposal.content, approved_by=proposal.decided_by)
+
+
+def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage, person: str) -> Taken:
+    """List and withdraw what a page says, all of it or nothing; what was taken before is left out.
+
+    UnknownEntryError for a feed that nobody approved; ConflictError where pages are missing before this one: ask from the cursor on.
+    """
+    with database.transaction() as connection:
+        of = _feed(connection, feed)
+        cursor = _cursor(connection, of)
+        if page.after > cursor:
+            raise ConflictError(
+                f"the feed {feed} was taken up to {cursor}, this page begins after {page.after}: send those between"
+            )
+        new = [change for change in page.changes if change.sequence > cursor]
+        words = f"registry: {len(new)} changes of the feed {feed}, up to {page.up_to}"
+        told = {"feed": feed, "after": cursor, "up_to": page.up_to, "changes": len(new)}
+        change = record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=told)
+        counts, rejects = _done(connection, identifiers, of, new, change, person)
+        row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
+               "taken_at": timestamp(), "added": counts["added"], "withdrawn": counts["withdrawn"], "rejected": len(rejects)}  # fmt: skip
+        if page.up_to > cursor:
+            connection.execute(insert(REGISTRY_FEED_PAGES).values(row))
+        return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
+
+
+def _done(
+    connection: Connection, identifiers: Identifiers, feed: _Feed, changes: list[FeedChange], change: int, person: str
+) -> tuple[dict[str, int], list[tuple[int, str]]]:
+    counts, rejects = {"added": 0, "withdrawn": 0, "known": 0}, []
+    for one in changes:
+        try:
+            listing = normal_listing(_listing(one, feed), identifiers)
+        except InputError as error:
+            rejects.append((one.sequence, str(error)))
+            continue
+        does = _add if one.action is Action.ADD else _withdraw
+        counts[does(connection, listing, feed, change, person)] += 1
+    return counts, rejects
+
+
+def _add(connection: Connection, listing: Listing, feed: _Feed, change: int, person: str) -> str:
+    retire_expired(connection, listing, change, person)
+    if live(connection, listing) is not None:
+        return "known"
+    told = {"added_at": timestamp(), "added_by": person, "added_reason": "the feed lists it", "added_change": change,
+            "added_proposal": feed.proposal_id}  # fmt: skip
+    connection.execute(insert(REGISTRY).values({**row_of(listing), **told}))
+    return "added"
+
+
+def _withdraw(connection: Connection, listing: Listing, feed: _Feed, change: int, person: str) -> str:
+    entry = live(connection, listing)
+    if entry is None or entry["added_proposal"] != feed.proposal_id:
+        return "known"
+    ground = RemovalGround.SOURCE_WITHDREW
+    remove_entry(connection, entry["entry_id"], ground, change, person, "the feed withdrew it", feed.proposal_id)
+    return "withdrawn"
+
+
+def _listing(change: FeedChange, feed: _Feed) -> Listing:
+    return Listing(
+        kind=change.kind, value=change.value, list=feed.list, ground=feed.ground, source=feed.source, reference=change.reference,
+        valid_from=change.valid_from, valid_to=change.valid_to,
+    )  # fmt: skip
+
+
+def cursor(database: Database, feed: str) -> int:
+    """Up to which sequence number a feed was taken; UnknownEntryError for one that nobody approved."""
+    with database.reading() as connection:
+        return _cursor(connection, _feed(connection, feed))
+
+
+def _cursor(connection: Connection, feed: _Feed) -> int:
+    return connection.scalar(select(func.max(_F.up_to)).where(_F.proposal_id == feed.proposal_id)) or 0
+
+
+def _feed(connection: Connection, name: str) -> _Feed:
+    for one in _approved(connection, name):
+        told = one.content
+        return _Feed(one.proposal_id, List(told["list"]), Ground(told["ground"]), Source(told["source"]))
+    raise UnknownEntryError(f"nobody approved a feed {name}; `burana registry feed propose` begins one")
+
+
+def _approved(connection: Connection, name: str) -> list[Proposal]:
+    ids = select(PROPOSALS.c.proposal_id).where(PROPOSALS.c.kind == KIND, PROPOSALS.c.verdict == Verdict.APPROVED)
+    found = (proposals.found(connection, id_) for id_ in connection.scalars(ids).all())
+    return [one for one in found if one is not None and one.content["feed"] == name]
+
+
+# ---- our own changes, for others -------------------------------------------------------------------------------------
+
+
+def given_out(database: Database, after: int, list_: List, least: int = PAGE) -> FeedPage:
+    """Our own cases' changes of a list after a sequence number, in the form in which others' are taken; a change is never parted."""
+    own = (_R.source == Source.OWN_CASE, _R.list == list_)
+    added = select(_R.added_change.label("change")).where(*own, _R.added_change > after)
+    removed = select(_R.removed_change).where(*own, _R.removed_change > after)
+    numbers = union_all(added, removed).subquery()
+    with database.reading() as connection:
+        end = connection.scalar(select(numbers.c.change).order_by(numbers.c.change).limit(1).offset(least - 1))
+        up_to = end or connection.scalar(select(func.max(numbers.c.change))) or after
+        changes = [*_changes(connection, Action.ADD, _R.added_change, own, after, up_to),
+                   *_changes(connection, Action.WITHDRAW, _R.removed_change, own, after, up_to)]  # fmt: skip
+    return FeedPage(after, up_to, datetime.now(UTC), tuple(sorted(changes, key=lambda one: (one.sequence, one.action))))
+
+
+def _changes(connection: Connection, action: Action, column: Any, own: Any, after: int, up_to: int) -> list[FeedChange]:
+    query = select(column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
+        *own, column > after, column <= up_to
+    )
+    return [
+        FeedChange(
+            number, action, IdentifierKind(kind), value, reference,
+            *(None if bound is None else datetime.fromisoformat(bound) for bound in (begins, ends)),
+        )
+        for number, kind, value, reference, begins, ends in connection.execute(query.order_by(column, _R.entry_id)).all()
+    ]  # fmt: skip

@@ -1,0 +1,51 @@
+"""Beside the way of an operation: follows the ledger, and proposes the entries that high-risk decisions speak for.
+
+Another thread reads what was decided since its last turn. A rule that the operator has declared to list (`listing_rules`) confirms at
+once what it spoke for; a score alone confirms nothing, whatever its height.
+"""
+
+import logging
+
+from casework import approvals, registry_candidates
+from casework.database import Database
+from casework.ledger import Ledger
+from casework.proposals import Verdict
+from domain.errors import ConflictError
+
+log = logging.getLogger("burana")
+BATCH = 1_000
+"""Entries of the ledger read in one turn."""
+MOST_BEHIND = 200_000
+"""Entries that are gone back for after a stop."""
+
+
+class Candidates:
+    """One for a process. `turn` is called time and again from another thread."""
+
+    def __init__(self, database: Database, listing_rules: frozenset[str]) -> None:
+        """listing_rules: ids of the rules whose word is enough."""
+        self._database, self._ledger, self._listing_rules = database, Ledger(database), listing_rules
+        self._looked_to: int | None = None
+
+    def turn(self) -> int:
+        """Propose what was decided since the last turn; how many entries."""
+        last = self._ledger.last_sequence
+        if self._looked_to is None:
+            self._looked_to = max(registry_candidates.last_proposed(self._database), last - MOST_BEHIND)
+        up_to = min(last, self._looked_to + BATCH)
+        if up_to <= self._looked_to:
+            return 0
+        made = registry_candidates.propose_from(self._database, self._ledger.read(self._looked_to, up_to))
+        self._looked_to = up_to
+        for proposal_id, rules in made:
+            self._confirm(proposal_id, self._listing_rules.intersection(rules))
+        return len(made)
+
+    def _confirm(self, proposal_id: int, rules: frozenset[str]) -> None:
+        if not rules:
+            return
+        by, reason = f"rule {min(rules)}", f"declared to list: {', '.join(sorted(rules))}"
+        try:
+            approvals.decide(self._database, proposal_id, Verdict.APPROVED, by, reason)
+        except ConflictError as error:  # somebody was faster
+            log.info("proposal %d: %s", proposal_id, error)
