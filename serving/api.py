@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Match, Route
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -64,7 +65,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        allowed = (error.headers or {}).get("Allow")
+        allowed = _methods(app, request) if error.status_code == 405 else None
         text = f"{request.url.path[:128]} takes {allowed}" if allowed else "there is no such path"
         problem = Problem("refused", text, allowed=allowed) if allowed else Problem("not_found", text)
         return refused(request, Refusal(error.status_code, problem))
@@ -124,6 +125,12 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
     app.include_router(rules_api.router(running, allow))
     app.include_router(coverage_api.router(running, allow))
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> str:
+    """What a path takes, over all routes that it has."""
+    taken = [route for route in app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
 
 
 def _measure(running: Running) -> None:

@@ -22,6 +22,12 @@ expected-statuses = ["200", "404", "409"]
 [[operations]]
 include-path = "/v1/outcomes"  # of an operation that is not recorded: 422
 checks.positive_data_acceptance.expected-statuses = ["200", "409", "422"]
+[[operations]]
+include-path = "/v1/audit/consistency"  # of more entries than there are: 422
+checks.positive_data_acceptance.expected-statuses = ["200", "422"]
+[[operations]]
+include-path-regex = "^/v1/(rules|policies)/"  # an expression that does not compile: 422
+checks.positive_data_acceptance.expected-statuses = ["200", "404", "409", "422"]
 """
 """All checks, but that 404 and 409 are answers to what fits the schema, and which other ones are not."""
 
