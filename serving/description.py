@@ -138,7 +138,7 @@ def _schemas() -> dict[str, Any]:
     schemas["Money"]["properties"]["currency"]["enum"] = sorted(REFERENCE_RATES)
     schemas["Refusal"] = {"type": "object", "required": ["error"], "additionalProperties": False,
                           "properties": {"error": {"$ref": "#/components/schemas/Problem"}}}  # fmt: skip
-    return schemas
+    return dict(msgspec.json.decode(msgspec.json.encode(schemas)))  # defaults that are tuples are lists in JSON
 
 
 def _id_schema() -> dict[str, Any]:

@@ -44,13 +44,28 @@ ROUTES = {
     ("GET", "/v1/proposals"): Scope.APPROVE,
     ("GET", "/v1/proposals/999999"): Scope.APPROVE,
     ("POST", "/v1/proposals/999999/decision"): Scope.APPROVE,
+    ("GET", "/v1/rules"): Scope.RULES,
+    ("GET", "/v1/rules/takeover"): Scope.RULES,
+    ("GET", "/v1/rules/takeover/history"): Scope.RULES,
+    ("PUT", "/v1/rules/takeover"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/shadow"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/live"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/off"): Scope.RULES,
+    ("GET", "/v1/policies"): Scope.RULES,
+    ("GET", "/v1/policies/rules-0"): Scope.RULES,
+    ("POST", "/v1/policies/rules-0/roll-back"): Scope.RULES,
+    ("GET", "/v1/rule-vocabulary"): Scope.RULES,
     ("GET", "/metrics"): Scope.METRICS,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/docs"): Scope.READ,
 }
-NOT_THERE = {"/v1/audit/checkpoint": 404, "/v1/audit/1/proof": 409, "/v1/registry/feeds/none": 404, "/v1/registry/entries/999999": 404,
-             "/v1/registry/entries/999999/removal": 404, "/v1/proposals/999999": 404, "/v1/proposals/999999/decision": 404}  # fmt: skip
-"""What a key with the scope is told of what nobody has made."""
+WITH_NOTHING_THERE = {
+    ("GET", "/v1/audit/checkpoint"): 404, ("GET", "/v1/audit/1/proof"): 409, ("GET", "/v1/policies/rules-0"): 404,
+    ("POST", "/v1/registry/feeds/none"): 404,
+} | {
+    (method, path): 400 for (method, path), scope in ROUTES.items() if scope is Scope.RULES and method != "GET"
+} | {(method, path): 404 for method, path in ROUTES if "/999999" in path}  # fmt: skip
+"""What a key is told that is let in, where nothing is signed, kept or said."""
 BODIES = {
     "/v1/registry": EXAMPLES[ToList], "/v1/registry/import": EXAMPLES[ToImport], "/v1/registry/feeds/none": EXAMPLES[FeedPage],
     "/v1/registry/entries/999999/removal": EXAMPLES[ToRemove], "/v1/proposals/999999/decision": EXAMPLES[ToDecide],
@@ -94,7 +109,7 @@ def scoped(server) -> dict[Scope, str]:
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_without_a_live_key_every_route_is_401(server, method, path, authorization):
     headers = {"Authorization": authorization.encode("latin-1")} if authorization else {}
-    answer = server.ask(method, path, body(operation()) if method == "POST" else None, headers)
+    answer = server.ask(method, path, body(operation()) if method in {"POST", "PUT"} else None, headers)
     assert answer.status == 401
     assert answer.json["error"]["code"] == "unauthenticated"
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -107,7 +122,7 @@ def test_a_key_opens_what_its_scope_names_and_nothing_else(server, scoped, metho
     server.ask("POST", OPERATIONS, body(operation(1)))
     answer = server.ask(method, path, body(content) if content else None, bearer(scoped[scope]))
     if ROUTES[method, path] is scope:
-        assert answer.status == NOT_THERE.get(path, 200), answer.body
+        assert answer.status == WITH_NOTHING_THERE.get((method, path), 200), answer.body
     else:
         assert answer.status == 403
         assert answer.json["error"]["allowed"] == ROUTES[method, path]
@@ -263,7 +278,7 @@ def template(path: str) -> str:
     named |= {"proposals/": "proposal_id", "feeds/": "feed"}
     for before, name in named.items():
         path = re.sub(rf"({before})(op-1|1|999999|none)", rf"\1{{{name}}}", path)
-    return path
+    return path.replace("takeover", "{rule_id}").replace("rules-0", "{policy_id}")
 
 
 def test_the_description_is_openapi_and_names_every_route(description):
