@@ -28,6 +28,7 @@ from features.profiles import due_day
 from serving import api, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
+from serving.candidates import Candidates
 from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.explanation import Explanations
@@ -87,6 +88,7 @@ class Burana:
             await self._acting()
             self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
+            self.candidates = Candidates(self.database, frozenset(settings.listing_rules.split()))
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             self.notary = Notary(settings, self.database, self.metrics)
@@ -106,6 +108,8 @@ class Burana:
             asyncio.create_task(self._follow_challengers()),
             asyncio.create_task(self._follow_audit_log()),
         ]
+        if settings.propose_entries:
+            self._tasks.append(asyncio.create_task(self._follow_candidates()))
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
         gc.collect()
@@ -222,6 +226,18 @@ class Burana:
                 await asyncio.to_thread(self.notary.turn)
             except (BuranaError, OSError, RuntimeError):
                 log.exception("the audit log could not be followed; what is recorded stays, and is signed later")
+
+    async def _follow_candidates(self) -> None:
+        """Let high-risk decisions propose entries of the registry, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await asyncio.to_thread(self.candidates.turn)
+            except (BuranaError, OSError, RuntimeError):
+                self.metrics.follow_failures.inc()
+                log.exception("high-risk decisions could not propose entries; no decision depends on it")
 
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""
