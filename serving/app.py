@@ -28,6 +28,7 @@ from features.profiles import due_day
 from serving import api, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
+from serving.batches import Batches
 from serving.candidates import Candidates
 from serving.challengers import Challengers
 from serving.endpoint import Endpoint
@@ -93,6 +94,7 @@ class Burana:
             opened.callback(self.challengers.close)
             self.notary = Notary(settings, self.database, self.metrics)
             opened.callback(self.notary.close)
+            self.batches = Batches(settings, self.database, self.metrics, lambda: self.assessor.engine.applied)
             await self._recover()
             await self.readiness.look()
             self._opened = opened.pop_all()
@@ -107,6 +109,7 @@ class Burana:
             asyncio.create_task(self._follow_profiles()),
             asyncio.create_task(self._follow_challengers()),
             asyncio.create_task(self._follow_audit_log()),
+            asyncio.create_task(self._batch_decisions()),
         ]
         if settings.propose_entries:
             self._tasks.append(asyncio.create_task(self._follow_candidates()))
@@ -217,7 +220,7 @@ class Burana:
                 log.exception("challengers could not score; no decision depends on them")
 
     async def _follow_audit_log(self) -> None:
-        """Let decisions join the audit log and sign checkpoints of it, in another thread."""
+        """Sign checkpoints of the audit log, in another thread."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
             if self.is_standby:
@@ -238,6 +241,17 @@ class Burana:
             except (BuranaError, OSError, RuntimeError):
                 self.metrics.follow_failures.inc()
                 log.exception("high-risk decisions could not propose entries; no decision depends on it")
+
+    async def _batch_decisions(self) -> None:
+        """Let decisions join the audit log, by a process beside."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await self.batches.turn()
+            except (BuranaError, OSError, RuntimeError):
+                log.exception("how far decisions are in the audit log cannot be looked up; they are batched later")
 
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""
