@@ -11,10 +11,13 @@ from casework.database import Database
 from casework.ledger import Ledger
 from casework.proposals import Verdict
 from domain.errors import ConflictError
+from domain.levels import RiskLevel
 
 log = logging.getLogger("burana")
-BATCH = 1_000
-"""Entries of the ledger read in one turn."""
+BATCH = 10_000
+"""Entries of the ledger looked at in one turn."""
+HIGH = f'"level":"{RiskLevel.HIGH.word}"'.encode()
+"""As an answer says it."""
 MOST_BEHIND = 200_000
 """Entries that are gone back for after a stop."""
 
@@ -37,7 +40,9 @@ class Candidates:
         up_to = min(last, self._looked_to + BATCH)
         if up_to <= self._looked_to:
             return 0
-        made = registry_candidates.propose_from(self._database, self._ledger.read(self._looked_to, up_to), self._known)
+        made = registry_candidates.propose_from(
+            self._database, self._ledger.answered(HIGH, self._looked_to, up_to), self._known
+        )
         self._looked_to = up_to
         for proposal_id, rules in made:
             self._confirm(proposal_id, self._listing_rules.intersection(rules))
