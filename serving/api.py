@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -130,10 +129,9 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
 
 def _methods(app: FastAPI, request: Request) -> str:
-    """What a path takes, of all the routes that it has."""
-    routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    methods = [route.methods or set() for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted(set().union(*methods)))
+    """What a path takes, over all routes that it has."""
+    taken = [route for route in app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
 
 
 def _measure(running: Running) -> None:

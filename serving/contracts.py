@@ -137,14 +137,14 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("conflict", str(error)))
         case ExplanationError():
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
-        case AuditError():
-            return Refusal(409, Problem("not_signed", str(error)))
         case UnknownEntryError() | UnknownProposalError() | UnknownRuleError():
             return Refusal(404, Problem(_UNKNOWN[type(error)], str(error)))
-        case RuleError():
-            return Refusal(422, Problem("rule_refused", str(error), "rule"))
         case SamePersonError():
             return Refusal(403, Problem("same_person", str(error)))
+        case RuleError():
+            return Refusal(422, Problem("rule_refused", str(error), "rule"))
+        case AuditError():
+            return Refusal(409, Problem("not_signed", str(error)))
         case UnknownOperationError():
             return Refusal(422, Problem("unknown_operation", str(error), "operation_id"))
         case HeldElsewhereError():

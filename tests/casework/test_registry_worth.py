@@ -117,5 +117,5 @@ def test_r40_a_rule_that_was_declared_to_list_confirms_what_it_spoke_for_and_no_
 def test_what_is_on_a_list_already_is_not_proposed(database):
     registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555000002", List.PROHIBITED)
     bring_in(database, iter([paid(1, "0555000002", "high")]))
-    assert [one[0] for one in registry_candidates.propose_from(database, Ledger(database).read())] == [1]
+    assert [one[0] for one in registry_candidates.propose_from(database, Ledger(database).read(), set())] == [1]
     assert proposals.of_id(database, 1).content["kind"] == "device"
