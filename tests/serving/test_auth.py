@@ -51,6 +51,8 @@ ROUTES = {
     ("POST", "/v1/rules/takeover/shadow"): Scope.RULES,
     ("POST", "/v1/rules/takeover/live"): Scope.RULES,
     ("POST", "/v1/rules/takeover/off"): Scope.RULES,
+    ("GET", "/v1/rule-coverage?days=1"): Scope.RULES,
+    ("GET", "/v1/rule-coverage/picture"): Scope.RULES,
     ("GET", "/v1/policies"): Scope.RULES,
     ("GET", "/v1/policies/rules-0"): Scope.RULES,
     ("POST", "/v1/policies/rules-0/roll-back"): Scope.RULES,
