@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 from casework.audit_log import record_change
 from casework.database import Database, timestamp
 from casework.tables import PROPOSALS
-from domain.errors import ConflictError, SamePersonError, UnknownProposalError
+from domain.errors import ConflictError, SamePersonError, SettingsError, UnknownProposalError
 
 _P = PROPOSALS.c
 PAGE = 100
@@ -60,10 +60,11 @@ def propose(database: Database, kind: str, content: Mapping[str, Any], person: s
 
 def proposed(connection: Connection, kind: str, content: Mapping[str, Any], person: str, reason: str) -> int:
     """As `propose`, in a transaction that has more to do."""
-    record_change(connection, person, reason, f"proposals: propose {kind}")
     row = {"kind": kind, "content": json.dumps(content, ensure_ascii=False, sort_keys=True), "proposed_at": timestamp(),
-           "proposed_by": person, "proposed_reason": reason}  # fmt: skip
-    return int(connection.execute(insert(PROPOSALS).values(row).returning(_P.proposal_id)).scalar_one())
+           "proposed_by": person, "proposed_key": _key(person), "proposed_reason": reason}  # fmt: skip
+    made = int(connection.execute(insert(PROPOSALS).values(row).returning(_P.proposal_id)).scalar_one())
+    record_change(connection, person, reason, f"proposals: propose {kind}", after={"proposal_id": made, **row})
+    return made
 
 
 def decide(
@@ -78,9 +79,11 @@ def decide(
         proposal = _open(connection, proposal_id)
         if is_same_person(proposal.proposed_by, person):
             raise SamePersonError(f"proposal {proposal_id} was made by {proposal.proposed_by}: another person decides on it")
-        change = record_change(connection, person, reason, f"proposals: {verdict} {proposal.kind} {proposal_id}")
         decided = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
-        connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(decided))
+        row = {**decided, "decided_key": _key(person)}
+        words, after = f"proposals: {verdict} {proposal.kind} {proposal_id}", {"proposal_id": proposal_id, **row}
+        change = record_change(connection, person, reason, words, after=after)
+        connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(row))
         if verdict is Verdict.APPROVED:
             kinds[proposal.kind](connection, replace(proposal, **decided), change)
 
@@ -98,12 +101,19 @@ def _open(connection: Connection, proposal_id: int) -> Proposal:
 
 def is_same_person(one: str, other: str) -> bool:
     """Whether two names are one person's: case, blanks and what cannot be seen make no other person."""
-    return _folded(one) == _folded(other)
+    return folded(one) == folded(other)
 
 
-def _folded(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(c for c in folded if unicodedata.category(c)[0] not in "ZC")
+def _key(person: str) -> str:
+    if not (key := folded(person)):
+        raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, in which nothing can be seen")
+    return key
+
+
+def folded(name: str) -> str:
+    """A name without case, blanks and what cannot be seen: the database holds two of them apart, its own lower() knows ASCII alone."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in plain if unicodedata.category(c)[0] not in "ZC")
 
 
 def of_id(database: Database, proposal_id: int) -> Proposal | None:

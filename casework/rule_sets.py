@@ -179,7 +179,8 @@ def _told(live: str, shadow: str) -> dict[str, Any]:
 
 
 def _sha256(live: str, shadow: str) -> str:
-    return hashlib.sha256((live + shadow).encode()).hexdigest()
+    """Of both parts; a zero byte parts them, which TOML cannot hold: no rule moves from one to the other under the same version."""
+    return hashlib.sha256(f"{live}\0{shadow}".encode()).hexdigest()
 
 
 def _names(rules: Iterable[Rule]) -> list[str]:

@@ -113,13 +113,17 @@ PROPOSALS = Table(
     Column("proposal_id", _NUMBER, primary_key=True), Column("kind", Text, nullable=False),
     Column("content", Text, nullable=False, comment="what would be done, JSON; never changed"),
     Column("proposed_at", Text, nullable=False), Column("proposed_by", Text, nullable=False), Column("proposed_reason", Text, nullable=False),
+    Column("proposed_key", Text, CheckConstraint("proposed_key <> ''", name="proposals_proposed_key"), nullable=False,
+           comment="the name without case, blanks and what cannot be seen"),
     Column("verdict", Text, CheckConstraint("verdict IN ('approved', 'refused')", name="proposals_verdict")),
     Column("decided_at", Text), Column("decided_by", Text), Column("decided_reason", Text),
+    Column("decided_key", Text, CheckConstraint("decided_key <> ''", name="proposals_decided_key")),
     CheckConstraint(
         "(verdict IS NULL) = (decided_at IS NULL) AND (verdict IS NULL) = (decided_by IS NULL)"
-        " AND (verdict IS NULL) = (decided_reason IS NULL)", name="proposals_decided"),
+        " AND (verdict IS NULL) = (decided_reason IS NULL) AND (verdict IS NULL) = (decided_key IS NULL)", name="proposals_decided"),
     CheckConstraint(
-        "lower(replace(proposed_by, ' ', '')) <> lower(replace(decided_by, ' ', ''))", name="proposals_four_eyes"),
+        "proposed_key <> decided_key AND lower(replace(proposed_by, ' ', '')) <> lower(replace(decided_by, ' ', ''))",
+        name="proposals_four_eyes"),
 )  # fmt: skip
 Index("proposals_open", PROPOSALS.c.kind, PROPOSALS.c.proposal_id,
       sqlite_where=PROPOSALS.c.verdict.is_(None), postgresql_where=PROPOSALS.c.verdict.is_(None))  # fmt: skip

@@ -77,17 +77,30 @@ def test_a_name_in_cyrillic_is_the_same_in_capitals(database, kinds):
         proposals.decide(database, propose(database, "Айгүл"), Verdict.APPROVED, "айгүЛ ", "I looked", kinds)
 
 
-DECIDED = "UPDATE proposals SET verdict = 'approved', decided_at = 'now', decided_by = '{}', decided_reason = 'x'"
+DECIDED = "UPDATE proposals SET verdict = 'approved', decided_at = 'now', decided_by = '{}', decided_reason = 'x', decided_key = '{}'"
 
 
 @pytest.mark.parametrize("name", ["Aigul", " aigul", "AIGUL  ", "Ai Gul"])
 def test_who_proposed_cannot_decide_by_sql(database, name):
     propose(database)
     with pytest.raises(LedgerError, match="proposals_four_eyes"):
-        execute(database, DECIDED.format(name))
+        execute(database, DECIDED.format(name, "another"))
 
 
-@pytest.mark.parametrize("change", ["verdict = NULL, decided_at = NULL, decided_by = NULL, decided_reason = NULL",
+@pytest.mark.parametrize(("key", "refused_by"), [("айгуль", "four_eyes"), ("", "decided_key")])
+def test_the_key_of_a_name_holds_where_the_database_knows_no_capitals(database, key, refused_by):
+    propose(database, "АЙГУЛЬ")
+    with pytest.raises(LedgerError, match=f"proposals_{refused_by}"):
+        execute(database, DECIDED.format("Айгуль", key))
+
+
+def test_a_name_of_which_nothing_can_be_seen_is_none(database):
+    with pytest.raises(SettingsError, match="nothing can be seen"):
+        propose(database, "\u200b\u2060")
+    assert audit(database) == []
+
+
+@pytest.mark.parametrize("change", ["verdict = NULL, decided_at = NULL, decided_by = NULL, decided_reason = NULL, decided_key = NULL",
                                     "verdict = 'refused'", "decided_by = 'Cholpon'", "decided_reason = 'y'", "content = '{}'"])  # fmt: skip
 def test_a_proposal_is_decided_once(database, kinds, change):
     made = propose(database)
@@ -99,7 +112,7 @@ def test_a_proposal_is_decided_once(database, kinds, change):
 
 
 @pytest.mark.parametrize("change", ["content = '{}'", "kind = 'other'", "proposed_by = 'Bakyt'", "proposed_reason = 'y'",
-                                    "proposed_at = 'y'", "proposal_id = 99"])  # fmt: skip
+                                    "proposed_at = 'y'", "proposed_key = 'y'", "proposal_id = 99"])  # fmt: skip
 def test_what_was_proposed_is_never_changed(database, change):
     propose(database)
     with pytest.raises(LedgerError, match="never changed"):
@@ -108,8 +121,8 @@ def test_what_was_proposed_is_never_changed(database, change):
 
 def test_a_proposal_is_never_deleted_nor_replaced_nor_born_approved(database):
     made = propose(database)
-    columns = "proposal_id, kind, content, proposed_at, proposed_by, proposed_reason, verdict, decided_at, decided_by, decided_reason"
-    row = "'removal', '{}', 'now', 'Aigul', 'x', 'approved', 'now', 'Bakyt', 'x'"
+    columns = "proposal_id, kind, content, proposed_at, proposed_by, proposed_reason, proposed_key, verdict, decided_at, decided_by, decided_reason, decided_key"
+    row = "'removal', '{}', 'now', 'Aigul', 'x', 'aigul', 'approved', 'now', 'Bakyt', 'x', 'bakyt'"
     for statement in ("DELETE FROM proposals", f"INSERT INTO proposals ({columns}) VALUES (99, {row})"):
         with pytest.raises(LedgerError, match=r"never|undecided"):
             execute(database, statement)
@@ -117,7 +130,7 @@ def test_a_proposal_is_never_deleted_nor_replaced_nor_born_approved(database):
         with pytest.raises(LedgerError, match="never changed"):
             execute(
                 database,
-                f"REPLACE INTO proposals (proposal_id, kind, content, proposed_at, proposed_by, proposed_reason) VALUES ({made}, 'a', '{{}}', '', '', '')",
+                f"REPLACE INTO proposals (proposal_id, kind, content, proposed_at, proposed_by, proposed_reason, proposed_key) VALUES ({made}, 'a', '{{}}', '', '', '', 'a')",
             )
     else:
         with pytest.raises(LedgerError, match="never"):
@@ -130,7 +143,7 @@ def test_a_proposal_is_never_deleted_nor_replaced_nor_born_approved(database):
     [
         "verdict = 'approved'",
         "decided_by = 'Bakyt'",
-        "verdict = 'perhaps', decided_at = '', decided_by = 'B', decided_reason = ''",
+        "verdict = 'perhaps', decided_at = '', decided_by = 'B', decided_reason = '', decided_key = 'b'",
     ],
 )
 def test_half_a_decision_is_refused_by_the_database(database, half):

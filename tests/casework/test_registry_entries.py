@@ -131,7 +131,7 @@ def test_by_sql_no_entry_is_removed_without_an_approved_proposal_of_this_entry_a
     approved = propose(database, entry, RemovalGround.CUSTOMER_CONFIRMED)
     execute(
         database,
-        "UPDATE proposals SET verdict = 'approved', decided_at = '', decided_by = 'B', decided_reason = '' WHERE verdict IS NULL",
+        "UPDATE proposals SET verdict = 'approved', decided_at = '', decided_by = 'B', decided_reason = '', decided_key = 'b' WHERE verdict IS NULL",
     )
     with pytest.raises(LedgerError, match="approved proposal that names it"):
         execute(database, REMOVE.format("'error_found'", approved, entry))

@@ -30,13 +30,17 @@ def _make_proposals() -> None:
         sa.Column("proposal_id", NUMBER, primary_key=True), sa.Column("kind", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False, comment="what would be done, JSON; never changed"),
         sa.Column("proposed_at", sa.Text, nullable=False), sa.Column("proposed_by", sa.Text, nullable=False), sa.Column("proposed_reason", sa.Text, nullable=False),
+        sa.Column("proposed_key", sa.Text, sa.CheckConstraint("proposed_key <> ''", name="proposals_proposed_key"), nullable=False,
+                  comment="the name without case, blanks and what cannot be seen"),
         sa.Column("verdict", sa.Text, sa.CheckConstraint("verdict IN ('approved', 'refused')", name="proposals_verdict")),
         sa.Column("decided_at", sa.Text), sa.Column("decided_by", sa.Text), sa.Column("decided_reason", sa.Text),
+        sa.Column("decided_key", sa.Text, sa.CheckConstraint("decided_key <> ''", name="proposals_decided_key")),
         sa.CheckConstraint(
             "(verdict IS NULL) = (decided_at IS NULL) AND (verdict IS NULL) = (decided_by IS NULL)"
-            " AND (verdict IS NULL) = (decided_reason IS NULL)", name="proposals_decided"),
+            " AND (verdict IS NULL) = (decided_reason IS NULL) AND (verdict IS NULL) = (decided_key IS NULL)", name="proposals_decided"),
         sa.CheckConstraint(
-            "lower(replace(proposed_by, ' ', '')) <> lower(replace(decided_by, ' ', ''))", name="proposals_four_eyes"),
+            "proposed_key <> decided_key AND lower(replace(proposed_by, ' ', '')) <> lower(replace(decided_by, ' ', ''))",
+            name="proposals_four_eyes"),
     )  # fmt: skip
     undecided = sa.text("verdict IS NULL")
     op.create_index(
@@ -113,7 +117,8 @@ SQLITE_TRIGGERS = (
     "BEGIN SELECT RAISE(ABORT, 'a proposal is decided once'); END",
     "CREATE TRIGGER proposals_are_not_changed BEFORE UPDATE ON proposals "
     "WHEN OLD.verdict IS NULL AND (OLD.proposal_id IS NOT NEW.proposal_id OR OLD.kind IS NOT NEW.kind OR OLD.content IS NOT NEW.content "
-    "OR OLD.proposed_at IS NOT NEW.proposed_at OR OLD.proposed_by IS NOT NEW.proposed_by OR OLD.proposed_reason IS NOT NEW.proposed_reason) "
+    "OR OLD.proposed_at IS NOT NEW.proposed_at OR OLD.proposed_by IS NOT NEW.proposed_by OR OLD.proposed_reason IS NOT NEW.proposed_reason "
+    "OR OLD.proposed_key IS NOT NEW.proposed_key) "
     "BEGIN SELECT RAISE(ABORT, 'what was proposed is never changed'); END",
     "CREATE TRIGGER proposals_are_not_deleted BEFORE DELETE ON proposals BEGIN SELECT RAISE(ABORT, 'proposals are never deleted'); END",
 )
@@ -123,8 +128,8 @@ POSTGRESQL_TRIGGERS = (
         IF TG_OP = 'INSERT' THEN
             IF NEW.verdict IS NOT NULL THEN RAISE EXCEPTION 'a proposal begins undecided'; END IF;
         ELSIF OLD.verdict IS NOT NULL THEN RAISE EXCEPTION 'a proposal is decided once';
-        ELSIF (OLD.proposal_id, OLD.kind, OLD.content, OLD.proposed_at, OLD.proposed_by, OLD.proposed_reason)
-            IS DISTINCT FROM (NEW.proposal_id, NEW.kind, NEW.content, NEW.proposed_at, NEW.proposed_by, NEW.proposed_reason)
+        ELSIF (OLD.proposal_id, OLD.kind, OLD.content, OLD.proposed_at, OLD.proposed_by, OLD.proposed_reason, OLD.proposed_key)
+            IS DISTINCT FROM (NEW.proposal_id, NEW.kind, NEW.content, NEW.proposed_at, NEW.proposed_by, NEW.proposed_reason, NEW.proposed_key)
             THEN RAISE EXCEPTION 'what was proposed is never changed';
         END IF;
         RETURN NEW;
