@@ -18,7 +18,7 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
-from serving import audit_api, coverage_api, rules_api
+from serving import audit_api, coverage_api, proposals_api, registry_api, rules_api
 from serving.assessor import Assessor
 from serving.audit_api import Audited
 from serving.auth import Gate
@@ -29,13 +29,15 @@ from serving.explanation import Explanations
 from serving.failures import Answering, headers_of_refusal
 from serving.live_profiles import age_s
 from serving.page import page
+from serving.proposals_api import Deciding
 from serving.readiness import Readiness
+from serving.registry_api import Registered
 from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Audited, Ruled, Covered, Protocol):
+class Running(Audited, Registered, Deciding, Ruled, Covered, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -121,9 +123,8 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
-    app.include_router(audit_api.router(running, allow))
-    app.include_router(rules_api.router(running, allow))
-    app.include_router(coverage_api.router(running, allow))
+    for room in (audit_api, registry_api, proposals_api, rules_api, coverage_api):
+        app.include_router(room.router(running, allow))
     return app
 
 

@@ -28,6 +28,8 @@ from features.profiles import due_day
 from serving import api, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
+from serving.batches import Batches
+from serving.candidates import Candidates
 from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.explanation import Explanations
@@ -87,10 +89,12 @@ class Burana:
             await self._acting()
             self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
+            self.candidates = Candidates(self.database, frozenset(settings.listing_rules.split()))
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             self.notary = Notary(settings, self.database, self.metrics)
             opened.callback(self.notary.close)
+            self.batches = Batches(settings, self.database, self.metrics, lambda: self.assessor.engine.applied)
             await self._recover()
             await self.readiness.look()
             self._opened = opened.pop_all()
@@ -105,7 +109,10 @@ class Burana:
             asyncio.create_task(self._follow_profiles()),
             asyncio.create_task(self._follow_challengers()),
             asyncio.create_task(self._follow_audit_log()),
+            asyncio.create_task(self._batch_decisions()),
         ]
+        if settings.propose_entries:
+            self._tasks.append(asyncio.create_task(self._follow_candidates()))
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
         gc.collect()
@@ -213,7 +220,7 @@ class Burana:
                 log.exception("challengers could not score; no decision depends on them")
 
     async def _follow_audit_log(self) -> None:
-        """Let decisions join the audit log and sign checkpoints of it, in another thread."""
+        """Sign checkpoints of the audit log, in another thread."""
         while True:
             await asyncio.sleep(self.settings.refresh_s)
             if self.is_standby:
@@ -222,6 +229,29 @@ class Burana:
                 await asyncio.to_thread(self.notary.turn)
             except (BuranaError, OSError, RuntimeError):
                 log.exception("the audit log could not be followed; what is recorded stays, and is signed later")
+
+    async def _follow_candidates(self) -> None:
+        """Let high-risk decisions propose entries of the registry, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await asyncio.to_thread(self.candidates.turn)
+            except (BuranaError, OSError, RuntimeError):
+                self.metrics.follow_failures.inc()
+                log.exception("high-risk decisions could not propose entries; no decision depends on it")
+
+    async def _batch_decisions(self) -> None:
+        """Let decisions join the audit log, by a process beside."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await self.batches.turn()
+            except (BuranaError, OSError, RuntimeError):
+                log.exception("how far decisions are in the audit log cannot be looked up; they are batched later")
 
     async def _profiles(self) -> LiveProfiles:
         """The profiles for now and for the time at which the ledger ends, as far as they are there."""

@@ -26,16 +26,18 @@ class Candidates:
         """listing_rules: ids of the rules whose word is enough."""
         self._database, self._ledger, self._listing_rules = database, Ledger(database), listing_rules
         self._looked_to: int | None = None
+        self._known: set[tuple[str, str]] = set()
 
     def turn(self) -> int:
         """Propose what was decided since the last turn; how many entries."""
         last = self._ledger.last_sequence
         if self._looked_to is None:
+            self._known = registry_candidates.proposed_before(self._database)
             self._looked_to = max(registry_candidates.last_proposed(self._database), last - MOST_BEHIND)
         up_to = min(last, self._looked_to + BATCH)
         if up_to <= self._looked_to:
             return 0
-        made = registry_candidates.propose_from(self._database, self._ledger.read(self._looked_to, up_to))
+        made = registry_candidates.propose_from(self._database, self._ledger.read(self._looked_to, up_to), self._known)
         self._looked_to = up_to
         for proposal_id, rules in made:
             self._confirm(proposal_id, self._listing_rules.intersection(rules))

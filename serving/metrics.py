@@ -16,11 +16,12 @@ SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.
 
 
 class AuditFigures:
-    """The figures of the audit log: how long it is, up to where it is signed, and how often that failed."""
+    """The figures of the audit log: how long it is, up to where it is signed, how often that failed, what is still to join."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.entries = Gauge("burana_audit_entries", "Entries of the audit log at the last look", registry=registry)
         self.signed = Gauge("burana_audit_signed", "Entries under the last checkpoint that was signed", registry=registry)
+        self.unbatched = Gauge("burana_audit_unbatched", "Entries of the ledger that are in no batch yet", registry=registry)
         self.unsigned = Counter("burana_audit_unsigned", "Times that a due checkpoint was not signed", registry=registry)
 
 

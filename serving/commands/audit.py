@@ -1,7 +1,8 @@
-"""Verify, show, prove, sign and export the audit log."""
+"""Verify, show, prove, sign and export the audit log; let decisions join it."""
 
 import argparse
 import json
+import time
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from casework import audit_export, audit_keys, audit_log, audit_verification, checkpoints
+from casework import audit_export, audit_keys, audit_log, audit_verification, checkpoints, decision_batches
 from casework import database as databases
 from casework.audit_form import AuditEntry
 from casework.database import Database
+from casework.ledger import Ledger
 from casework.merkle import Tree
 from domain.errors import AuditError, SettingsError
 from serving import audit_views, place
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     key.add_argument("--by", required=True, help="the responsible person")
     key.add_argument("--reason", required=True)
     actions.add_parser("checkpoint", parents=[home], help="sign the log as it is now")
+    actions.add_parser("batch", parents=[home], help="let what the ledger has by now join the log; a server has it done")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
                 _export(database, arguments)
             case "key":
                 _key(database, arguments)
+            case "batch":
+                _batch(database, arguments)
             case "checkpoint":
                 print(_checkpoint(database, arguments).text, end="")
     return 0
@@ -143,6 +148,19 @@ def _key(database: Database, arguments: argparse.Namespace) -> None:
     audit_keys.write(made, arguments.home, arguments.checkpoints)
     checkpoints.sign(lambda: _tree(database), made, arguments.checkpoints, _today(), [older] if older else [])
     print(made.public)
+
+
+def _batch(database: Database, arguments: argparse.Namespace) -> None:
+    first, cpu = decision_batches.batched_to(database) + 1, time.process_time()
+    with _progress(max(0, Ledger(database).last_sequence - first + 1)) as progress:
+        last = first - 1
+        for batch in decision_batches.record_all(database):
+            progress.update(batch.last - batch.first + 1)
+            last = batch.last
+    figures = {"first": first, "last": last, "cpu_seconds": round(time.process_time() - cpu, 3)}
+    print(f"entries {first:,} to {last:,} of the ledger joined the log, {figures['cpu_seconds']} CPU seconds")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures))
 
 
 def _checkpoint(database: Database, arguments: argparse.Namespace) -> checkpoints.Checkpoint:

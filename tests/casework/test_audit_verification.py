@@ -341,10 +341,9 @@ def decided(database: Database, count: int) -> None:
 
 def test_decisions_join_the_log_by_the_root_of_their_batch(database: Database, tmp_path: Path) -> None:
     decided(database, 1_200)
-    assert decision_batches.record(database, least=1_201) is None
-    batch = decision_batches.record(database, least=1)
+    batch = decision_batches.record(database)
     assert (batch.first, batch.last) == (1, 1_200)
-    assert decision_batches.record(database, least=1) is None
+    assert decision_batches.record(database) is None
     ((change, person),) = rows(database, "SELECT change, person FROM audit")
     assert (change, person) == ("decisions: entries 1 to 1200 of the ledger", "the server")
     assert (found(database, tmp_path).batches, found(database, tmp_path).batched_to) == (1, 1_200)
@@ -361,10 +360,22 @@ def test_an_entry_of_the_ledger_that_was_changed_is_found_by_its_batch(
     database: Database, tmp_path: Path, change: str
 ) -> None:
     decided(database, 20)
-    decision_batches.record(database, least=1)
+    decision_batches.record(database)
     execute(database, *GUARDS["sqlite" if database.file is not None else "postgresql"], change)
     (fault,) = faults(database, tmp_path)
     assert "the entries 1 to 20 of the ledger (audit entry 1)" in fault
+
+
+def test_a_catch_up_goes_on_batch_after_batch_to_where_the_ledger_ended(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_batches, "MOST", 700)
+    decided(database, 1_500)
+    made = decision_batches.record_all(database)
+    first = next(made)
+    bring_in(database, iter([entry(1_501)]))
+    assert [(each.first, each.last) for each in (first, *made)] == [(1, 700), (701, 1_400), (1_401, 1_500)]
+    assert (found(database, tmp_path).batches, found(database, tmp_path).unbatched) == (3, 1)
 
 
 def test_entries_after_the_last_batch_are_counted(database: Database, tmp_path: Path) -> None:

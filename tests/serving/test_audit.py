@@ -1,23 +1,29 @@
 """The audit log beside a running server: settings, batches, checkpoints; and the command that verifies, proves and exports it."""
 
+import asyncio
 import json
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from casework import audit_keys, checkpoints
+from casework import audit_keys, checkpoints, decision_batches
 from casework import database as databases
 from casework.audit_form import leaf
 from serving import cli
+from serving.batches import Batches
+from serving.metrics import Metrics
 from serving.settings import Settings
 from serving.settings_file import stated
 from tests.casework.audit_logs import filled, unguarded
+from tests.casework.records import entry
 from tests.casework.test_merkle import grown, included
-from tests.databases import execute, rows
+from tests.databases import bring_in, execute, rows
 from tests.serving.examples import operation
 from tests.serving.running import InProcess
 
@@ -92,6 +98,35 @@ def test_a_server_batches_what_it_decided_and_signs_what_it_recorded(
     assert "burana_audit_unsigned_total 0.0" in text
     assert audit(home, "verify") == 0
     assert "all of it holds" in capsys.readouterr().out
+
+
+def test_batching_takes_no_cpu_of_the_server_itself(home: Settings) -> None:
+    """What a process beside did is of the children, and the server's own share of 20,000 entries is less than theirs."""
+    bring_in(home.database, (entry(number, body=b"x" * 3_000) for number in range(1, 20_001)))
+    with databases.connect(home.database) as database:
+        batches = Batches(home, database, Metrics(), lambda: 20_000)
+        own, children = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        asyncio.run(asyncio.wait_for(_until_batched(batches, database), 60))
+        own, children = time.process_time() - own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - children
+        assert decision_batches.batched_to(database) == 20_000
+    assert own < children / 4, (own, children)
+
+
+async def _until_batched(batches: Batches, database: databases.Database) -> None:
+    while decision_batches.batched_to(database) == 0:
+        await asyncio.sleep(0.2)
+        await batches.turn()
+
+
+def test_a_batch_that_fails_is_said_and_tried_again(home: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    with databases.connect(home.database) as database:
+        gone = replace(home, home=home.home / "gone", audit_batch_s=0.01)
+        batches = Batches(gone, database, metrics := Metrics(), lambda: 7)
+        for _ in range(2):
+            time.sleep(0.02)
+            asyncio.run(batches.turn())
+    assert caplog.text.count("does not exist; name the --home") == 2
+    assert "burana_audit_unbatched 7.0" in metrics.text().decode()
 
 
 def test_a_server_on_a_database_of_yesterday_signs_nothing_and_says_so(
