@@ -58,7 +58,6 @@ ROUTES = {
     ("POST", "/v1/policies/rules-0/roll-back"): Scope.RULES,
     ("GET", "/v1/rule-vocabulary"): Scope.RULES,
     ("GET", "/v1/rule-coverage"): Scope.RULES,
-    ("GET", "/v1/rule-coverage/picture"): Scope.RULES,
     ("GET", "/metrics"): Scope.METRICS,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/docs"): Scope.READ,
