@@ -26,27 +26,38 @@ from domain.operation import Operation, identifiers_of
 KIND = "registry_entry"
 PROPOSER = "burana"
 """Who proposes what decisions say; nobody's key is made for it."""
+
+
+class _Identifier(msgspec.Struct):
+    """What is read of a proposal's content."""
+
+    kind: str
+    value: str
+
+
+_IDENTIFIER = msgspec.json.Decoder(_Identifier)
 _OPERATION, _DECISION = msgspec.json.Decoder(Operation), msgspec.json.Decoder(Decision)
 
 
-def propose_from(database: Database, entries: Iterable[Entry]) -> list[tuple[int, tuple[str, ...]]]:
+def propose_from(
+    database: Database, entries: Iterable[Entry], known: set[tuple[str, str]]
+) -> list[tuple[int, tuple[str, ...]]]:
     """Propose what the high-risk decisions among entries of the ledger say, once for each identifier.
 
-    (proposal's id, codes of the rules that spoke) of each new one.
+    known: what was proposed before, see `proposed_before`; grows. (proposal's id, codes of the rules that spoke) of each new one.
     """
     found = [candidate for entry in entries for candidate in candidates(entry)]
-    if not found:
+    if all((listing.kind, listing.value) in known for listing, *_ in found):
         return []
+    new: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
     with database.transaction() as connection:
-        known = _known(connection)
-        made = []
         for listing, content, rules in found:
             key = listing.kind, listing.value
-            if key not in known and live(connection, listing) is None:
-                known.add(key)
+            if key not in known and key not in new and live(connection, listing) is None:
                 reason = f"high-risk decision on operation {content['evidence']['operation_id']}"
-                made.append((proposals.proposed(connection, KIND, content, PROPOSER, reason), rules))
-        return made
+                new[key] = proposals.proposed(connection, KIND, content, PROPOSER, reason), rules
+    known.update(new)
+    return list(new.values())
 
 
 def candidates(entry: Entry) -> Iterator[tuple[Listing, dict[str, Any], tuple[str, ...]]]:
@@ -90,8 +101,8 @@ def last_proposed(database: Database) -> int:
     return 0 if content is None else int(msgspec.json.decode(content)["evidence"]["sequence"])
 
 
-def _known(connection: Connection) -> set[tuple[str, str]]:
-    """What was proposed before, whatever became of it; an entry that was removed since may be listed by hand."""
-    contents = connection.scalars(select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND)).all()
-    told = (msgspec.json.decode(content) for content in contents)
-    return {(one["kind"], one["value"]) for one in told}
+def proposed_before(database: Database) -> set[tuple[str, str]]:
+    """(kind, value) of what was proposed, whatever became of it; an entry that was removed since may be listed by hand."""
+    with database.reading() as connection:
+        contents = connection.scalars(select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND)).all()
+    return {(one.kind, one.value) for one in map(_IDENTIFIER.decode, contents)}

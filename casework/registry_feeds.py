@@ -4,6 +4,7 @@ Four eyes approve a feed once: whose it is, and on which list and ground its ent
 order of their sequence; a page that came before changes nothing. What the feed listed it alone may withdraw.
 """
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -27,6 +28,7 @@ PAGE = 1_000
 """Changes that a page of ours has at least, where there are so many."""
 MOST = 100_000
 """Changes that a page of theirs may have."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _R, _F = REGISTRY.c, REGISTRY_FEED_PAGES.c
 Instant = Annotated[datetime, Meta(tz=True)]
 Number = Annotated[int, Meta(ge=0, le=2**62)]
@@ -81,6 +83,8 @@ def propose(
     database: Database, feed: str, list_: List, ground: Ground, source: Source, person: str, reason: str
 ) -> int:  # fmt: skip
     """Propose to follow a list under a name; the proposal's id."""
+    if not _NAME.fullmatch(feed):
+        raise InputError("feed", feed, "1 to 64 letters, digits, - and _")
     content = {"feed": feed, "list": list_, "ground": ground, "source": source}
     return proposals.propose(database, KIND, content, person, reason)
 

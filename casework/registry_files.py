@@ -39,18 +39,23 @@ class Difference(NamedTuple):
 
 def difference(database: Database, identifiers: Identifiers, records: Iterable[Any]) -> Difference:
     """What records, as `read` gives them, would change in the registry as it is. Nothing is written."""
-    taken, rejects = _sorted_out(identifiers, records)
+    whole, rejects = _sorted_out(identifiers, records)
     new: list[Listing] = []
-    for start in range(0, len(taken), PAGE):
-        some = taken[start : start + PAGE]
+    for start in range(0, len(whole), PAGE):
+        some = whole[start : start + PAGE]
         with database.reading() as connection:
             there = listed_already(connection, some)
         new += [listing for listing in some if (listing.kind, listing.value, listing.list) not in there]
-    return Difference(tuple(new), len(taken) - len(new), tuple(rejects))
+    return Difference(tuple(new), len(whole) - len(new), tuple(rejects))
+
+
+def taken(identifiers: Identifiers, records: Iterable[Any]) -> list[Listing]:
+    """The records that can be listed, normal, whether they are listed already or not."""
+    return _sorted_out(identifiers, records)[0]
 
 
 def _sorted_out(identifiers: Identifiers, records: Iterable[Any]) -> tuple[list[Listing], list[Reject]]:
-    taken: dict[tuple[str, str, str], Listing] = {}
+    found: dict[tuple[str, str, str], Listing] = {}
     rejects = []
     for line, record in enumerate(records, 1):
         if line > MOST_LINES:
@@ -61,11 +66,11 @@ def _sorted_out(identifiers: Identifiers, records: Iterable[Any]) -> tuple[list[
             rejects.append(Reject(line, str(error)))
             continue
         key = listing.kind, listing.value, listing.list
-        if key in taken:
+        if key in found:
             rejects.append(Reject(line, f"{listing.kind} stands in the file before, for the same list"))
         else:
-            taken[key] = listing
-    return list(taken.values()), rejects
+            found[key] = listing
+    return list(found.values()), rejects
 
 
 def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:

@@ -55,6 +55,16 @@ def put_in_shadow(database: Database, rule_id: str, version: int, person: str, r
         return rule_sets.put_in_shadow(connection, shadow, person, reason).version
 
 
+def put_all_in_shadow(database: Database, rules: list[Rule], person: str, reason: str) -> str:
+    """Save rules that others wrote, and let them run and be counted together; the version of the set in force from now on."""
+    with database.transaction() as connection:
+        kept = rule_versions.adopt(connection, rules, person, reason)
+        theirs = {rule.id for rule in kept}
+        others = [rule for rule in rule_sets.in_force(connection).shadow_rules if rule.id not in theirs]
+        shadow = written([*others, *(replace(rule, state=State.SHADOW) for rule in kept)])
+        return rule_sets.put_in_shadow(connection, shadow, person, reason).version
+
+
 def take_out_of_shadow(database: Database, rule_id: str, person: str, reason: str) -> str:
     """Let a rule no longer be counted; the version of the set in force from now on. UnknownRuleError where it is not in shadow."""
     with database.transaction() as connection:

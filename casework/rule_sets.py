@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from casework import rule_versions
 from casework.audit_log import record_change
@@ -63,7 +63,8 @@ class RuleSet(Struct, frozen=True):
 def load(database: Database, content: str, person: str, reason: str) -> str:
     """Make a checked set the first one that a person loads; its version. RuleError where one is in force already: propose it then."""
     with database.transaction() as connection:
-        if person != BURANA and (former := _first_by_a_person(connection)) is not None:
+        former = _last(connection) if person == BURANA else _first_by_a_person(connection)
+        if former is not None:
             raise RuleError(
                 f"rules are in force since {former.loaded_at}, loaded by {former.loaded_by}: what acts changes only with a second "
                 "person, `burana rules propose-set` it"
@@ -82,13 +83,9 @@ def propose(database: Database, content: str, person: str, reason: str) -> int:
 def proposed_set(connection: Connection, live: str, shadow: str | None, person: str, reason: str) -> int:
     """Propose what is to be live, and what is to be in shadow: None for what is in shadow when it is approved."""
     before = in_force(connection)
-    return proposed(
-        connection,
-        KIND,
-        {"live": live, "shadow": shadow, "instead_of": before.version, **_compared(before, live)},
-        person,
-        reason,
-    )
+    _check_size([*parsed(live), *in_shadow(before.shadow if shadow is None else shadow)])
+    content = {"live": live, "shadow": shadow, "instead_of": before.version, **_compared(before, live)}
+    return proposed(connection, KIND, content, person, reason)
 
 
 def apply(connection: Connection, proposal: Proposal, change: int) -> None:  # noqa: ARG001 the kind's function gets it
@@ -199,9 +196,7 @@ def _compared(before: RuleSet, live: str) -> dict[str, list[str]]:
 
 
 def _first_by_a_person(connection: Connection) -> RuleSet | None:
-    row = connection.execute(
-        _WHOLE.where(func.lower(func.trim(_S.loaded_by)) != BURANA).order_by(_S.rule_set_id).limit(1)
-    ).first()
+    row = connection.execute(_WHOLE.where(_S.loaded_by != BURANA).order_by(_S.rule_set_id).limit(1)).first()
     return None if row is None else RuleSet(*row)
 
 

@@ -178,18 +178,23 @@ def records_of(table: pa.Table, struct: type[Struct], batch: int = 4096) -> Iter
     """(sequence, record) of each row, as the domain's structs; the inverse of `table_of`."""
     columns = COLUMNS[struct]
     for chunk in table.to_batches(max_chunksize=batch):
-        values = chunk.to_pydict()
-        for row, sequence in enumerate(values["sequence"]):
+        given = [(column.path, values) for column in columns if (values := _given(chunk, column.name)) is not None]
+        for row, sequence in enumerate(chunk.column("sequence").to_pylist()):
             nested: dict[str, Any] = {}
-            for column in columns:
-                value = values[column.name][row]
-                if value is None:
+            for path, values in given:
+                if (value := values[row]) is None:
                     continue
-                if len(column.path) == 1:
-                    nested[column.path[0]] = value
+                if len(path) == 1:
+                    nested[path[0]] = value
                 else:
-                    nested.setdefault(column.path[0], {})[column.path[1]] = value
+                    nested.setdefault(path[0], {})[path[1]] = value
             yield sequence, msgspec.convert(nested, struct)
+
+
+def _given(chunk: pa.RecordBatch, name: str) -> list[Any] | None:
+    """The values of a column, None where it has none: most columns of most histories, and each costs a look at every row."""
+    column = chunk.column(name)
+    return None if column.null_count == len(column) else column.to_pylist()
 
 
 def empty(struct: type[Struct]) -> pa.Table:

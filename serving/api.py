@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Match, Route
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -17,7 +18,7 @@ from domain.errors import UnknownOperationError
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from features.profiles import date_of
-from serving import audit_api, coverage_api, rules_api
+from serving import audit_api, coverage_api, proposals_api, registry_api, rules_api
 from serving.assessor import Assessor
 from serving.audit_api import Audited
 from serving.auth import Gate
@@ -28,13 +29,15 @@ from serving.explanation import Explanations
 from serving.failures import Answering, headers_of_refusal
 from serving.live_profiles import age_s
 from serving.page import page
+from serving.proposals_api import Deciding
 from serving.readiness import Readiness
+from serving.registry_api import Registered
 from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
 
 
-class Running(Audited, Ruled, Covered, Protocol):
+class Running(Audited, Registered, Deciding, Ruled, Covered, Protocol):
     """What the routes ask: what is plugged in when the process starts."""
 
     assessor: Assessor
@@ -64,7 +67,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        allowed = (error.headers or {}).get("Allow")
+        allowed = _methods(app, request) if error.status_code == 405 else None
         text = f"{request.url.path[:128]} takes {allowed}" if allowed else "there is no such path"
         problem = Problem("refused", text, allowed=allowed) if allowed else Problem("not_found", text)
         return refused(request, Refusal(error.status_code, problem))
@@ -120,10 +123,15 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
-    app.include_router(audit_api.router(running, allow))
-    app.include_router(rules_api.router(running, allow))
-    app.include_router(coverage_api.router(running, allow))
+    for room in (audit_api, registry_api, proposals_api, rules_api, coverage_api):
+        app.include_router(room.router(running, allow))
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> str:
+    """What a path takes, over all routes that it has."""
+    taken = [route for route in app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
 
 
 def _measure(running: Running) -> None:

@@ -29,6 +29,7 @@ from serving import api, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
 from serving.batches import Batches
+from serving.candidates import Candidates
 from serving.challengers import Challengers
 from serving.endpoint import Endpoint
 from serving.explanation import Explanations
@@ -88,6 +89,7 @@ class Burana:
             await self._acting()
             self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
+            self.candidates = Candidates(self.database, frozenset(settings.listing_rules.split()))
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             self.notary = Notary(settings, self.database, self.metrics)
@@ -109,6 +111,8 @@ class Burana:
             asyncio.create_task(self._follow_audit_log()),
             asyncio.create_task(self._batch_decisions()),
         ]
+        if settings.propose_entries:
+            self._tasks.append(asyncio.create_task(self._follow_candidates()))
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
         gc.collect()
@@ -225,6 +229,18 @@ class Burana:
                 await asyncio.to_thread(self.notary.turn)
             except (BuranaError, OSError, RuntimeError):
                 log.exception("the audit log could not be followed; what is recorded stays, and is signed later")
+
+    async def _follow_candidates(self) -> None:
+        """Let high-risk decisions propose entries of the registry, in another thread."""
+        while True:
+            await asyncio.sleep(self.settings.refresh_s)
+            if self.is_standby:
+                continue
+            try:
+                await asyncio.to_thread(self.candidates.turn)
+            except (BuranaError, OSError, RuntimeError):
+                self.metrics.follow_failures.inc()
+                log.exception("high-risk decisions could not propose entries; no decision depends on it")
 
     async def _batch_decisions(self) -> None:
         """Let decisions join the audit log, by a process beside."""

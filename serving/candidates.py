@@ -11,10 +11,13 @@ from casework.database import Database
 from casework.ledger import Ledger
 from casework.proposals import Verdict
 from domain.errors import ConflictError
+from domain.levels import RiskLevel
 
 log = logging.getLogger("burana")
-BATCH = 1_000
-"""Entries of the ledger read in one turn."""
+BATCH = 10_000
+"""Entries of the ledger looked at in one turn."""
+HIGH = f'"level":"{RiskLevel.HIGH.word}"'.encode()
+"""As an answer says it."""
 MOST_BEHIND = 200_000
 """Entries that are gone back for after a stop."""
 
@@ -26,16 +29,20 @@ class Candidates:
         """listing_rules: ids of the rules whose word is enough."""
         self._database, self._ledger, self._listing_rules = database, Ledger(database), listing_rules
         self._looked_to: int | None = None
+        self._known: set[tuple[str, str]] = set()
 
     def turn(self) -> int:
         """Propose what was decided since the last turn; how many entries."""
         last = self._ledger.last_sequence
         if self._looked_to is None:
+            self._known = registry_candidates.proposed_before(self._database)
             self._looked_to = max(registry_candidates.last_proposed(self._database), last - MOST_BEHIND)
         up_to = min(last, self._looked_to + BATCH)
         if up_to <= self._looked_to:
             return 0
-        made = registry_candidates.propose_from(self._database, self._ledger.read(self._looked_to, up_to))
+        made = registry_candidates.propose_from(
+            self._database, self._ledger.answered(HIGH, self._looked_to, up_to), self._known
+        )
         self._looked_to = up_to
         for proposal_id, rules in made:
             self._confirm(proposal_id, self._listing_rules.intersection(rules))

@@ -16,7 +16,10 @@ from domain.errors import (
     InputError,
     LedgerError,
     RuleError,
+    SamePersonError,
+    UnknownEntryError,
     UnknownOperationError,
+    UnknownProposalError,
     UnknownRuleError,
     shortened,
 )
@@ -111,6 +114,11 @@ def invalid(message: str) -> Problem:
     return Problem("invalid", f"{field or 'body'}: {what[:300]}", field or "body", seen, allowed)
 
 
+_UNKNOWN: dict[type[Exception], str] = {
+    UnknownEntryError: "unknown_entry", UnknownProposalError: "unknown_proposal", UnknownRuleError: "unknown_rule"
+}  # fmt: skip
+
+
 def refusal_of(error: Exception) -> Refusal:
     """The refusal that answers an error of the domain; any other error is raised again."""
     if (refusal := expected_refusal(error)) is None:
@@ -129,8 +137,10 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(409, Problem("conflict", str(error)))
         case ExplanationError():
             return Refusal(409, Problem("not_explained", str(error), "operation_id"))
-        case UnknownRuleError():
-            return Refusal(404, Problem("unknown_rule", str(error)))
+        case UnknownEntryError() | UnknownProposalError() | UnknownRuleError():
+            return Refusal(404, Problem(_UNKNOWN[type(error)], str(error)))
+        case SamePersonError():
+            return Refusal(403, Problem("same_person", str(error)))
         case RuleError():
             return Refusal(422, Problem("rule_refused", str(error), "rule"))
         case AuditError():

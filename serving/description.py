@@ -24,6 +24,7 @@ _SIGNATURE = (
     "each signature once. The secret, in hexadecimal, is shown when the key is made."
 )
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
+_FEED = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"}
 _NAME = {"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}
 _SECONDS = {"description": "seconds after which to try again", "required": True, "schema": {"type": "integer", "minimum": 1}}
 _HEADERS: dict[int, dict[str, Any]] = {
@@ -65,7 +66,10 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:
-    schemas = {"operation_id": _id_schema(), "audit_id": _NUMBER, "rule_id": _NAME, "policy_id": _NAME}
+    schemas = {
+        "operation_id": _id_schema(), "audit_id": _NUMBER, "entry_id": _NUMBER, "proposal_id": _NUMBER, "feed": _FEED,
+        "rule_id": _NAME, "policy_id": _NAME,
+    }  # fmt: skip
     names = re.findall(r"{(\w+)}", route.path)
     return [{"name": name, "in": "path", "required": True, "schema": schemas[name]} for name in names]
 
@@ -78,15 +82,16 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
     asked = schemas[route.asks.__name__]
     required = asked.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _given(schema)}
+        {"name": name, "in": "query", "required": name in required, "schema": _given(schema, schemas)}
         for name, schema in asked["properties"].items()
     ]
 
 
-def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter: what may be left out is left out, and never null."""
+def _given(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: what may be left out is left out, and never null; a list of words stands where it is asked for."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
-    return {name: value for name, value in kinds[0].items() if name != "default" or value is not None}
+    kind = schemas[kinds[0]["$ref"].rpartition("/")[2]] if "$ref" in kinds[0] else kinds[0]
+    return {name: value for name, value in kind.items() if name != "default" or value is not None}
 
 
 def _responses(route: Route) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def _schemas() -> dict[str, Any]:
     schemas["Money"]["properties"]["currency"]["enum"] = sorted(REFERENCE_RATES)
     schemas["Refusal"] = {"type": "object", "required": ["error"], "additionalProperties": False,
                           "properties": {"error": {"$ref": "#/components/schemas/Problem"}}}  # fmt: skip
-    return schemas
+    return dict(msgspec.json.decode(msgspec.json.encode(schemas)))  # defaults that are tuples are lists in JSON
 
 
 def _id_schema() -> dict[str, Any]:

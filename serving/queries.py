@@ -21,9 +21,13 @@ def asked(request: Request, type_: type[AskedT]) -> AskedT:
         if names.count(name) > 1:
             raise InputError(name, "twice", "each once")
     try:
-        return msgspec.convert(dict(pairs), type_, strict=False)
+        found = msgspec.convert(dict(pairs), type_, strict=False)
     except msgspec.ValidationError as error:
         raise Refusal(422, invalid(str(error))) from None
+    for name in names:
+        if getattr(found, name) is None:  # the text null, which msgspec reads as nothing
+            raise InputError(name, "null", "a value, or leave it out")
+    return found
 
 
 def number(text: str, field: str) -> int:

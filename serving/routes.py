@@ -3,6 +3,9 @@
 from typing import Any, NamedTuple
 
 from casework.keys import Scope
+from casework.proposals import Proposal
+from casework.registry_feeds import FeedPage, Taken
+from casework.registry_quality import Quality
 from domain.decision import Decision
 from domain.events import Event, Outcome
 from domain.operation import Operation
@@ -12,6 +15,23 @@ from serving.audit_views import AuditLine, AuditLines, AuditProof, Consistency
 from serving.contracts import Recorded
 from serving.coverage.cells import Map
 from serving.coverage_api import PICTURE, OverDays
+from serving.registry_answers import (
+    EntriesAsked,
+    EntriesTold,
+    EntryTold,
+    ExportAsked,
+    FeedAsked,
+    Imported,
+    Listed,
+    ProposalsAsked,
+    ProposalsTold,
+    Proposed,
+    QualityAsked,
+    ToDecide,
+    ToImport,
+    ToList,
+    ToRemove,
+)
 from serving.rule_views import (
     Asked,
     Because,
@@ -47,6 +67,20 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "outcome_id": "2026-11-25-o-3", "operation_id": "2026-11-22-000001", "verdict": "fraud",
         "known_at": "2026-11-25T09:00:00+06:00", "source": "customer_notice", "scheme": "false_call",
     },
+    ToList: {
+        "listing": {"kind": "phone", "value": "0555 123 456", "list": "prohibited", "ground": "customer_notice", "source": "own_case"},
+        "reason": "the customer lost money to it",
+    },
+    ToRemove: {"ground": "error_found", "reason": "another customer's number"},
+    ToImport: {
+        "file": "letter 7", "reason": "letter 7 of the National Bank", "dry_run": True,
+        "lines": [{"kind": "phone", "value": "0555 123 456", "list": "watched", "ground": "national_bank", "source": "national_bank"}],
+    },
+    FeedPage: {
+        "after": 0, "up_to": 1, "issued_at": "2026-11-22T10:00:00+06:00",
+        "changes": [{"sequence": 1, "action": "add", "kind": "phone", "value": "0555 123 456"}],
+    },
+    ToDecide: {"verdict": "approved", "reason": "compared with the letter"},
     EditedRule: {"rule": EXAMPLE_RULE, "reason": "three cases of last week"},
     Chosen: {"version": 1, "reason": "it caught what it should in the backtest"},
     Because: {"reason": "it stops too many genuine customers"},
@@ -115,6 +149,29 @@ ROUTES = (
           (*CONNECTION, *CALLER, 404, 422, 503)),
     Route("GET", "/v1/audit/{audit_id}/proof", "audit_proof", "What proves that an entry is in the signed audit log (RFC 9162)",
           Scope.AUDIT, None, AuditProof, (*CONNECTION, *CALLER, 404, 409, 422, 503)),
+    Route("GET", "/v1/registry", "registry", "A page of the live entries, or of those of a past moment", Scope.REGISTRY, None,
+          EntriesTold, (*CONNECTION, *CALLER, 422, 503), EntriesAsked),
+    Route("POST", "/v1/registry", "list_identifier", "List an identifier", Scope.REGISTRY, ToList, Listed, _RECORDED),
+    Route("POST", "/v1/registry/import", "import_entries", "Propose to list many at once, or only tell what that would change",
+          Scope.REGISTRY, ToImport, Imported, _RECORDED),
+    Route("GET", "/v1/registry/export", "export_entries", "The live entries of a kind as CSV, in the form of an import",
+          Scope.REGISTRY, None, "text/csv", (*CONNECTION, *CALLER, 422, 503), ExportAsked),
+    Route("GET", "/v1/registry/feed", "feed", "Own cases' changes of a list after a sequence number, for others to follow",
+          Scope.REGISTRY, None, FeedPage, (*CONNECTION, *CALLER, 422, 503), FeedAsked),
+    Route("POST", "/v1/registry/feeds/{feed}", "take_feed", "Take a page of an approved feed; one that came before changes nothing",
+          Scope.REGISTRY, FeedPage, Taken, (*_RECORDED, 404)),
+    Route("GET", "/v1/registry/quality", "registry_quality", "Relevance, completeness and timeliness of the registry",
+          Scope.REGISTRY, None, Quality, (*CONNECTION, *CALLER, 422, 503), QualityAsked),
+    Route("GET", "/v1/registry/entries/{entry_id}", "registry_entry", "An entry and the history of its identifier", Scope.REGISTRY, None,
+          EntryTold, (*CONNECTION, *CALLER, 404, 422, 503)),
+    Route("POST", "/v1/registry/entries/{entry_id}/removal", "propose_removal", "Propose to take an entry off its list", Scope.REGISTRY,
+          ToRemove, Proposed, (*_RECORDED, 404)),
+    Route("GET", "/v1/proposals", "proposals", "What waits for a second person, the oldest first", Scope.APPROVE, None,
+          ProposalsTold, (*CONNECTION, *CALLER, 422, 503), ProposalsAsked),
+    Route("GET", "/v1/proposals/{proposal_id}", "proposal", "A proposal and what became of it", Scope.APPROVE, None, Proposal,
+          (*CONNECTION, *CALLER, 404, 422, 503)),
+    Route("POST", "/v1/proposals/{proposal_id}/decision", "decide", "Approve or refuse what another person proposed", Scope.APPROVE,
+          ToDecide, Proposal, (*_RECORDED, 404)),
     Route("GET", "/v1/rules", "rules", "Every rule, where it stands, and the policy in force", Scope.RULES, None, RuleLines, _LOOKED),
     Route("GET", "/v1/rules/{rule_id}", "rule", "A saving of a rule, with every text", Scope.RULES, None, SavedRule,
           (*_LOOKED, 404, 422), Asked),

@@ -1,6 +1,7 @@
 """The desk where officers bring rules: what is saved, run or proposed is checked first, over the features that this release has."""
 
 from dataclasses import dataclass
+from importlib import resources
 from typing import NamedTuple
 
 from casework import rule_life, rule_sets, rule_versions
@@ -10,6 +11,8 @@ from domain.rule_text import parsed, written
 from domain.rules import Rule, State
 from serving.rules import Rules, check
 from serving.templates import edited
+
+_PACKS = resources.files("serving") / "packs"
 
 
 class Off(NamedTuple):
@@ -35,6 +38,12 @@ class Desk:
         """Let a saved rule run and be counted; the policy in force from now on."""
         self._sound(rule_versions.of(self.database, rule_id, version).rule)
         return _policy(rule_life.put_in_shadow(self.database, rule_id, version, person, reason))
+
+    def shadow_pack(self, name: str, person: str, reason: str) -> str:
+        """Let every rule of a pack that we ship run and be counted; the policy in force from now on."""
+        rules = edited(parsed(pack(name)), self.features)
+        check(rules, self.features)
+        return _policy(rule_life.put_all_in_shadow(self.database, rules, person, reason))
 
     def propose(self, rule_id: str, version: int, person: str, reason: str) -> int:
         """Propose that a saved rule acts; the proposal's id."""
@@ -76,6 +85,16 @@ class Desk:
     def _sound(self, rule: Rule) -> Rule:
         check([rule], self.features)
         return rule
+
+
+def packs() -> list[str]:
+    """The packs that we ship beside the starter set, by name."""
+    return sorted(file.name.removesuffix(".toml") for file in _PACKS.iterdir() if file.name.endswith(".toml"))
+
+
+def pack(name: str) -> str:
+    """A pack, TOML; its first lines say what it is and what no rule of it can say."""
+    return _PACKS.joinpath(f"{name}.toml").read_text(encoding="utf-8")
 
 
 def one(content: str) -> Rule:

@@ -104,6 +104,12 @@ class Settings:
     log_decisions: str = _setting(
         Decided.STOPPED, "which decisions get a line in the log: none, stopped (medium and high) or all"
     )
+    propose_entries: bool = _setting(
+        True, "whether high-risk decisions propose entries of the registry, for a person to confirm (R40)"
+    )
+    listing_rules: str = _setting(
+        "", "ids of the rules, with blanks between, whose word confirms what they spoke for; empty: none"
+    )
     require_model: bool = _setting(True, "whether there must be a champion; without one every operation is verified")
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from casework import rule_sets
 from casework.database import Database
@@ -52,7 +52,7 @@ def report(
     sets = rule_sets.history(database, EVERY_SET)
     rules = [rule for rule in (sets[0].rules if sets else ()) if rule.state is State.SHADOW]
     if not rules:
-        raise RuleError("no rule is in shadow; `burana rules shadow-on` puts one there")
+        raise RuleError("no rule is in shadow; `burana rules shadow` puts one there")
     source = LedgerSource(Ledger(database), plan, (), *period, as_of)
     heard = as_recorded(source, rules, delay, period)
     under = [_under(heard, sets, rule) for rule in rules]
@@ -62,12 +62,8 @@ def report(
         InShadow(rule.version, _since(sets, rule), int(mine.sum()), of)
         for rule, mine, of in zip(rules, under, figures, strict=True)
     ]
-    return ShadowReport(replace_as_of(asked, source.as_of), moment(heard.start), moment(heard.end), len(heard), found)
-
-
-def replace_as_of(asked: Asked, as_of: int) -> Asked:
-    """What was asked, with the moment that came of it."""
-    return Asked(asked.source, moment(as_of), asked.delay_days, asked.resamples, asked.seed, asked.costs)
+    stated = structs.replace(asked, as_of=moment(source.as_of))
+    return ShadowReport(stated, moment(heard.start), moment(heard.end), len(heard), found)
 
 
 def _has(stored: RuleSet, rule: Rule) -> bool:

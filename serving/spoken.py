@@ -27,15 +27,18 @@ class Spoken(NamedTuple):
     body: bytes
 
 
-def spoken(running: Callable[[], Guarded], needed: Scope) -> Callable[[Request], Awaitable[Spoken]]:
-    """A dependency of routes that take a body: Refusal for who stays outside, and for a body that is too large or was not signed."""
+def spoken(running: Callable[[], Guarded], needed: Scope, most: int | None = None) -> Callable[[Request], Awaitable[Spoken]]:
+    """A dependency of routes that take a body: Refusal for who stays outside, and for a body that is too large or was not signed.
+
+    most: bytes of a body, where it may be larger than a record's.
+    """
 
     async def listen(request: Request) -> Spoken:
         now = running()
         headers = headers_of(request.scope["headers"])
         caller, digest = now.gate.admitted(request.scope, headers, needed)
         check_head(headers)
-        body = await _whole(request, now.settings.max_body)
+        body = await _whole(request, most or now.settings.max_body)
         if digest is not None:
             now.gate.check(digest, body)
         return Spoken(caller.name, body)

@@ -34,7 +34,7 @@ def test_an_unknown_command_is_told_the_known_ones() -> None:
         [sys.executable, "-m", "serving.cli", "fly"], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 2
-    assert "no command 'fly'; allowed: backfill" in done.stderr
+    assert "no command 'fly'; allowed: audit, backfill" in done.stderr
 
 
 def test_help_lists_every_command_with_a_sentence() -> None:

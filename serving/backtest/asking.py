@@ -55,7 +55,7 @@ class Asker:
     """Compiled rules, and everything else that is asked."""
 
     def __init__(self, trial: Trial) -> None:
-        self._trial = trial
+        self._trial, self._listed = trial, None if trial.listed is None else trial.listed.asking()
         # by number: a rule may be on trial beside its own edited form, under one id
         numbered = [replace(rule, id=f"rule_{i}", state=State.LIVE) for i, rule in enumerate(trial.rules)]
         self._rules = Rules(written(numbered), trial.names)
@@ -84,7 +84,7 @@ class Asker:
         return self._rules.evaluate(operation, int(chunk.amounts[place]), chunk.vectors[place], score_or_none, hits)
 
     def _more(self, operation: Operation) -> tuple[Hit, ...]:
-        return () if self._trial.listed is None else self._trial.listed.ask(operation)
+        return () if self._listed is None else self._listed.hits(operation)
 
     def _of_checks(self, operation: Operation, amount: int) -> int:
         limit = self._trial.limit_tyiyn

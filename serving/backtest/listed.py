@@ -1,60 +1,45 @@
 """A list on trial: identifiers as if they had been prohibited or watched all along."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from casework.registry import Hit
+import msgspec
+
+from casework import registry_files
+from casework.registry_asking import Asking
+from casework.registry_value import asking
 from domain.errors import InputError, SettingsError
-from domain.identifiers import IdentifierKind, Identifiers
+from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
-from domain.listing import List
-from domain.operation import Operation, identifiers_of
+from domain.listing import Ground, List, Listing, Source, normal_listing
 
-COLUMNS = ("kind", "value", "list")
 LEVEL = {List.PROHIBITED: RiskLevel.HIGH, List.WATCHED: RiskLevel.MEDIUM}
-NO_ENTRY = 0
-"""The number of an entry that is in no registry."""
+UNSAID = {"ground": Ground.INTERNAL_INVESTIGATION, "source": Source.OWN_CASE}
+"""What a list on trial need not say: nothing of it is kept."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Identifiers in normal form, by kind and value. They are met in fields of their own kind; the registry meets more forms."""
+    """Listings in normal form; they are met as the registry's own entries are, also in another's field."""
 
-    entries: dict[tuple[IdentifierKind, str], List]
+    identifiers: Identifiers
+    listings: tuple[Listing, ...]
 
-    def ask(self, operation: Operation) -> tuple[Hit, ...]:
-        """What an operation names that is on the list."""
-        return tuple(
-            Hit(field, kind, found, NO_ENTRY)
-            for field, kind, value in identifiers_of(operation)
-            if (found := self.entries.get((kind, value))) is not None
-        )
+    def asking(self) -> Asking:
+        """Asks them; made where it is needed, since it remembers what it was asked."""
+        return asking(self.identifiers, self.listings)
 
 
 def read(file: Path, identifiers: Identifiers) -> Listed:
-    """A CSV with the columns kind, value, list; SettingsError names the line that has no normal form."""
-    try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            lines = csv.DictReader(opened)
-            if tuple(lines.fieldnames or ()) != COLUMNS:
-                raise SettingsError(f"{file}: columns {lines.fieldnames}, allowed {', '.join(COLUMNS)}")
-            return Listed(
-                {
-                    key: found
-                    for number, line in enumerate(lines, 2)
-                    for key, found in (_entry(file, number, line, identifiers),)
-                }
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(f"{file} cannot be read: {error}") from error
+    """A CSV or JSON as `burana registry import` takes it, of which kind, value and list are enough; SettingsError names the first line that is none."""
+    lines = enumerate(registry_files.read(file), 1)
+    return Listed(identifiers, tuple(_listing(file, line, record, identifiers) for line, record in lines))
 
 
-def _entry(
-    file: Path, number: int, line: dict[str, str], identifiers: Identifiers
-) -> tuple[tuple[IdentifierKind, str], List]:
+def _listing(file: Path, line: int, record: Any, identifiers: Identifiers) -> Listing:
+    said = {**UNSAID, **record} if isinstance(record, dict) else record
     try:
-        kind, found = IdentifierKind(line["kind"]), List(line["list"])
-        return (kind, identifiers.normal(kind, line["value"])), found
-    except (ValueError, TypeError, InputError) as error:
-        raise SettingsError(f"{file}, line {number}: {error}") from error
+        return normal_listing(msgspec.convert(said, Listing, strict=False), identifiers)
+    except (InputError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{file}, line {line}, the heading not counted: {error}") from error

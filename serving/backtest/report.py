@@ -3,6 +3,7 @@
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from domain import instants
 from domain.criteria import FraudCriterion
@@ -88,7 +89,7 @@ def report(heard: Heard, asked: Asked, has_list: bool) -> Report:
         added=measure.of(stopped[passed[stopped]]), listed=measure.of(heard.listed) if has_list else None,
         levels=dict(zip((level.word for level in RiskLevel), np.bincount(levels, minlength=3).tolist(), strict=True)),
         by_kind=_by_kind(heard, measure, stopped),
-        rules=[_of_rule(heard, measure, place) for place in range(len(heard.rules))],
+        rules=_of_rules(heard, measure),
     )  # fmt: skip
 
 
@@ -97,7 +98,12 @@ def rule_figures(heard: Heard, asked: Asked) -> list[RuleFigures]:
     involved = np.zeros(len(heard), np.bool_)
     involved[np.concatenate([*heard.hits, heard.listed])] = True
     measure = Measure(heard, asked.costs, involved, asked.resamples, asked.seed)
-    return [_of_rule(heard, measure, place) for place in range(len(heard.rules))]
+    return _of_rules(heard, measure)
+
+
+def _of_rules(heard: Heard, measure: Measure) -> list[RuleFigures]:
+    places = tqdm(range(len(heard.rules)), desc="figures", unit="rule", delay=2, mininterval=1, leave=False)
+    return [_of_rule(heard, measure, place) for place in places]
 
 
 def _of_rule(heard: Heard, measure: Measure, place: int) -> RuleFigures:

@@ -1,8 +1,11 @@
-"""Add, propose to remove, and list prohibited and watched identifiers."""
+"""List prohibited and watched identifiers, propose to remove or to import, follow feeds, and see what the lists are worth."""
 
 import argparse
-from datetime import datetime
+import json
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from casework import database as databases
 from casework import registry_entries
@@ -12,6 +15,8 @@ from domain.identifiers import IdentifierKind, masked
 from domain.listing import GROUNDS, OLD, Ground, List, Listing, RemovalGround, Source
 from serving import place
 from serving.acting_person import add_key, person_of
+from serving.commands import registry_lists, registry_worth
+from serving.commands.instants import instant
 from serving.settings import Settings
 
 
@@ -31,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_filter(actions.add_parser("list", parents=[home], help="the live entries, or those of a past moment"))
     show = actions.add_parser("show", parents=[home], help="an entry, and every other one of its identifier")
     show.add_argument("entry_id", type=int)
+    registry_lists.add_arguments(actions, home)
+    registry_worth.add_arguments(actions, home)
 
 
 def _add_adding(add: argparse.ArgumentParser) -> None:
@@ -42,42 +49,51 @@ def _add_adding(add: argparse.ArgumentParser) -> None:
     add.add_argument("--ground", required=True, type=Ground, choices=grounds, help=said)
     add.add_argument("--source", required=True, type=Source, choices=list(Source), help="whose information it is (R103)")
     add.add_argument("--reference", help="of the letter, the case or the record")
-    add.add_argument("--valid-from", type=datetime.fromisoformat, metavar="INSTANT", help="with its zone; default: at once")
-    add.add_argument("--valid-to", type=datetime.fromisoformat, metavar="INSTANT", help="default: without end")
+    add.add_argument("--valid-from", type=instant, metavar="INSTANT", help="with its zone; default: at once")
+    add.add_argument("--valid-to", type=instant, metavar="INSTANT", help="default: without end")
     add.add_argument("--by", required=True, help="the responsible person (R109)")
     add.add_argument("--reason", required=True, help="why (R111)")
 
 
 def _add_filter(listed: argparse.ArgumentParser) -> None:
-    listed.add_argument("--at", type=datetime.fromisoformat, metavar="INSTANT", help="as it was then, with its zone")
+    listed.add_argument("--at", type=instant, metavar="INSTANT", help="as it was then, with its zone")
     listed.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind))
     listed.add_argument("--list", type=List, choices=list(List))
     listed.add_argument("--source", type=Source, choices=list(Source))
+    listed.add_argument("--json", type=Path, metavar="FILE", help="the same, unmasked, into a file")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
     settings = place.settings_of(arguments)
     with databases.existing(settings.database) as database:
-        if arguments.action == "add":
-            _add(database, settings, arguments)
-        elif arguments.action == "remove":
-            made = registry_entries.propose_removal(
-                database, arguments.entry_id, arguments.ground, person_of(database, arguments), arguments.reason
-            )
-            print(f"proposal {made}; another person approves it by `burana proposals approve {made}`")
-        elif arguments.action == "list":
-            _print(registry_entries.listed(database, _filter(arguments)))
-        else:
-            _print(registry_entries.history(database, arguments.entry_id))
+        for room in (registry_lists, registry_worth):
+            if arguments.action in room.ACTIONS:
+                room.run(database, settings, arguments)
+                return 0
+        _run(database, settings, arguments)
     return 0
 
 
+def _run(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
+    if arguments.action == "add":
+        _add(database, settings, arguments)
+    elif arguments.action == "remove":
+        person = person_of(database, arguments)
+        made = registry_entries.propose_removal(database, arguments.entry_id, arguments.ground, person, arguments.reason)
+        print(f"proposal {made}; another person approves it by `burana proposals approve {made}`")
+    elif arguments.action == "list":
+        found = registry_entries.listed(database, _filter(arguments))
+        _print(found)
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
+    else:
+        _print(registry_entries.history(database, arguments.entry_id))
+
+
 def _add(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
-    listing = Listing(
-        kind=arguments.kind, value=arguments.value, list=arguments.list, ground=arguments.ground, source=arguments.source,
-        reference=arguments.reference, valid_from=arguments.valid_from, valid_to=arguments.valid_to,
-    )  # fmt: skip
+    told = {name: getattr(arguments, name) for name in Listing.__struct_fields__}
+    listing = msgspec.convert(told, Listing)
     entry_id = registry_entries.add(database, settings.identifiers(), listing, arguments.by, arguments.reason)
     print(f"entry {entry_id}")
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from tqdm import tqdm
 
 from casework import database as databases
 from casework.ledger import reading
@@ -96,11 +95,9 @@ def backtest(arguments: argparse.Namespace) -> Report:
         on_list = None if arguments.list is None else listed.read(arguments.list, settings.identifiers())
         trial = Trial(rules, names, _thresholds(arguments.thresholds) or trial_thresholds, on_list, limit)
         asked = _asked(arguments, source)
-        everything = heard(
-            source, trial, round(arguments.delay_days * instants.DAY), period_of(arguments), arguments.workers
-        )
-    with tqdm(total=1, desc="intervals", delay=2, leave=False):
-        return report(everything, asked, arguments.list is not None)
+        delay = round(arguments.delay_days * instants.DAY)
+        everything = heard(source, trial, delay, period_of(arguments), arguments.workers)
+    return report(everything, asked, arguments.list is not None)
 
 
 def _rules(arguments: argparse.Namespace) -> tuple[Rule, ...]:

@@ -18,7 +18,7 @@ from features.plan import Plan
 from serving import place
 from serving.acting_person import add_key, person_of
 from serving.commands import rule_backtest, rule_coverage, rule_shadow, rule_test
-from serving.rule_desk import Desk, one
+from serving.rule_desk import Desk, one, pack, packs
 from serving.rule_vocabulary import as_data, vocabulary
 from serving.rules import Rules
 
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shadow = actions.add_parser("shadow", parents=[told], help="let a saved rule run and be counted")
     _add_version(shadow)
     _add_person(shadow)
+    shipped = actions.add_parser("pack", parents=[told], help="let every rule of a pack that we ship run and be counted")
+    shipped.add_argument("pack", choices=packs())
+    _add_person(shipped)
     _add_proposing(actions, told)
     for name, module in TRIALS.items():
         text = (module.__doc__ or "").strip()
@@ -177,6 +180,12 @@ def _shadow(desk: Desk, arguments: argparse.Namespace) -> tuple[list[str], Any]:
     return [policy], {"policy": policy}
 
 
+def _pack(desk: Desk, arguments: argparse.Namespace) -> tuple[list[str], Any]:
+    policy = desk.shadow_pack(arguments.pack, arguments.by, arguments.reason)
+    about = [line for line in pack(arguments.pack).splitlines() if line.startswith("#")]
+    return [*about, policy], {"policy": policy}
+
+
 def _proposed(desk: Desk, arguments: argparse.Namespace, person: str) -> int:
     policy = None
     match arguments.action:
@@ -193,7 +202,7 @@ def _proposed(desk: Desk, arguments: argparse.Namespace, person: str) -> int:
 
 
 _LOOKING = {"list": _list, "show": _show, "history": _history}
-_DOING = {"load": _load, "save": _save, "shadow": _shadow}
+_DOING = {"load": _load, "save": _save, "shadow": _shadow, "pack": _pack}
 
 
 def _content(file: Path) -> str:

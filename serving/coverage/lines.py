@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from serving.coverage.cells import Lives, Map
 from serving.coverage.picture import LETTERS, MEANS, in_full, in_short, named
 
-COLUMN = 12
+COLUMN = 14
 
 
 def lines(map_: Map) -> Iterator[str]:
@@ -15,7 +15,7 @@ def lines(map_: Map) -> Iterator[str]:
         if map_.start is None
         else f"; hits and precision of {map_.operations:,} operations, {map_.start} to {map_.end}, as known at {map_.as_of}"
     )
-    yield f"rules {map_.policy}, model {map_.model or 'none'}{period}"
+    yield f"{map_.policy}, model {map_.model or 'none'}{period}"
     yield ""
     kinds = [named(kind).split(" ") for kind in map_.kinds]
     for line in range(max(map(len, kinds))):

@@ -38,7 +38,7 @@ def picture(map_: Map) -> str:
 
 def _title(map_: Map) -> str:
     of = "" if map_.start is None else f", {map_.operations:,} operations {map_.start[:10]} to {map_.end and map_.end[:10]}"
-    return f"Coverage: rules {map_.policy}, model {map_.model or 'none'}{of}"
+    return f"Coverage: {map_.policy}, model {map_.model or 'none'}{of}"
 
 
 def _heads(map_: Map) -> Iterator[str]:

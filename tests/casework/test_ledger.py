@@ -250,6 +250,14 @@ def test_reading_takes_what_lies_between_two_sequence_numbers(database, ledger):
 # ---- one writer ----------------------------------------------------------------------------------------------------------
 
 
+def test_entries_are_found_by_what_their_answer_says(database, ledger):
+    said = [b'{"level":"low"}', b'{"level":"high"}', None, b'"level":"high"', b'{"level":"higher"}', b'{"level":"high"}']
+    bring_in(database, (entry(n)._replace(answer=answer) for n, answer in enumerate(said, 1)))
+    assert [found.sequence for found in ledger.answered(b'"level":"high"', 0, 5)] == [2, 4]
+    assert [found.sequence for found in ledger.answered(b'"level":"high"', 2, 9)] == [4, 6]
+    assert list(ledger.answered(b"?", 0, 9)) == []
+
+
 def _try_to_hold(url: str, said: "multiprocessing.SimpleQueue[str]") -> None:
     try:
         with databases.connect(url) as database:

@@ -208,6 +208,23 @@ def test_the_first_set_of_a_person_is_loaded_by_one_and_every_other_is_proposed(
         assert runs(database) == {"many_returns": (1, None), "takeover": (3, None)}, "it was off meanwhile"
 
 
+def test_nobody_is_the_product_itself_a_second_time(url):
+    with databases.connect(url) as database:
+        rule_sets.load(database, written([OTHER]), "burana", "starter set")
+        with pytest.raises(RuleError, match="second person"):
+            rule_sets.load(database, written([FIRST]), "burana", "mine")
+        with pytest.raises(LedgerError, match="another person approved"):
+            execute(database, inserted("rules = []", person="burana"))
+
+
+def test_rules_that_are_too_much_for_one_program_are_refused_before_they_are_in_force(database):
+    long = written(replace(FIRST, id=f"long_{n}", expression="amount_tyiyn > 1 || " * 99 + "true") for n in range(45))
+    with pytest.raises(RuleError, match=r"asked of bank_account have \d+ characters, allowed 80000: name the kinds"):
+        approved(database, rule_sets.propose(database, long, "Aigul", "many"))
+    few = written(replace(FIRST, id=f"long_{n}", expression="amount_tyiyn > 1 || " * 99 + "true") for n in range(40))
+    approved(database, rule_sets.propose(database, few, "Aigul", "fewer"))
+
+
 # ---- by SQL ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,11 @@ import pytest
 from casework import database as databases
 from casework import keys
 from casework.keys import Scope
+from casework.registry_feeds import FeedPage
 from domain.identifiers import IdentifierKind
 from domain.listing import List
+from serving.registry_answers import ToDecide, ToImport, ToList, ToRemove
+from serving.routes import EXAMPLES
 from serving.settings import Settings
 from tests import registry
 from tests.serving.examples import body, event, operation, outcome
@@ -29,11 +32,46 @@ ROUTES = {
     ("GET", "/v1/audit/consistency?older=1&newer=1"): Scope.AUDIT,
     ("GET", "/v1/audit/1"): Scope.AUDIT,
     ("GET", "/v1/audit/1/proof"): Scope.AUDIT,
+    ("GET", "/v1/registry"): Scope.REGISTRY,
+    ("POST", "/v1/registry"): Scope.REGISTRY,
+    ("POST", "/v1/registry/import"): Scope.REGISTRY,
+    ("GET", "/v1/registry/export?kind=phone"): Scope.REGISTRY,
+    ("GET", "/v1/registry/feed?list=watched"): Scope.REGISTRY,
+    ("POST", "/v1/registry/feeds/none"): Scope.REGISTRY,
+    ("GET", "/v1/registry/quality"): Scope.REGISTRY,
+    ("GET", "/v1/registry/entries/999999"): Scope.REGISTRY,
+    ("POST", "/v1/registry/entries/999999/removal"): Scope.REGISTRY,
+    ("GET", "/v1/proposals"): Scope.APPROVE,
+    ("GET", "/v1/proposals/999999"): Scope.APPROVE,
+    ("POST", "/v1/proposals/999999/decision"): Scope.APPROVE,
+    ("GET", "/v1/rules"): Scope.RULES,
+    ("GET", "/v1/rules/takeover"): Scope.RULES,
+    ("GET", "/v1/rules/takeover/history"): Scope.RULES,
+    ("PUT", "/v1/rules/takeover"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/shadow"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/live"): Scope.RULES,
+    ("POST", "/v1/rules/takeover/off"): Scope.RULES,
+    ("GET", "/v1/rule-coverage?days=1"): Scope.RULES,
+    ("GET", "/v1/rule-coverage/picture"): Scope.RULES,
+    ("GET", "/v1/policies"): Scope.RULES,
+    ("GET", "/v1/policies/rules-0"): Scope.RULES,
+    ("POST", "/v1/policies/rules-0/roll-back"): Scope.RULES,
+    ("GET", "/v1/rule-vocabulary"): Scope.RULES,
+    ("GET", "/v1/rule-coverage"): Scope.RULES,
     ("GET", "/metrics"): Scope.METRICS,
     ("GET", "/openapi.json"): Scope.READ,
     ("GET", "/docs"): Scope.READ,
 }
-WITHOUT_CHECKPOINTS = {"/v1/audit/checkpoint": 404, "/v1/audit/1/proof": 409}
+NOT_THERE = {
+    ("GET", "/v1/audit/checkpoint"): 404, ("GET", "/v1/audit/1/proof"): 409, ("POST", "/v1/registry/feeds/none"): 404,
+    ("GET", "/v1/registry/entries/999999"): 404, ("POST", "/v1/registry/entries/999999/removal"): 404,
+    ("GET", "/v1/proposals/999999"): 404, ("POST", "/v1/proposals/999999/decision"): 404, ("GET", "/v1/policies/rules-0"): 404,
+} | {(method, path): 400 for (method, path), scope in ROUTES.items() if scope is Scope.RULES and method != "GET"}  # fmt: skip
+"""What a key with the scope is told of what nobody has made, kept or said."""
+BODIES = {
+    "/v1/registry": EXAMPLES[ToList], "/v1/registry/import": EXAMPLES[ToImport], "/v1/registry/feeds/none": EXAMPLES[FeedPage],
+    "/v1/registry/entries/999999/removal": EXAMPLES[ToRemove], "/v1/proposals/999999/decision": EXAMPLES[ToDecide],
+}  # fmt: skip
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -73,7 +111,7 @@ def scoped(server) -> dict[Scope, str]:
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_without_a_live_key_every_route_is_401(server, method, path, authorization):
     headers = {"Authorization": authorization.encode("latin-1")} if authorization else {}
-    answer = server.ask(method, path, body(operation()) if method == "POST" else None, headers)
+    answer = server.ask(method, path, body(operation()) if method in {"POST", "PUT"} else None, headers)
     assert answer.status == 401
     assert answer.json["error"]["code"] == "unauthenticated"
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -82,11 +120,11 @@ def test_without_a_live_key_every_route_is_401(server, method, path, authorizati
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("scope", Scope)
 def test_a_key_opens_what_its_scope_names_and_nothing_else(server, scoped, method, path, scope):
-    content = {"/v1/operations": operation(1), "/v1/events": event(1), "/v1/outcomes": outcome(1)}.get(path)
+    content = {"/v1/operations": operation(1), "/v1/events": event(1), "/v1/outcomes": outcome(1), **BODIES}.get(path)
     server.ask("POST", OPERATIONS, body(operation(1)))
     answer = server.ask(method, path, body(content) if content else None, bearer(scoped[scope]))
     if ROUTES[method, path] is scope:
-        assert answer.status == WITHOUT_CHECKPOINTS.get(path, 200), answer.body
+        assert answer.status == NOT_THERE.get((method, path), 200), answer.body
     else:
         assert answer.status == 403
         assert answer.json["error"]["allowed"] == ROUTES[method, path]
@@ -238,7 +276,11 @@ def references(part: object) -> list[str]:
 
 
 def template(path: str) -> str:
-    return path.partition("?")[0].replace("op-1", "{operation_id}").replace("audit/1", "audit/{audit_id}")
+    path, named = path.partition("?")[0], {"operations/": "operation_id", "audit/": "audit_id", "entries/": "entry_id"}
+    named |= {"proposals/": "proposal_id", "feeds/": "feed"}
+    for before, name in named.items():
+        path = re.sub(rf"({before})(op-1|1|999999|none)", rf"\1{{{name}}}", path)
+    return path.replace("takeover", "{rule_id}").replace("rules-0", "{policy_id}")
 
 
 def test_the_description_is_openapi_and_names_every_route(description):

@@ -22,6 +22,12 @@ expected-statuses = ["200", "404", "409"]
 [[operations]]
 include-path = "/v1/outcomes"  # of an operation that is not recorded: 422
 checks.positive_data_acceptance.expected-statuses = ["200", "409", "422"]
+[[operations]]
+include-path-regex = "^/v1/(registry|proposals)"  # identifiers without a normal form, and a second person who is the first
+checks.positive_data_acceptance.expected-statuses = ["200", "403", "404", "409", "422"]
+[[operations]]
+include-path-regex = "^/v1/(rules|policies)/"  # an expression that does not compile: 422
+checks.positive_data_acceptance.expected-statuses = ["200", "404", "409", "422"]
 """
 """All checks, but that 404 and 409 are answers to what fits the schema, and which other ones are not."""
 

@@ -314,6 +314,18 @@ FIRES: dict[str, tuple[dict[str, object], int, dict[str, float]]] = {
     "employee_changed_many_contacts": (
         {"access": {"employee_id": "e-1"}}, 10_000, {"employee_contact_changed_count_1d": 10},
     ),
+    "filled_from_new_source": (
+        {"kind": "e_wallet"}, 5_000_000, {"recipient_received_funding_is_new": 1, "customer_sent_amount_over_mean_30d": 5},
+    ),
+    "passes_through_by_qr": (
+        {"kind": "qr_or_card"}, 3_500_000,
+        {"sender_received_amount_sum_1h": 5_000_000, "sender_received_customer_distinct_1d": 3, "customer_sent_recipient_is_new": 1},
+    ),
+    "filled_by_many_and_cashed": (
+        {}, 10_000,
+        {"recipient_received_customer_distinct_1d": 5, "recipient_received_top_up_share_7d": 0.5,
+         "recipient_cashed_amount_sum_7d_per_recipient_received_amount_sum_7d": 0.5},
+    ),
     "virtual_asset_to_new_address": (
         {"kind": "virtual_asset_transfer"}, 10_000_000, {"customer_sent_recipient_is_new": 1},
     ),

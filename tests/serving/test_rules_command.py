@@ -142,6 +142,15 @@ def test_a_set_says_of_each_rule_whether_it_runs(burana_office: Office):
     assert "seen nothing, or draft, of pays_much" in burana_office("rules", "load", burana_office.file(RULE), *WHY, code=2)
 
 
+def test_a_pack_is_counted_beside_what_is_there_and_says_what_it_cannot(burana_office: Office):
+    office = burana_office
+    said = office("rules", "pack", "od2506", *WHY)
+    assert "sign 10 cash put in" in said
+    listed = office("rules", "list")
+    assert len(re.findall(r"^od2506_\w+ +shadow +shadow 1 ", listed, re.MULTILINE)) == 7
+    assert re.search(r"^false_call +shadow ", listed, re.MULTILINE)
+
+
 def test_what_is_printed_is_written_as_json(burana_office: Office, tmp_path: Path):
     burana_office("rules", "list", "--json", tmp_path / "list.json")
     told = {one["saved"]["rule"]["id"]: one["state"] for one in json.loads((tmp_path / "list.json").read_text())}
