@@ -34,7 +34,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Number = Annotated[int, Meta(ge=0, le=2**62)]
 
 
-class Action(StrEnum):
+class FeedAction(StrEnum):
     """What a change of a list does."""
 
     ADD = "add"
@@ -45,7 +45,7 @@ class FeedChange(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """One change of a list; several may have one sequence number, and then come in one page."""
 
     sequence: Number
-    action: Action
+    action: FeedAction
     kind: IdentifierKind
     value: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)]
     reference: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
@@ -135,7 +135,7 @@ def _done(
         except InputError as error:
             rejects.append((one.sequence, str(error)))
             continue
-        does = _add if one.action is Action.ADD else _withdraw
+        does = _add if one.action is FeedAction.ADD else _withdraw
         counts[does(connection, listing, feed, change, person)] += 1
     return counts, rejects
 
@@ -201,12 +201,12 @@ def given_out(database: Database, after: int, list_: List, least: int = PAGE) ->
     with database.reading() as connection:
         end = connection.scalar(select(numbers.c.change).order_by(numbers.c.change).limit(1).offset(least - 1))
         up_to = end or connection.scalar(select(func.max(numbers.c.change))) or after
-        changes = [*_changes(connection, Action.ADD, _R.added_change, own, after, up_to),
-                   *_changes(connection, Action.WITHDRAW, _R.removed_change, own, after, up_to)]  # fmt: skip
+        changes = [*_changes(connection, FeedAction.ADD, _R.added_change, own, after, up_to),
+                   *_changes(connection, FeedAction.WITHDRAW, _R.removed_change, own, after, up_to)]  # fmt: skip
     return FeedPage(after, up_to, datetime.now(UTC), tuple(sorted(changes, key=lambda one: (one.sequence, one.action))))
 
 
-def _changes(connection: Connection, action: Action, column: Any, own: Any, after: int, up_to: int) -> list[FeedChange]:
+def _changes(connection: Connection, action: FeedAction, column: Any, own: Any, after: int, up_to: int) -> list[FeedChange]:
     query = select(column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
         *own, column > after, column <= up_to
     )

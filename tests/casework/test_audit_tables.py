@@ -24,7 +24,7 @@ from casework.audit_rows import ROWS
 from casework.database import Database
 from casework.keys import Scope
 from casework.proposals import Verdict
-from casework.registry_feeds import Action, FeedChange, FeedPage
+from casework.registry_feeds import FeedAction, FeedChange, FeedPage
 from casework.tables import (
     API_KEYS,
     METADATA,
@@ -67,8 +67,8 @@ def change_the_registry(database: Database) -> None:
     )
     list_, ground = List.PROHIBITED, Ground.NATIONAL_BLACK_LIST
     approve(database, registry_feeds.propose(database, "black", list_, ground, Source.NATIONAL_LIST, "Aigul", "R103"))
-    changes = [FeedChange(n, Action.ADD, IdentifierKind.PHONE, phone[4 + n]) for n in (1, 2)]
-    withdrawn = (FeedChange(3, Action.WITHDRAW, IdentifierKind.PHONE, phone[5]),)
+    changes = [FeedChange(n, FeedAction.ADD, IdentifierKind.PHONE, phone[4 + n]) for n in (1, 2)]
+    withdrawn = (FeedChange(3, FeedAction.WITHDRAW, IdentifierKind.PHONE, phone[5]),)
     for page in (FeedPage(0, 2, NOW, tuple(changes)), FeedPage(2, 3, NOW, withdrawn)):
         registry_feeds.take(database, IDENTIFIERS, "black", page, "the feed")
 

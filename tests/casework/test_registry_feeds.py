@@ -11,7 +11,7 @@ from casework import database as databases
 from casework.database import Database
 from casework.proposals import Verdict
 from casework.registry import Registry
-from casework.registry_feeds import Action, FeedChange, FeedPage
+from casework.registry_feeds import FeedAction, FeedChange, FeedPage
 from domain.errors import ConflictError, InputError, LedgerError, UnknownEntryError
 from domain.identifiers import IdentifierKind
 from domain.listing import Ground, List, Source
@@ -34,7 +34,7 @@ def follow(database, name="black", list_=List.PROHIBITED) -> int:
     return made
 
 
-def phone(sequence: int, number: int, action: Action = Action.ADD) -> FeedChange:
+def phone(sequence: int, number: int, action: FeedAction = FeedAction.ADD) -> FeedChange:
     return FeedChange(sequence, action, IdentifierKind.PHONE, f"0555 00 00 {number:02}")
 
 
@@ -45,7 +45,7 @@ def take(database, after: int, *changes: FeedChange, feed: str = "black"):
 
 def test_k8_what_the_national_list_adds_is_met_and_what_it_withdraws_is_not(database):
     follow(database)
-    taken = take(database, 0, phone(1, 1), phone(2, 2), phone(3, 1, Action.WITHDRAW))
+    taken = take(database, 0, phone(1, 1), phone(2, 2), phone(3, 1, FeedAction.WITHDRAW))
     assert (taken.up_to, taken.added, taken.withdrawn, taken.rejects) == (3, 2, 1, ())
     live = Registry(database, IDENTIFIERS)
     assert [len(live.hits(operation(recipient={"phone": f"055500000{number}"}))) for number in (1, 2)] == [0, 1]
@@ -78,7 +78,7 @@ def test_a_change_that_cannot_be_read_is_told_and_does_not_stop_the_rest(databas
 def test_a_feed_withdraws_nothing_that_somebody_else_listed(database):
     own = registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555000001")
     proposal = follow(database)
-    taken = take(database, 0, phone(1, 1), phone(2, 1, Action.WITHDRAW))
+    taken = take(database, 0, phone(1, 1), phone(2, 1, FeedAction.WITHDRAW))
     assert (taken.known, taken.withdrawn) == (2, 0)
     sets = (
         "removed_at = '2026', removed_by = 'A', removed_reason = 'x', removed_change = 1, removed_ground = 'source_withdrew'"
