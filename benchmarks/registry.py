@@ -27,7 +27,7 @@ from casework import approvals, proposals, registry_feeds
 from casework import database as databases
 from casework.audit_log import record_change
 from casework.database import Database, timestamp, url_of
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_entries import row_of
 from casework.tables import REGISTRY
@@ -86,7 +86,7 @@ def fill(database: Database, entries: int) -> float:
     feed = registry_feeds.propose(
         database, "benchmark", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "a", "size"
     )
-    approvals.decide(database, feed, Verdict.APPROVED, "b", "size")
+    approvals.decide(database, feed, Ruling.APPROVED, "b", "size")
     assert proposals.of_id(database, feed) is not None
     for some in tqdm(list(_batches(have, entries)), "listing", delay=2, unit="batch"):
         with database.transaction() as connection:

@@ -2,7 +2,7 @@
 
 from casework import proposals, registry_candidates, registry_entries, registry_feeds, registry_import, rule_sets
 from casework.database import Database
-from casework.proposals import Apply, Verdict
+from casework.proposals import Apply, Ruling
 
 KINDS: dict[str, Apply] = {
     registry_entries.REMOVAL: registry_entries.apply_removal,
@@ -14,6 +14,6 @@ KINDS: dict[str, Apply] = {
 """By kind, the function that does it."""
 
 
-def decide(database: Database, proposal_id: int, verdict: Verdict, person: str, reason: str) -> None:
+def decide(database: Database, proposal_id: int, verdict: Ruling, person: str, reason: str) -> None:
     """Approve or refuse a proposal of any kind, see `proposals.decide`."""
     proposals.decide(database, proposal_id, verdict, person, reason, KINDS)

@@ -26,7 +26,7 @@ PAGE = 100
 """Proposals told at once."""
 
 
-class Verdict(StrEnum):
+class Ruling(StrEnum):
     """What became of a proposal."""
 
     APPROVED = "approved"
@@ -42,7 +42,7 @@ class Proposal(Struct, frozen=True):
     proposed_at: str
     proposed_by: str
     proposed_reason: str
-    verdict: Verdict | None = None
+    verdict: Ruling | None = None
     decided_at: str | None = None
     decided_by: str | None = None
     decided_reason: str | None = None
@@ -69,7 +69,7 @@ def proposed(connection: Connection, kind: str, content: Mapping[str, Any], pers
 
 
 def decide(
-    database: Database, proposal_id: int, verdict: Verdict, person: str, reason: str, kinds: Mapping[str, Apply]
+    database: Database, proposal_id: int, verdict: Ruling, person: str, reason: str, kinds: Mapping[str, Apply]
 ) -> None:
     """Approve or refuse what another person proposed; what is approved is done in the same transaction, by its kind's function.
 
@@ -85,7 +85,7 @@ def decide(
         connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(row))
         words = f"proposals: {verdict} {proposal.kind} {proposal_id}"
         change = record_change(connection, person, reason, words, after=_after(connection, proposal_id, row))
-        if verdict is Verdict.APPROVED:
+        if verdict is Ruling.APPROVED:
             kinds[proposal.kind](connection, replace(proposal, **decided), change)
 
 
@@ -146,5 +146,5 @@ def found(connection: Connection, proposal_id: int) -> Proposal | None:
 
 
 def _told(row: Any) -> Proposal:
-    verdict = None if row.verdict is None else Verdict(row.verdict)
+    verdict = None if row.verdict is None else Ruling(row.verdict)
     return Proposal(**{**row._mapping, "content": json.loads(row.content), "verdict": verdict})

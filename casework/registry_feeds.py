@@ -16,7 +16,7 @@ from casework import proposals
 from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, as_kept, timestamp
-from casework.proposals import Proposal, Verdict
+from casework.proposals import Proposal, Ruling
 from casework.registry_entries import live, remove_entry, retire_expired, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
 from domain.errors import ConflictError, InputError, UnknownEntryError
@@ -184,7 +184,7 @@ def _feed(connection: Connection, name: str) -> _Feed:
 
 
 def _approved(connection: Connection, name: str) -> list[Proposal]:
-    ids = select(PROPOSALS.c.proposal_id).where(PROPOSALS.c.kind == KIND, PROPOSALS.c.verdict == Verdict.APPROVED)
+    ids = select(PROPOSALS.c.proposal_id).where(PROPOSALS.c.kind == KIND, PROPOSALS.c.verdict == Ruling.APPROVED)
     found = (proposals.found(connection, id_) for id_ in connection.scalars(ids).all())
     return [one for one in found if one is not None and one.content["feed"] == name]
 

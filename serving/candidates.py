@@ -9,7 +9,7 @@ import logging
 from casework import approvals, registry_candidates
 from casework.database import Database
 from casework.ledger import Ledger
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.errors import ConflictError
 from domain.levels import RiskLevel
 
@@ -53,6 +53,6 @@ class Candidates:
             return
         by, reason = f"rule {min(rules)}", f"declared to list: {', '.join(sorted(rules))}"
         try:
-            approvals.decide(self._database, proposal_id, Verdict.APPROVED, by, reason)
+            approvals.decide(self._database, proposal_id, Ruling.APPROVED, by, reason)
         except ConflictError as error:  # somebody was faster
             log.info("proposal %d: %s", proposal_id, error)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from casework.proposals import Proposal, Verdict
+from casework.proposals import Proposal, Ruling
 from domain.identifiers import QR_LENGTH, IdentifierKind
 from domain.listing import List, Listing, RemovalGround, Source
 from serving.queries import LARGEST_NUMBER
@@ -155,7 +155,7 @@ class ProposalsTold(Struct, frozen=True):
 class ToDecide(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a proposal is approved or refused, and why."""
 
-    verdict: Verdict
+    verdict: Ruling
     reason: Reason
 
 

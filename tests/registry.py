@@ -4,7 +4,7 @@ from typing import Any
 
 from casework import approvals, registry_entries
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import Ground, List, Listing, RemovalGround, Source
 
@@ -27,5 +27,5 @@ def remove(
 ) -> int:  # fmt: skip
     """Take an entry off its list by two persons; the proposal's id."""
     made = registry_entries.propose_removal(database, entry_id, ground, person, reason)
-    approvals.decide(database, made, Verdict.APPROVED, "a second person", "looked at it")
+    approvals.decide(database, made, Ruling.APPROVED, "a second person", "looked at it")
     return made

@@ -20,7 +20,7 @@ from benchmarks.endpoint.processes import REPOSITORY, BenchmarkError
 from casework import approvals, registry_import
 from casework import database as databases
 from casework.database import url_of
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.identifiers import IdentifierKind
 from domain.listing import Ground, List, Listing, Source
 from domain.operation import Operation
@@ -227,7 +227,7 @@ def list_identifiers(url: str, count: int) -> None:
     ]  # fmt: skip
     with databases.connect(url) as database:
         proposal = registry_import.propose(database, listings, "a file", "benchmark", "size")
-        approvals.decide(database, proposal, Verdict.APPROVED, "another", "size")
+        approvals.decide(database, proposal, Ruling.APPROVED, "another", "size")
 
 
 def copy_of_home(world: World, name: str) -> Path:

@@ -8,12 +8,12 @@ from msgspec import to_builtins
 from casework import approvals, proposals
 from casework import database as databases
 from casework.keys import Scope
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.errors import UnknownProposalError
 from serving import place
 from serving.acting_person import add_key, person_of
 
-VERDICTS = {"approve": Verdict.APPROVED, "refuse": Verdict.REFUSED}
+VERDICTS = {"approve": Ruling.APPROVED, "refuse": Ruling.REFUSED}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

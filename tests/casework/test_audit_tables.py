@@ -23,7 +23,7 @@ from casework import database as databases
 from casework.audit_rows import ROWS
 from casework.database import Database
 from casework.keys import Scope
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry_feeds import FeedAction, FeedChange, FeedPage
 from casework.tables import (
     API_KEYS,
@@ -46,7 +46,7 @@ IDENTIFIERS, NOW = Identifiers(bytes(32)), datetime.now(UTC)
 TABLES = (REGISTRY, REGISTRY_LINES, REGISTRY_FEED_PAGES, RULE_SETS, RULE_VERSIONS, PROPOSALS, API_KEYS)
 
 
-def approve(database: Database, proposal_id: int, verdict: Verdict = Verdict.APPROVED) -> None:
+def approve(database: Database, proposal_id: int, verdict: Ruling = Ruling.APPROVED) -> None:
     approvals.decide(database, proposal_id, verdict, "Bakyt", "I looked")
 
 
@@ -63,7 +63,7 @@ def change_the_registry(database: Database) -> None:
     approve(
         database,
         registry_entries.propose_removal(database, 2 + first, RemovalGround.ERROR_FOUND, "Aigul", "no"),
-        Verdict.REFUSED,
+        Ruling.REFUSED,
     )
     list_, ground = List.PROHIBITED, Ground.NATIONAL_BLACK_LIST
     approve(database, registry_feeds.propose(database, "black", list_, ground, Source.NATIONAL_LIST, "Aigul", "R103"))

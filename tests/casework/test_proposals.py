@@ -8,7 +8,7 @@ import pytest
 from casework import database as databases
 from casework import proposals
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.errors import BuranaError, ConflictError, LedgerError, SamePersonError, SettingsError, UnknownProposalError
 from tests.databases import audit, execute, rows
 
@@ -38,7 +38,7 @@ def propose(database, person="Aigul", kind="removal") -> int:
 
 def test_what_another_person_approves_is_done_and_told(database, kinds, done):
     made = propose(database)
-    proposals.decide(database, made, Verdict.APPROVED, "Bakyt", "I looked", kinds)
+    proposals.decide(database, made, Ruling.APPROVED, "Bakyt", "I looked", kinds)
     assert done == [made]
     found = proposals.of_id(database, made)
     assert (found.content, found.verdict, found.decided_by, found.decided_reason) == (
@@ -54,7 +54,7 @@ def test_what_another_person_approves_is_done_and_told(database, kinds, done):
 
 
 def test_what_is_refused_is_not_done(database, kinds, done):
-    proposals.decide(database, propose(database), Verdict.REFUSED, "Bakyt", "it is no error", kinds)
+    proposals.decide(database, propose(database), Ruling.REFUSED, "Bakyt", "it is no error", kinds)
     assert done == []
 
 
@@ -64,7 +64,7 @@ SAME = ["Aigul", " Aigul ", "AIGUL", "aigul", "Ai gul", "\tAigul", "Aigul\u200b"
 @pytest.mark.parametrize("name", SAME)
 def test_who_proposed_cannot_decide_by_whatever_name(database, kinds, done, name):
     made = propose(database)
-    for verdict in Verdict:
+    for verdict in Ruling:
         with pytest.raises(SamePersonError, match="another person"):
             proposals.decide(database, made, verdict, name, "I looked", kinds)
     assert done == []
@@ -74,7 +74,7 @@ def test_who_proposed_cannot_decide_by_whatever_name(database, kinds, done, name
 
 def test_a_name_in_cyrillic_is_the_same_in_capitals(database, kinds):
     with pytest.raises(SamePersonError):
-        proposals.decide(database, propose(database, "Айгүл"), Verdict.APPROVED, "айгүЛ ", "I looked", kinds)
+        proposals.decide(database, propose(database, "Айгүл"), Ruling.APPROVED, "айгүЛ ", "I looked", kinds)
 
 
 DECIDED = "UPDATE proposals SET verdict = 'approved', decided_at = 'now', decided_by = '{}', decided_reason = 'x', decided_key = '{}'"
@@ -104,11 +104,11 @@ def test_a_name_of_which_nothing_can_be_seen_is_none(database):
                                     "verdict = 'refused'", "decided_by = 'Cholpon'", "decided_reason = 'y'", "content = '{}'"])  # fmt: skip
 def test_a_proposal_is_decided_once(database, kinds, change):
     made = propose(database)
-    proposals.decide(database, made, Verdict.APPROVED, "Bakyt", "I looked", kinds)
+    proposals.decide(database, made, Ruling.APPROVED, "Bakyt", "I looked", kinds)
     with pytest.raises(LedgerError, match="decided once"):
         execute(database, f"UPDATE proposals SET {change}")
     with pytest.raises(ConflictError, match=r"was approved by Bakyt at .*: I looked"):
-        proposals.decide(database, made, Verdict.REFUSED, "Cholpon", "no", kinds)
+        proposals.decide(database, made, Ruling.REFUSED, "Cholpon", "no", kinds)
 
 
 @pytest.mark.parametrize("change", ["content = '{}'", "kind = 'other'", "proposed_by = 'Bakyt'", "proposed_reason = 'y'",
@@ -161,7 +161,7 @@ def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(database, url,
         with databases.connect(url) as mine:
             together.wait()
             try:
-                proposals.decide(mine, made, Verdict.APPROVED, person, "I looked", kinds)
+                proposals.decide(mine, made, Ruling.APPROVED, person, "I looked", kinds)
             except ConflictError as error:
                 told.append(error)
 
@@ -182,14 +182,14 @@ def test_what_cannot_be_done_is_not_approved(database):
         raise ConflictError("it is gone")
 
     with pytest.raises(ConflictError, match="it is gone"):
-        proposals.decide(database, made, Verdict.APPROVED, "Bakyt", "I looked", {"removal": fails})
+        proposals.decide(database, made, Ruling.APPROVED, "Bakyt", "I looked", {"removal": fails})
     assert proposals.of_id(database, made).verdict is None
     assert len(audit(database)) == 1
 
 
 def test_an_id_that_is_not_there_is_refused(database, kinds):
     with pytest.raises(UnknownProposalError, match="no proposal 5"):
-        proposals.decide(database, 5, Verdict.APPROVED, "Bakyt", "I looked", kinds)
+        proposals.decide(database, 5, Ruling.APPROVED, "Bakyt", "I looked", kinds)
 
 
 @pytest.mark.parametrize(("person", "reason"), [("", "x"), (" ", "x"), ("Bakyt", ""), ("Bakyt", "\n")])
@@ -198,12 +198,12 @@ def test_r108_nobody_proposes_or_decides_without_a_name_and_a_reason(database, k
         proposals.propose(database, "removal", CONTENT, person, reason)
     made = propose(database)
     with pytest.raises(SettingsError, match="person and a reason"):
-        proposals.decide(database, made, Verdict.APPROVED, person, reason, kinds)
+        proposals.decide(database, made, Ruling.APPROVED, person, reason, kinds)
 
 
 def test_open_proposals_are_told_by_kind_and_in_pages(database, kinds):
     made = [propose(database, kind=kind) for kind in ("removal", "other", "removal", "removal")]
-    proposals.decide(database, made[0], Verdict.REFUSED, "Bakyt", "no", kinds)
+    proposals.decide(database, made[0], Ruling.REFUSED, "Bakyt", "no", kinds)
     assert [one.proposal_id for one in proposals.open_proposals(database)] == made[1:]
     assert [one.proposal_id for one in proposals.open_proposals(database, "removal")] == made[2:]
     assert [one.proposal_id for one in proposals.open_proposals(database, after=made[1], limit=1)] == [made[2]]

@@ -8,7 +8,7 @@ import pytest
 from casework import approvals, registry_entries
 from casework import database as databases
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_entries import Filter
 from domain.errors import ConflictError, InputError, LedgerError, SamePersonError
@@ -95,9 +95,9 @@ def test_a_proposed_removal_removes_nothing_until_another_person_approves(databa
     live, made = Registry(database, IDENTIFIERS), propose(database, entry)
     assert [hit.entry_id for hit in live.hits(PAID)] == [entry]
     with pytest.raises(SamePersonError):
-        approvals.decide(database, made, Verdict.APPROVED, " aigul", "mine")
+        approvals.decide(database, made, Ruling.APPROVED, " aigul", "mine")
     assert not live.refresh()
-    approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "the customer came")
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "the customer came")
     assert live.refresh()
     assert live.hits(PAID) == ()
     kept = registry_entries.entry(database, entry)
@@ -109,7 +109,7 @@ def test_a_removal_is_proposed_once_at_a_time(database):
     made = propose(database, entry)
     with pytest.raises(ConflictError, match=f"proposal {made} of Aigul"):
         propose(database, entry, person="Bakyt")
-    approvals.decide(database, made, Verdict.REFUSED, "Bakyt", "it is no error")
+    approvals.decide(database, made, Ruling.REFUSED, "Bakyt", "it is no error")
     propose(database, entry, person="Bakyt")
 
 
@@ -119,13 +119,13 @@ REMOVE = "UPDATE registry SET removed_at = '2026', removed_by = 'A', removed_rea
 def test_by_sql_no_entry_is_removed_without_an_approved_proposal_of_this_entry_and_ground(database):
     entry, other = add(database), add(database, "0555999999")
     opened, of_other = propose(database, entry), propose(database, other)
-    approvals.decide(database, of_other, Verdict.APPROVED, "Bakyt", "looked")
+    approvals.decide(database, of_other, Ruling.APPROVED, "Bakyt", "looked")
     tries = [("NULL", "NULL"), ("'error_found'", "NULL"), ("'expired'", "NULL"), ("'source_withdrew'", "NULL"),
              ("'error_found'", opened), ("'error_found'", of_other), ("'error_found'", 99)]  # fmt: skip
     for ground, proposal in tries:
         with pytest.raises(LedgerError, match="approved proposal that names it"):
             execute(database, REMOVE.format(ground, proposal, entry))
-    approvals.decide(database, opened, Verdict.REFUSED, "Bakyt", "no")
+    approvals.decide(database, opened, Ruling.REFUSED, "Bakyt", "no")
     with pytest.raises(LedgerError, match="approved proposal that names it"):
         execute(database, REMOVE.format("'error_found'", opened, entry))
     approved = propose(database, entry, RemovalGround.CUSTOMER_CONFIRMED)

@@ -9,7 +9,7 @@ import pytest
 from casework import approvals, registry_entries, registry_feeds
 from casework import database as databases
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_feeds import FeedAction, FeedChange, FeedPage
 from domain.errors import ConflictError, InputError, LedgerError, UnknownEntryError
@@ -30,7 +30,7 @@ def database(url: str) -> Iterator[Database]:
 
 def follow(database, name="black", list_=List.PROHIBITED) -> int:
     made = registry_feeds.propose(database, name, list_, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "Aigul", "K8")
-    approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "the letter says so")
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "the letter says so")
     return made
 
 

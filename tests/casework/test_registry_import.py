@@ -9,7 +9,7 @@ import pytest
 from casework import approvals, registry_entries, registry_files, registry_import
 from casework import database as databases
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_entries import Filter
 from domain.errors import LedgerError, SamePersonError, SettingsError
@@ -46,8 +46,8 @@ def test_an_approved_import_lists_every_line_by_one_change(database, tmp_path):
     live = Registry(database, IDENTIFIERS)
     assert len(live) == 0
     with pytest.raises(SamePersonError):
-        approvals.decide(database, made, Verdict.APPROVED, "Aigul", "mine")
-    approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "compared with the letter")
+        approvals.decide(database, made, Ruling.APPROVED, "Aigul", "mine")
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared with the letter")
     live.refresh()
     assert len(live) == 20
     assert len(live.hits(operation(recipient={"phone": "996555123007"}))) == 1
@@ -73,7 +73,7 @@ def test_a_line_is_taken_or_rejected_with_its_reason(database, tmp_path):
 def test_what_was_listed_meanwhile_stays_as_it_is(database, tmp_path):
     made = propose(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1)))
     entry = registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123001")
-    approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "compared")
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
     assert registry_entries.listed(database)[0]["entry_id"] == entry
     assert len(registry_entries.listed(database)) == 2
 
@@ -89,7 +89,7 @@ def test_an_import_that_fails_half_way_lists_nothing(database, tmp_path):
         execute(database, "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full'; END $$",
                 "CREATE TRIGGER fails BEFORE INSERT ON registry FOR EACH ROW WHEN (NEW.added_line = 15) EXECUTE FUNCTION fails()")  # fmt: skip
     with pytest.raises(LedgerError, match="full"):
-        approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "compared")
+        approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
     assert rows(database, "SELECT count(*) FROM registry") == [(0,)]
     assert rows(database, "SELECT verdict FROM proposals") == [(None,)]
 
@@ -106,7 +106,7 @@ def test_by_sql_the_lines_of_a_proposal_never_change(database, tmp_path):
 
 def test_by_sql_an_approved_import_lists_nothing_but_its_lines(database, tmp_path):
     made = propose(database, file(tmp_path, HEAD + LINE.format(0)))
-    approvals.decide(database, made, Verdict.APPROVED, "Bakyt", "compared")
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
     names = "kind, value, list, ground, source, look_up, added_at, added_by, added_reason, added_proposal, added_line, added_change"
     for change in ("'1' || value", "value"):
         line = "2" if change == "value" else "added_line"

@@ -10,7 +10,7 @@ from casework import approvals, proposals, registry_candidates, registry_entries
 from casework import database as databases
 from casework.database import Database
 from casework.ledger import Entry, Ledger
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.writers import bring_in
 from domain.events import Outcome, OutcomeSource
@@ -95,7 +95,7 @@ def test_r40_high_risk_decisions_propose_the_recipient_and_the_device_once_each(
     ]  # fmt: skip
     assert told[0].content["evidence"]["sequence"] == 3
     assert len(Registry(database, IDENTIFIERS)) == 0, "a score lists nobody"
-    approvals.decide(database, told[0].proposal_id, Verdict.APPROVED, "Aigul", "the customer says so too")
+    approvals.decide(database, told[0].proposal_id, Ruling.APPROVED, "Aigul", "the customer says so too")
     (hit,) = Registry(database, IDENTIFIERS).hits(operation(recipient={"phone": "0555000002"}))
     listed = registry_entries.entry(database, hit.entry_id)
     assert (listed["ground"], listed["reference"], listed["added_by"]) == ("high_risk_confirmed", "operation op-3", "Aigul")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from casework import database as databases
 from casework import proposals, rule_life, rule_sets, rule_versions
 from casework.database import Database
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from domain.criteria import FraudCriterion
 from domain.errors import ConflictError, LedgerError, RuleError, SamePersonError
 from domain.rule_text import written
@@ -38,7 +38,7 @@ def saved(database: Database, rule: Rule, version: int, person: str = "Aigul", *
 
 
 def approved(database: Database, proposal_id: int, person: str = "Bakyt") -> None:
-    proposals.decide(database, proposal_id, Verdict.APPROVED, person, "I looked", KINDS)
+    proposals.decide(database, proposal_id, Ruling.APPROVED, person, "I looked", KINDS)
 
 
 def runs(database: Database) -> dict[str, tuple[int | None, int | None]]:
@@ -160,7 +160,7 @@ def test_a_rule_is_turned_off_by_two(database):
 def test_what_is_refused_changes_nothing(database):
     before = rule_sets.live(database)
     proposal = rule_life.propose_off(database, "many_returns", "Aigul", "it stops too many")
-    proposals.decide(database, proposal, Verdict.REFUSED, "Bakyt", "it does not", KINDS)
+    proposals.decide(database, proposal, Ruling.REFUSED, "Bakyt", "it does not", KINDS)
     assert rule_sets.live(database) == before
 
 

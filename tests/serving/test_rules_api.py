@@ -9,7 +9,7 @@ import pytest
 from casework import approvals, rule_sets
 from casework import database as databases
 from casework.keys import Scope
-from casework.proposals import Verdict
+from casework.proposals import Ruling
 from serving.routes import EXAMPLE_RULE
 from tests.serving.running import Answer, Server, file_in, key_of
 
@@ -56,7 +56,7 @@ def edited(version: int = 0, id_: str = "large_to_stranger", **changes: Any) -> 
 
 def approve(server: Server, proposal_id: int) -> None:
     with databases.connect(file_in(server.home)) as database:
-        approvals.decide(database, proposal_id, Verdict.APPROVED, "cholpon", "I looked")
+        approvals.decide(database, proposal_id, Ruling.APPROVED, "cholpon", "I looked")
 
 
 def test_a_rule_goes_from_a_draft_to_acting_and_off(server: Server, aigul: Officer) -> None:
