@@ -24,6 +24,6 @@ BEGIN
   -- ledger and audit log are only ever added to; nobody who serves deletes or changes what was recorded
   GRANT INSERT ON entries, audit, registry, registry_lines, registry_feed_pages, proposals, rule_sets, rule_versions, api_keys, shadow_scores TO burana_server;
   GRANT UPDATE ON registry, api_keys TO burana_server;
-  GRANT UPDATE (verdict, decided_at, decided_by, decided_reason) ON proposals TO burana_server;
+  GRANT UPDATE (verdict, decided_at, decided_by, decided_reason, decided_key) ON proposals TO burana_server;
   GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO burana_server;
 END $$;
