@@ -20,6 +20,8 @@ ADDED, REMOVED = "registry added", "registry removed"
 _R = REGISTRY.c
 OF_ADDED = tuple(column for column in _R if not column.name.startswith("removed_"))
 OF_REMOVED = (_R.entry_id, *(column for column in _R if column.name.startswith("removed_")))
+OF_NONE = hashlib.sha256().hexdigest()
+"""The hash over no rows."""
 Row = Mapping[Any, Any]
 
 
@@ -36,11 +38,12 @@ def of_registry(connection: Connection, change: int) -> dict[str, str]:
 def listed(connection: Connection, added: ColumnElement[bool], removed: ColumnElement[bool]) -> dict[str, str]:
     """As `of_registry`, of what meets the conditions."""
     queries = {ADDED: (OF_ADDED, _R.added_change, added), REMOVED: (OF_REMOVED, _R.removed_change, removed)}
-    found = {
-        name: connection.execute(select(*columns).where(where).order_by(change, _R.entry_id)).mappings().all()
-        for name, (columns, change, where) in queries.items()
-    }
-    return {name: digest(rows) for name, rows in found.items() if rows}
+    found = {}
+    for named, (columns, change, where) in queries.items():
+        rows = connection.execute(select(*columns).where(where).order_by(change, _R.entry_id)).mappings()
+        if (sha256 := digest(rows)) != OF_NONE:
+            found[named] = sha256
+    return found
 
 
 def name(table: Table, row: Row) -> str:

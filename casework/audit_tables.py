@@ -4,12 +4,12 @@ Who may do anything to the database can change a row past every trigger; the log
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Table, func, or_, select
+from sqlalchemy import Column, Connection, RowMapping, Table, func, or_, select
 
 from casework import registry_import, taken_over
 from casework.audit_rows import ADDED, OF_ADDED, OF_REMOVED, REMOVED, ROWS, digest, name
@@ -134,9 +134,16 @@ def _groups(connection: Connection, columns: Sequence[Column[Any]], change: Colu
     )
     rows = connection.execute(query, execution_options={"yield_per": PAGE}).mappings()
     for number, group in groupby(rows, key=lambda row: max(row["change"], adopted)):
-        some = [{column: value for column, value in row.items() if column != "change"} for row in group]
-        ids = [row["entry_id"] for row in some]
-        yield _Group(number, digest(some), f"{min(ids)} to {max(ids)}" if len(ids) > 1 else str(ids[0]), len(ids))
+        ids: list[int] = []
+        sha256 = digest(_noted(group, ids))
+        yield _Group(number, sha256, f"{min(ids)} to {max(ids)}" if len(ids) > 1 else str(ids[0]), len(ids))
+
+
+def _noted(rows: Iterable[RowMapping], ids: list[int]) -> Iterator[dict[str, Any]]:
+    """The rows without the change that they were grouped by; their numbers are added to `ids`."""
+    for row in rows:
+        ids.append(row["entry_id"])
+        yield {column: value for column, value in row.items() if column != "change"}
 
 
 def _fault(of: str, number: int, said: _Group | None, there: _Group | None) -> str:

@@ -135,7 +135,7 @@ def test_a_server_on_a_database_of_yesterday_signs_nothing_and_says_so(
     file = home.home / "burana.db"
     before = file.read_bytes()
     with databases.connect(home.database) as database:
-        filled(database, 30, since=10)
+        filled(database, 200, since=10)  # more than a first start records
     assert audit(home, "checkpoint") == 0
     signed = checkpoints.read(home.checkpoints)
     file.write_bytes(before)
