@@ -1,7 +1,9 @@
 """Any stored decision can be made again, across changes of model, rules, registry and settings, and comes out the same to the byte."""
 
 import shutil
+import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,20 @@ def test_decisions_are_the_same_again_across_a_promotion_rules_registry_and_sett
     again = made_again(settings)
     assert len(again) == 199
     assert [one for one in again if not (isinstance(one, Again) and one.is_equal)] == []
+
+
+def test_decisions_are_the_same_again_across_the_end_of_an_entrys_validity(settings):
+    with InProcess(settings) as burana:
+        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+        with databases.connect(settings.database) as database:
+            registry.add(database, settings.identifiers(), IdentifierKind.PHONE, "+996555000003", valid_to=ends)
+        burana.wait_until(lambda: len(burana.burana.assessor.layers.registry) == 1)
+        before = decide(burana, range(1, 11))
+        time.sleep(max(0.0, (ends - datetime.now(UTC)).total_seconds()))
+        after = decide(burana, range(11, 21))
+    assert "high" in before
+    assert "high" not in after
+    assert [one for one in made_again(settings) if not (isinstance(one, Again) and one.is_equal)] == []
 
 
 def test_decisions_with_profiles_are_the_same_again(settings, profiled):
