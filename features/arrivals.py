@@ -184,7 +184,13 @@ def in_order(history: History, operations: Rows, events: Rows, outcomes: Rows) -
     tables = (history.operations, history.events, history.outcomes)
     sequence = np.concatenate([table["sequence"].to_numpy() for table in tables]).astype(np.int64)
     order = np.argsort(sequence, kind="stable")
-    return np.ascontiguousarray(np.concatenate([operations, events, outcomes])[order]), sequence[order]
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    rows, first = np.empty((len(order), WORDS), np.int64), 0
+    for part in (operations, events, outcomes):  # each row is copied once
+        rows[place[first : first + len(part)]] = part
+        first += len(part)
+    return rows, sequence[order]
 
 
 def rows_of_operations(table: pa.Table) -> Rows:

@@ -40,19 +40,28 @@ def asked_of(slices: Iterable[Slice], matrix: Vector, start: datetime | None = N
 
 
 def replayed(pieces: Iterator[Asked], plan: Plan) -> Iterator[Asked]:
-    """Replay from nothing on; each piece comes back when its vectors are in its matrix, and the next one is under way then."""
-    for half in halves(plan) if cores() > 1 else [plan]:
-        pieces = _through(Engine(half), ahead(pieces))
-    return pieces
+    """Replay from nothing on; each piece comes back when its vectors are in its matrix, and the next one is under way then.
+
+    Its rows are given away: between two engines the marks are put on them.
+    """
+    *firsts, last = halves(plan) if cores() > 1 else [plan]
+    for half in firsts:
+        pieces = _marked(Engine(half), ahead(pieces))
+    return _through(Engine(last), ahead(pieces))
+
+
+def _marked(engine: Engine, pieces: Iterator[Asked]) -> Iterator[Asked]:
+    for piece in pieces:
+        facts = np.empty(len(piece.rows), np.int64)
+        engine.replay(piece.rows, piece.matrix, piece.wanted, facts=facts)
+        piece.rows[:, Word.FACTS] |= facts & MARKS
+        yield piece
 
 
 def _through(engine: Engine, pieces: Iterator[Asked]) -> Iterator[Asked]:
     for piece in pieces:
-        facts = np.empty(len(piece.rows), np.int64)
-        engine.replay(piece.rows, piece.matrix, piece.wanted, facts=facts)
-        rows = piece.rows.copy()
-        rows[:, Word.FACTS] |= facts & MARKS
-        yield piece._replace(rows=rows)
+        engine.replay(piece.rows, piece.matrix, piece.wanted)
+        yield piece
 
 
 def halves(plan: Plan) -> list[Plan]:

@@ -31,7 +31,7 @@ def vectors(history: History, features: FeatureSet, start: datetime | None = Non
     wanted = np.where(asked, np.cumsum(asked) - 1, -1)
     matrix = np.empty((int(asked.sum()), len(features)), np.float64)
     parts = (slice(first, first + CHUNK) for first in range(0, len(rows), CHUNK))
-    for _ in replayed((Asked(rows[part], wanted[part], matrix) for part in parts), features.plan):
+    for _ in replayed((Asked(rows[part].copy(), wanted[part], matrix) for part in parts), features.plan):
         pass
     values(rows, matrix[:, len(features.plan) :], wanted)
     return matrix

@@ -18,10 +18,8 @@ UNTOUCHED = -7.0
 
 def by_pieces(rows: np.ndarray, plan: Plan, size: int) -> np.ndarray:
     matrix = np.full((count_of(rows), len(plan)), UNTOUCHED)
-    given_rows = rows.copy()
-    for piece in replayed(halves.asked_of(slices_of_rows(rows, size), matrix), plan):
+    for piece in replayed(halves.asked_of(slices_of_rows(rows.copy(), size), matrix), plan):
         assert len(piece.rows) <= size
-    assert np.array_equal(rows, given_rows)
     return matrix
 
 
