@@ -72,7 +72,6 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's callback."""
         self._fed += len(data)
-        self._rests_since = None
         super().data_received(data)
         if self._held is not None:
             self._hand_over()
@@ -86,7 +85,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._in_head, self._began = True, self.loop.time()
+        self._in_head, self._began, self._rests_since = True, self.loop.time(), None
 
     def on_url(self, url: bytes) -> None:
         """A piece of the address."""
@@ -173,7 +172,7 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        else:
+        elif self._began is None:  # nothing more is on its way
             self._rests_since = self.loop.time()
 
     # ---- what does not come ------------------------------------------------------------------------------------------

@@ -166,12 +166,15 @@ def test_who_asks_to_close_is_answered_and_the_connection_closed(server):
     assert b"".join(parts).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_a_connection_that_rests_too_long_is_closed(server):
+@pytest.mark.parametrize("after", [b"", b"\r\n"], ids=["nothing", "a blank line"])
+def test_a_connection_that_rests_too_long_is_closed(server, after):
     content = body(operation(1))
     head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
         connection.sendall(head.encode() + content)
         began = time.monotonic()
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(after)  # which begins no request
         while connection.recv(65_536):
             pass
     assert 4 < time.monotonic() - began < 9
