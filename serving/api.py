@@ -84,7 +84,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
     @app.get("/metrics")
     def metrics(request: Request) -> Response:
         allow(request, Scope.METRICS)
-        _measure(running())
+        measure(running())
         return Response(running().assessor.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/operations/{operation_id:path}/explanation")
@@ -134,15 +134,18 @@ def _methods(app: FastAPI, request: Request) -> str:
     return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
 
 
-def _measure(running: Running) -> None:
+def measure(running: Running) -> None:
     """Set the metrics that are read when somebody asks."""
     figures, assessor = running.assessor.metrics, running.assessor
     figures.recording(assessor.waiting, assessor.oldest_s, running.tenure.behind)
     figures.entities.set(assessor.engine.entities)
     figures.ready(running.readiness.status == "ready", running.readiness.checks.items())
     running.snapshots.tell()
-    if (profiles := assessor.layers.profiles) is not None and (day := profiles.newest_day) is not None:
-        figures.profile_age.set(age_s(day, datetime.now(UTC)))
+    profiles = assessor.layers.profiles
+    if profiles is None or (day := profiles.newest_day) is None:
+        figures.profiles(None)
+    else:
+        figures.profiles(day, age_s(day, datetime.now(UTC)))
     if (live := assessor.layers.live) is not None:
         figures.drifted(*live.findings())
 

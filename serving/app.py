@@ -274,8 +274,6 @@ class Burana:
                 await asyncio.to_thread(profiles.refresh)
             except (BuranaError, OSError, *FEATURE_FAILURES):
                 log.exception("profiles could not be looked at; what was loaded last stays in force")
-            if profiles is not self.assessor.layers.profiles:  # a champion without them took over meanwhile
-                succession.tell(self.metrics, self.assessor.layers)
 
     async def _recover(self) -> None:
         if await self.tenure.turn(self.assessor):

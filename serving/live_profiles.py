@@ -123,8 +123,6 @@ class LiveProfiles:
             self._cover(due, there, days, kept)
         self._days, self._loaded = days, kept
         self._say_missing(days)
-        if (newest := self.newest_day) is not None:
-            self._metrics.profiles_loaded(newest)
 
     def _cover(self, due: int, there: dict[int, Path], days: dict[int, DayReader], kept: dict[Path, Profiles]) -> None:
         """Have the newest readable profiles of a day, or of up to `days_behind` before it, among `days`."""

@@ -140,7 +140,7 @@ class Metrics:
             "burana_feature_psi_dropped", "Vectors left out of PSI because too many waited", registry=self._registry
         )
 
-        self.profile_age = Gauge(
+        self._profile_age = Gauge(
             "burana_profile_age_seconds",
             "Since the end of the newest local day whose profiles are loaded; NaN without",
             registry=self._registry,
@@ -153,9 +153,9 @@ class Metrics:
         self.profiles_refused = Counter(
             "burana_profiles_refused", "Snapshots of profiles that could not be loaded", registry=self._registry
         )
-        self.in_force(None, is_psi_measured=False, reads_profiles=False)
+        self.in_force(None, is_psi_measured=False)
 
-    def in_force(self, model: str | None, *, is_psi_measured: bool, reads_profiles: bool) -> None:
+    def in_force(self, model: str | None, *, is_psi_measured: bool) -> None:
         """Name the bundle in force, None for none; figures that were of another one are forgotten."""
         for gauge in (self._champion, self._psi):
             gauge.clear()
@@ -163,9 +163,6 @@ class Metrics:
             self._champion.labels(model).set(1)
         self._psi_measured.set(int(is_psi_measured))
         self._score_psi.set(math.nan)
-        if not reads_profiles:
-            self.profile_age.set(math.nan)
-            self._profiles_day.set(math.nan)
 
     def recording(self, waiting: int, oldest_s: float, behind: int | None) -> None:
         """Set what is on its way to the disk; behind: of a standby, None where this process records."""
@@ -194,9 +191,10 @@ class Metrics:
             metric.labels(model)  # there may be none yet, and what is not there cannot be removed
             metric.remove(model)
 
-    def profiles_loaded(self, day: int) -> None:
-        """Set the newest local day whose profiles are loaded."""
-        self._profiles_day.set(day)
+    def profiles(self, day: int | None, age_s: float = math.nan) -> None:
+        """Set the newest local day whose profiles are loaded and how long ago it ended; None without."""
+        self._profiles_day.set(math.nan if day is None else day)
+        self._profile_age.set(age_s)
 
     def drifted(self, found: list[Finding], vectors: int) -> None:
         """Set what live vectors show; too few of them, or too short a time, read as NaN: nothing to be alarmed at."""

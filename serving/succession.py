@@ -168,7 +168,7 @@ def live_counts(model: Model | None, metrics: Metrics) -> LiveCounts | None:
 def tell(metrics: Metrics, layers: Layers) -> None:
     """Let the metrics say which champion is in force; what they held of another one is forgotten."""
     version = None if layers.model is None else layers.model.version
-    metrics.in_force(version, is_psi_measured=layers.live is not None, reads_profiles=layers.profiles is not None)
+    metrics.in_force(version, is_psi_measured=layers.live is not None)
 
 
 def now() -> datetime:

@@ -34,6 +34,7 @@ from features.profile_days import Habits
 from features.profile_language import Whose
 from features.profiles import PROFILE_NAMES, PROFILES_HASH, date_of, due_day
 from serving import replay, scoring
+from serving.api import measure
 from serving.backfill import entries
 from serving.contracts import encode
 from serving.recomputed_profiles import by_batch, from_snapshots
@@ -106,6 +107,7 @@ def served(settings: Settings) -> list[tuple[str, np.ndarray, dict[str, Any]]]:
 
 
 def metric(burana: InProcess, name: str) -> float:
+    measure(burana.burana)
     found = re.search(rf"^{name} (\S+)$", burana.burana.assessor.metrics.text().decode(), re.MULTILINE)
     assert found is not None
     return float(found[1])
