@@ -3,13 +3,13 @@
 Everything is in a few buffers of int64, so that a state is saved and loaded as it is. The kernel takes one handle: the address
 of an array of addresses (`Buffer`); handing the arrays over one by one costs 3 us a call.
 
-log: a ring of rows, one an arrival; each row stands in up to sixteen chains, one per slot of the plan. A node is row * 16 +
-slot; a chain links the nodes of one entity from oldest to newest.
+log: a ring of rows, one an arrival, with a bit for each filter that it passes; each row stands in up to sixteen chains, one per
+slot of the plan. A node is row * 16 + slot; a chain links the nodes of one entity from oldest to newest.
 pool: the entities' records one after another: header, a cursor per window (the oldest node still inside, and its time),
 accumulators. An entity is the word of the pool at which its record begins.
 directory: upper half of a key's hash, entity + 1.
-pairs: 64 mixed bits of (entity's key, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts. One
-entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
+pairs: 64 mixed bits of (entity's key, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts.
+One entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
 
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
 it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
@@ -83,8 +83,8 @@ PAIR_WORDS = 2
 P_HASH, P_NEWEST = range(PAIR_WORDS)
 BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
 """Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
-# words of a frame of scratch: the input row, the filters that it passes, the slots served (from, to), whether pairs are
-# asked for, columns, per slot key, entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
+# words of a frame of scratch: the input row, the filters that it passes, the slots served (from, to), whether pairs are asked for,
+# columns, per slot key, entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
 X_ROW, X_PASSED, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
 X_PREVIOUS, X_HASH = 112, 144
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES

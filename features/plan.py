@@ -117,17 +117,8 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS, FILTER_WORDS = (
-    9,
-    7,
-    6,
-    4,
-    5,
-    5,
-    7,
-    4,
-    2,
-)
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 9, 7, 6, 4, 5
+FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS, FILTER_WORDS = 5, 7, 4, 2
 # words of a log row before its links: time, amount, the filters it passes, small columns; bits for the columns that are counted as distinct
 # are behind the small columns, and in words of their own where there are too many. Behind the links the chains of extremes, and
 # last what only eviction reads: so what leaves a window of an account or customer is in one cache line with its link
