@@ -18,6 +18,7 @@ from casework import postgresql, sqlite
 from casework.database import Database, speaking
 from casework.ledger import Entry
 from casework.tables import id_hash
+from casework.write_ahead import Copying
 from domain.errors import HeldElsewhereError, LedgerError, SettingsError
 
 NOT_HELD = "this process does not hold the ledger"
@@ -66,6 +67,8 @@ class SQLiteWriter:
         self._held: IO[str] | None = None
         self.connection = sqlite.connected(database.file, database.patience.answer_s)
         self.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self.connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._copying = Copying(database.file, database.patience.answer_s)
 
     @property
     def is_holding(self) -> bool:
@@ -74,6 +77,7 @@ class SQLiteWriter:
 
     def add(self, entries: Sequence[Entry]) -> None:
         """See Writer."""
+        self._copying.before_a_commit(self.connection)
         with self._transaction():
             self._put(entries)
 
@@ -96,6 +100,7 @@ class SQLiteWriter:
 
     def close(self) -> None:
         """See Writer."""
+        self._copying.close()
         self.connection.close()
         if self._held is not None:
             self._held.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +24,7 @@ from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
 from features.profiles import due_day
-from serving import api, recorded_settings, recovery, spot_check, succession
+from serving import api, garbage, recorded_settings, recovery, spot_check, succession
 from serving.assessor import FEATURE_FAILURES, Assessor, Layers
 from serving.auth import Gate
 from serving.batches import Batches
@@ -115,8 +114,7 @@ class Burana:
             self._tasks.append(asyncio.create_task(self._follow_candidates()))
         if settings.spot_check_s:
             self._tasks.append(asyncio.create_task(self._spot_checks()))
-        gc.collect()
-        gc.freeze()  # what is loaded stays: looking through it time and again cost 8% of the thread that answers
+        garbage.leave_what_is_loaded()
         engine, state = self.assessor.engine, "standby" if self.is_standby else "ready"
         log.info("%s: %d entities of %d entries, model %s", state, engine.entities, engine.applied, self.model_version)
 

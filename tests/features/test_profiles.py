@@ -159,11 +159,12 @@ def test_a_profile_is_found_by_key_and_day_and_the_later_of_two_equals_stays() -
     assert packed.rows[:, 0].tolist() == [1, 2, 3]
 
 
-def test_profiles_come_back_from_their_folder_to_the_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_profiles_come_back_from_their_folder_to_the_bit(tmp_path: Path, share: float) -> None:
     seen = profiles(operations=[8], hours=hours({9: 8}))
     for day in ("2026-11-19", "2026-11-20"):
         seen.save(snapshot_folder(tmp_path) / day)
-    back = Profiles.load(snapshot_folder(tmp_path) / "2026-11-20")
+    back = Profiles.load(snapshot_folder(tmp_path) / "2026-11-20", share)
     assert back.values(row()).tobytes() == seen.values(row()).tobytes()
     assert (back.last_day, back.created_at) == (DAY, seen.created_at)
     assert newest(tmp_path) == snapshot_folder(tmp_path) / "2026-11-20"
