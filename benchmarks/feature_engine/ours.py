@@ -1,6 +1,7 @@
 """Our engine on generated operations: the whole declared set in order of arrival, its matrix in Parquet, one by one."""
 
 import itertools
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +28,15 @@ PARTS = 64
 class Replay:
     """Slices of arrivals through an engine into one matrix, which is used again for each slice.
 
-    cpu_s: CPU seconds of the engine alone; warm_up_s: of loading or compiling the kernel, before.
+    cpu_s: CPU seconds of the engine alone, system_cpu_s of them in the operating system, which gives memory as it is touched;
+    warm_up_s: of loading or compiling the kernel, before.
     """
 
     def __init__(self, plan: Plan) -> None:
         began = time.process_time()
         _warm_up(plan)
         self.warm_up_s = time.process_time() - began
-        self.engine, self.cpu_s = Engine(plan), 0.0
+        self.engine, self.cpu_s, self.system_cpu_s = Engine(plan), 0.0, 0.0
         self._matrix: Vector = np.empty((0, len(plan)))
 
     def __call__(self, rows: Integers) -> Vector:
@@ -44,10 +46,16 @@ class Replay:
         if len(self._matrix) < count:
             self._matrix = np.empty((count, self._matrix.shape[1]))
         wanted = np.where(asked, np.cumsum(asked) - 1, -1)
-        began = time.process_time()
+        began, in_system = time.process_time(), _system_s()
         self.engine.replay(rows, self._matrix, wanted)
         self.cpu_s += time.process_time() - began
+        self.system_cpu_s += _system_s() - in_system
         return self._matrix[:count]
+
+
+def _system_s() -> float:
+    """CPU seconds that this process has spent in the operating system."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_stime
 
 
 def _warm_up(plan: Plan) -> None:
@@ -86,16 +94,19 @@ def matrix_file(operations: int, folder: Path) -> dict[str, Any]:
     replay = Replay(plan)
     path = folder / "matrix.parquet"
     schema = pa.schema([(name, pa.float64()) for name in plan.names])
-    write_cpu_s = 0.0
+    write_cpu_s = write_system_s = 0.0
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         for rows in shown(operations, "kernel and Parquet"):
             matrix = replay(rows)
-            began = time.process_time()
+            began, in_system = time.process_time(), _system_s()
             writer.write_table(pa.table([pa.array(matrix[:, i]) for i in range(len(plan))], schema=schema))
             write_cpu_s += time.process_time() - began
+            write_system_s += _system_s() - in_system
     size = path.stat().st_size
     path.unlink()
-    return _figures(plan, replay, operations) | {"write_cpu_s": write_cpu_s, "file_gib": size / 2**30}
+    return _figures(plan, replay, operations) | {
+        "write_cpu_s": write_cpu_s, "write_system_cpu_s": write_system_s, "file_gib": size / 2**30,
+    }  # fmt: skip
 
 
 def by_parts(operations: int) -> dict[str, Any]:
@@ -143,6 +154,7 @@ def _figures(plan: Plan, replay: Replay, operations: int) -> dict[str, Any]:
     features = behavioural(plan)
     return {
         "declared": len(plan), "features": features, "arrivals": replay.engine.applied, "cpu_s": replay.cpu_s,
+        "system_cpu_s": replay.system_cpu_s,
         "cpu_s_per_feature": replay.cpu_s / features, "cpu_us_per_operation": replay.cpu_s / operations * 1e6,
         "state_gib": replay.engine.nbytes / 2**30, "warm_up_s": replay.warm_up_s,
     }  # fmt: skip

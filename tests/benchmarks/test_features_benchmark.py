@@ -42,6 +42,7 @@ def test_every_figure_of_the_bar_is_there_and_goes_into_json(figures):
         assert told["like_for_like_ratio"][peer] > 0
     for name in ("kernel_over_parquet_write", "cost_per_row_20m_over_5m"):
         assert told[name] > 0
+    assert told["kernel_share_in_system"] >= 0
     assert 0 < told["online_us"]["p50"] <= told["online_us"]["p99"]
     assert all(gib > 0 for gib in told["peak_gib"].values())
     assert "values that differ" in report.table(figures)
