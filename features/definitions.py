@@ -101,16 +101,21 @@ def _ratio(by: Slot, how: Count | Sum, above: Where, below: Where, over: int, se
 
 
 def _known(by: Slot, fraud: Where, genuine: Where) -> list[Declaration]:
-    """What is known of an entity's past by now: frauds, their share of what is known, the age of the last and of the first (R68)."""
+    """What is known of an entity's past by now (R68).
+
+    Frauds and how large they were, their share of what is known, the age of the last two and of the first: one may be a single
+    customer's loss that has nothing to do with the entity, two are less often so.
+    """
     serves = Criterion.SUSPICIOUS_RECIPIENT
     return [
         *_over(by, Count(), fraud, serves, days(7), days(30)),
+        *_over(by, Mean(), fraud, serves, days(7)),
         Feature(by, Count(), fraud, serves=serves),
         Feature(by, Count(), genuine, days(30), serves),
         _ratio(by, Count(), fraud, genuine, days(30), serves),
         _ratio(by, Count(), fraud, genuine, days(7), serves),
         Ratio(Feature(by, Count(), fraud), Feature(by, Count(), genuine), serves),
-        *_ever(by, fraud, serves, SinceLast(), SinceEarliest(), IsLater(genuine)),
+        *_ever(by, fraud, serves, SinceLast(), SinceNth(2), SinceEarliest(), IsLater(genuine)),
         *_ever(by, genuine, serves, SinceLast()),
     ]
 

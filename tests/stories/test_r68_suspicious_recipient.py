@@ -41,6 +41,27 @@ def test_r68_a_recipient_known_from_frauds_is_seen_by_the_next_payer() -> None:
     )
 
 
+def test_r68_the_last_two_frauds_are_seen_and_how_large_those_of_this_week_were() -> None:
+    before = [
+        *told(paid(people(2)[0], THIEF, som=900, at=ago(days=20)), FRAUD, days=12),
+        *told(paid(people(2)[1], THIEF, som=200, at=ago(days=20)), FRAUD, days=4),
+        *told(paid(people(2)[1], THIEF, som=600, at=ago(days=20)), FRAUD, days=1),
+    ]
+    shows(
+        seen(paid(recipient=THIEF), *before),
+        recipient_fraud_known_received_amount_mean_7d=40_000,
+        recipient_fraud_known_received_seconds_since_2nd_last=4 * DAY,
+    )
+
+
+def test_r68_one_old_fraud_has_none_before_it_and_is_not_of_this_week() -> None:
+    shows(
+        seen(paid(recipient=THIEF), *told(paid(recipient=THIEF, at=ago(days=20)), FRAUD, days=8)),
+        recipient_fraud_known_received_amount_mean_7d=NAN,
+        recipient_fraud_known_received_seconds_since_2nd_last=NAN,
+    )
+
+
 def test_r68_a_fraud_counts_from_the_moment_it_is_known_and_not_before() -> None:
     theft = paid(people(1)[0], THIEF, at=ago(days=3))
     shows(
