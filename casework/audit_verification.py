@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from casework import audit_keys, audit_log, audit_tables, checkpoints, decision_batches
-from casework.audit_form import FIRST, form
+from casework.audit_form import FIRST, AuditEntry, form
 from casework.audit_keys import PublicKey
 from casework.checkpoints import Checkpoint
 from casework.database import Database
@@ -68,12 +68,16 @@ def verify(
 # ---- the chain -------------------------------------------------------------------------------------------------------
 
 
-class _Chain:
-    """Goes along the entries: hashes of what is there, and the first that is wrong."""
+class Chain:
+    """Goes along the entries: hashes of what is there, and the first that is wrong.
 
-    def __init__(self) -> None:
-        self.leaves, self.fault, self.audit_id = bytearray(), "", 0
-        self._last = FIRST
+    What it says of an entry depends on that entry and on the number and hash of the one before, on nothing else.
+    """
+
+    def __init__(self, after: AuditEntry | None = None) -> None:
+        """after: the entry from which it goes on, known to be right; None for the beginning."""
+        self.leaves, self.fault = bytearray(), ""
+        self.audit_id, self._last = (0, FIRST) if after is None else (after.audit_id, after.hash)
 
     def follow(self, rows: Sequence[Sequence[Any]]) -> None:
         """One page. What is hashed is what is there, so the tree is that of the log as it stands."""
@@ -109,7 +113,7 @@ class _Chain:
 
 def _log(database: Database, found: Findings, told: Told) -> Tree:
     """Goes by pages; where one cannot be read, by ever smaller ones to the entry that is the cause, and past it."""
-    chain, size = _Chain(), PAGES[0]
+    chain, size = Chain(), PAGES[0]
     while True:
         try:
             page = audit_log.page(database, chain.audit_id, size)

@@ -4,36 +4,16 @@ An entry is met by its own kind and value; where money is named also in the fiel
 """
 
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from casework.registry_index import Found, Index
-from casework.registry_keys import (
-    CODES,
-    LISTS,
-    MONEY_KINDS,
-    SHORTEST,
-    Key,
-    bare,
-    bare_key,
-    key_of_entry,
-    own_check,
-    own_key,
-    seconds,
-)
+from casework.registry_keys import ANY, CODES, LISTS, Asked, own_check, seconds
+from casework.registry_ways import ways
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import List
-from domain.operation import IDENTIFIER_FIELDS, PARTS, Operation, identifiers_of
-from domain.qr_payload import MERCHANT_NAME, TERMINAL, accounts, fields, payload_in
-
-SOURCE_OF_FUNDS = "funding.source"
-REMEMBERED = 1 << 16
-"""Of the keys that were asked for last: the same accounts come again, and the keys of a value cost some microseconds."""
-_KINDS = {f"{part}.{name}": kind for part, type_ in PARTS.items() for name, kind in IDENTIFIER_FIELDS[type_].items()}
-ANY = -1
-"""In place of a kind: entries of every kind."""
+from domain.operation import Operation, identifiers_of
 
 
 class Hit(Struct, frozen=True):
@@ -43,10 +23,6 @@ class Hit(Struct, frozen=True):
     kind: IdentifierKind
     list: List
     entry_id: int
-
-
-Asked = tuple[Key, int]
-"""A key to look for, and of which kind (its number, or ANY) the entries must be that count."""
 
 
 class Entries(NamedTuple):
@@ -61,8 +37,7 @@ class Asking:
     """Asks entries; who follows changes exchanges `entries`."""
 
     def __init__(self, identifiers: Identifiers, entries: Entries) -> None:
-        self._identifiers, self._entries = identifiers, entries
-        self._asked = lru_cache(maxsize=REMEMBERED)(self._keys_in)
+        self._entries, self._ways = entries, ways(identifiers)
 
     def ask(self, operation: Operation, at: datetime) -> tuple[tuple[Hit, ...], int]:
         """Every listed identifier of a canonical operation, on either side and in every part, also in another's field.
@@ -70,49 +45,19 @@ class Asking:
         at: the instant as of which entries are valid, aware. And the number of the last change that was in force: who keeps both
         can ask the registry of then.
         """
-        entries = self._entries
+        entries, way_of = self._entries, self._ways
         hits: list[Hit] = []
         for field, kind, value in identifiers_of(operation):
-            if _may_meet(entries.indexes, asked := self._asked(field, value)):
-                hits += (Hit(field, kind, LISTS[one.list], one.entry) for one in _met(entries, asked, kind, value, at))
+            asked = way_of[field](value)
+            for index in entries.indexes:
+                if index.has_any(asked):
+                    hits += (Hit(field, kind, LISTS[one.list], one.entry) for one in _met(entries, asked, kind, value, at))
+                    break
         return tuple(hits), entries.change
 
     def hits(self, operation: Operation) -> tuple[Hit, ...]:
         """As `ask`, as of now and without the number."""
         return self.ask(operation, datetime.now(UTC))[0]
-
-    def _keys_in(self, field: str, value: str) -> tuple[Asked, ...]:
-        """By its field: to hash a kind, which is a word of a list, takes as long as the rest of remembering it."""
-        kind = _KINDS[field]
-        return self._keys(kind, value, kind in MONEY_KINDS or field == SOURCE_OF_FUNDS)
-
-    def _told(self, value: str) -> tuple[Asked, ...]:
-        """What a QR payload says besides itself is looked for by: who is paid, into what, at which terminal (R42)."""
-        asked = [self._keys(IdentifierKind.ACCOUNT, account, True) for account in accounts(value)]
-        told = dict(fields(value))
-        named = ((IdentifierKind.SERVICE, MERCHANT_NAME), (IdentifierKind.DEVICE, TERMINAL))
-        forms = ((kind, self._identifiers.form(kind, told.get(path, ""))) for kind, path in named)
-        asked += [self._keys(kind, form, False) for kind, form in forms if form is not None]
-        return tuple(one for of in asked for one in of)
-
-    def _keys(self, kind: IdentifierKind, value: str, names_money: bool) -> tuple[Asked, ...]:
-        """What a value is looked for by, in the order in which its entries are told."""
-        if not names_money or len(letters := bare(value)) < SHORTEST:
-            return ((own_key(kind, value), CODES[kind]),)
-        if kind is IdentifierKind.QR and payload_in(value) is not None:
-            return (bare_key(letters), ANY), *self._told(value)
-        own = () if kind in MONEY_KINDS else ((own_key(kind, value), CODES[kind]),)
-        is_number = letters.isascii() and letters.isdigit() and kind is not IdentifierKind.PHONE
-        numbers = self._identifiers.of_number(letters) if is_number else ()
-        return *own, (bare_key(letters), ANY), *((key_of_entry(*form), CODES[form[0]]) for form in numbers)
-
-
-def _may_meet(indexes: tuple[Index, ...], asked: tuple[Asked, ...]) -> bool:
-    for key, _ in asked:
-        for index in indexes:
-            if index.has(key):
-                return True
-    return False
 
 
 def _met(entries: Entries, asked: tuple[Asked, ...], kind: IdentifierKind, value: str, at: datetime) -> list[Found]:

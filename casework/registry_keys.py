@@ -6,6 +6,7 @@ shares those of another, so what is found is not compared with the value.
 """
 
 import struct
+from collections.abc import Callable
 from datetime import datetime
 from hashlib import blake2b
 
@@ -36,41 +37,58 @@ LISTS = (List.PROHIBITED, List.WATCHED)
 STORED = np.dtype([("high", "<u8"), ("low", "<u8"), ("own", "<u4"), ("begins", "<u4"), ("ends", "<u4"), ("kind", "u1"), ("list", "u1")])  # fmt: skip
 """What is stored of an entry beside its words (`look_up`). own: of kind and value; begins, ends: seconds since 1970, [begins, ends)."""
 FOREVER = 2**32 - 1
-_SIGNS = dict.fromkeys(code for code in range(128) if not chr(code).isalnum())
 _PACKED = struct.Struct("<QQIIIBB")
 _HALVES = struct.Struct("<QQ").unpack
 
-
 Key = tuple[int, int]
 """The two halves of the 16 bytes."""
+ANY = -1
+"""In place of a kind's number: entries of every kind."""
+Asked = tuple[Key, int]
+"""A key to look for, and of which kind (its number, or ANY) the entries must be that count."""
+Way = Callable[[str], tuple[Asked, ...]]
+"""What a value is looked for by, in the order in which its entries are told."""
 
 
 def bare(value: str) -> str:
     """Letters and digits alone: what is left when separators, blanks and a leading + are not looked at."""
-    letters = value if value.isalnum() else value.translate(_SIGNS)
+    letters = value if value.isalnum() else value.removeprefix("+").replace("-", "")  # all that telephones and cards have
     return (letters if letters.isalnum() else "".join(filter(str.isalnum, letters))).lower()
 
 
-def own_key(kind: IdentifierKind, value: str) -> Key:
-    """Of a kind and a value."""
-    return _key(f"{kind}\0{value}")
+def by_hash(begin: str, only: int) -> Way:
+    """By one key, of a text after a beginning: a copy goes on from what was begun, 0.35 us, where a new hash takes 0.55."""
+    begun = blake2b(begin.encode(), digest_size=16)
+
+    def asked(text: str) -> tuple[Asked, ...]:
+        made = begun.copy()
+        made.update(text.encode())
+        return ((_HALVES(made.digest()), only),)
+
+    return asked
 
 
-def bare_key(letters: str) -> Key:
-    """Of letters and digits, whatever the kind."""
-    return _key(f"\0{letters}")
+own: dict[IdentifierKind, Way] = {kind: by_hash(f"{kind}\0", CODES[kind]) for kind in IdentifierKind}
+"""By kind and value."""
+by_letters: Way = by_hash("\0", ANY)
+"""By letters and digits, whatever the kind."""
 
 
 def own_check(kind: IdentifierKind, value: str) -> int:
     """32 bits of kind and value: which of the entries with the same letters and digits is the very one."""
-    return own_key(kind, value)[0] & 0xFFFFFFFF
+    return _key(own[kind](value))[0] & 0xFFFFFFFF
 
 
 def key_of_entry(kind: IdentifierKind, value: str) -> Key:
     """By what an entry is found."""
     if kind in MONEY_KINDS and len(letters := bare(value)) >= SHORTEST:
-        return bare_key(letters)
-    return own_key(kind, value)
+        return _key(by_letters(letters))
+    return _key(own[kind](value))
+
+
+def _key(asked: tuple[Asked, ...]) -> Key:
+    ((key, _),) = asked
+    return key
 
 
 def look_up(kind: IdentifierKind, value: str, list_: List, begins: datetime | None, ends: datetime | None) -> bytes:
@@ -83,7 +101,3 @@ def look_up(kind: IdentifierKind, value: str, list_: List, begins: datetime | No
 def seconds(moment: datetime) -> int:
     """Whole seconds since 1970, bounded by what is stored."""
     return min(max(int(moment.timestamp()), 0), FOREVER)
-
-
-def _key(text: str) -> Key:
-    return _HALVES(blake2b(text.encode(), digest_size=16).digest())

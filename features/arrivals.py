@@ -207,7 +207,7 @@ def rows_of_operations(table: pa.Table) -> Rows:
     )
     rows[:, Word.AMOUNT] = amounts_tyiyn(table)
     rows[:, Word.KIND] = kinds
-    rows[:, Word.RECIPIENT] = _hashed(_account_keys(table, "recipient"))
+    rows[:, Word.RECIPIENT] = _first_given(table, "recipient", ACCOUNT_FIELDS)
     rows[:, Word.CATEGORY] = _hashed(table["category"])
     rows[:, Word.RECIPIENT_COUNTRY] = _hashed(country)
     rows[:, Word.INSTITUTION] = _hashed(table["recipient_institution"])
@@ -256,8 +256,9 @@ def _rows_of_records(table: pa.Table, party: str, time: str) -> Rows:
     rows = np.full((table.num_rows, WORDS), MISSING, np.int64)
     _set_time(rows, table[time])
     rows[:, Word.AMOUNT] = rows[:, Word.KIND] = 0
-    rows[:, Word.SENDER] = _hashed(_account_keys(table, party))
-    rows[:, Word.CUSTOMER] = _hashed(customer_keys(table, party))
+    rows[:, Word.SENDER] = account = _first_given(table, party, ACCOUNT_FIELDS)
+    customer = _first_given(table, party, ("customer_id",))
+    rows[:, Word.CUSTOMER] = np.where(customer == MISSING, account, customer)
     for word, path in KEYS.items():
         rows[:, word] = _hashed(table["_".join(path)])
     given = (rows[:, Word.DEVICE] != MISSING) | (rows[:, Word.ADDRESS] != MISSING)
@@ -288,11 +289,23 @@ def _account_keys(table: pa.Table, party: str) -> pa.ChunkedArray:
     return pc.coalesce(*[_prefixed(name, table[f"{party}_{name}"]) for name in ACCOUNT_FIELDS])
 
 
-def _hashed(column: pa.ChunkedArray) -> Rows:
-    """The key of every value, each different value asked for once; null is MISSING."""
+def _first_given(table: pa.Table, party: str, names: tuple[str, ...]) -> Rows:
+    """The keys of `customer_keys` and of accounts: of the first of some fields that a row gives, told by its name; else MISSING."""
+    keys = np.full(table.num_rows, MISSING, np.int64)
+    for name in reversed(names):
+        found = _hashed(table[f"{party}_{name}"], f"{name}:")
+        keys = np.where(found == MISSING, keys, found)
+    return keys
+
+
+def _hashed(column: pa.ChunkedArray, before: str = "") -> Rows:
+    """The key of every value with a text before it, each different value asked for once; null is MISSING."""
+    if column.null_count == len(column):  # most columns of most histories
+        return np.full(len(column), MISSING, np.int64)
     encoded = pc.dictionary_encode(column.combine_chunks())
-    keys = np.array([*map(key64, encoded.dictionary.to_pylist()), MISSING], np.int64)
-    return keys[pc.fill_null(encoded.indices, len(keys) - 1).to_numpy().astype(np.int64)]
+    texts = pc.binary_join_element_wise(before, encoded.dictionary, "").to_pylist()
+    keys = np.array([*map(key64, texts), MISSING], np.int64)
+    return keys[pc.fill_null(encoded.indices, len(keys) - 1).to_numpy()]
 
 
 def _mapped(column: pa.ChunkedArray, codes: dict[Any, Any]) -> Rows:

@@ -17,7 +17,7 @@ from features.history import History, between
 from features.plan import Plan
 from features.slices import Slice, numbered, slices_in_memory
 
-CHUNK = 1 << 17
+CHUNK = 1 << 16
 ROW_GROUP = 1 << 15
 """Rows of a matrix that are written together."""
 

@@ -23,6 +23,7 @@ SAMPLE = 100_000
 """Training vectors that edges are made of, evenly taken; counts are of all."""
 BLOCK = 1024
 """Vectors counted by one pass over arrays that fit the processor's cache."""
+THREADS = 2
 LARGEST = float(np.finfo(np.float64).max)
 SCORE = "score"
 """The column after the features: what the model answered."""
@@ -127,20 +128,26 @@ def _cuts(bins: Sequence[Bins]) -> _Cuts:
 
 def reference(names: Sequence[str], matrix: Floats, scores: Floats) -> Reference:
     """The reference of a training matrix (n, features) and of scores (m,) of operations that the trees did not see."""
-    features = [_bins(name, matrix[:, i]) for i, name in enumerate(names)]
-    return Reference((*_filled(features, matrix), *_filled([_bins(SCORE, scores)], scores[:, None])))
+    with ThreadPoolExecutor(THREADS) as threads:  # sorting lets other threads run
+        features = list(threads.map(_bins, names, _sample(matrix)))
+    return Reference((*_filled(features, matrix), *_filled([_bins(SCORE, *_sample(scores[:, None]))], scores[:, None])))
+
+
+def _sample(values: Floats) -> Floats:
+    """Of values (n, columns) some rows, evenly taken; the values of a column lie together: (columns, m)."""
+    return np.ascontiguousarray(values[:: max(1, len(values) // SAMPLE)].T)
 
 
 def _bins(name: str, column: Floats) -> Bins:
-    edges, listed = _cut(column[:: max(1, len(column) // SAMPLE)])
+    edges, listed = _cut(column)
     return Bins(name, tuple(edges), listed, (0,) * (len(edges) + 2))
 
 
 def _filled(bins: list[Bins], values: Floats) -> list[Bins]:
     """The same bins with the counts of values (n, columns)."""
-    cuts, halves = _cuts(bins), np.array_split(values, 2)
-    with ThreadPoolExecutor(len(halves)) as threads:
-        counts = np.sum(list(threads.map(cuts.count, halves)), axis=0).tolist()
+    cuts, parts = _cuts(bins), np.array_split(values, THREADS)
+    with ThreadPoolExecutor(THREADS) as threads:
+        counts = np.sum(list(threads.map(cuts.count, parts)), axis=0).tolist()
     return [
         msgspec.structs.replace(column, counts=tuple(row[: len(column.counts)]))
         for column, row in zip(bins, counts, strict=True)

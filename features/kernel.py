@@ -3,13 +3,13 @@
 Everything is in a few buffers of int64, so that a state is saved and loaded as it is. The kernel takes one handle: the address
 of an array of addresses (`Buffer`); handing the arrays over one by one costs 3 us a call.
 
-log: a ring of rows, one an arrival; each row stands in up to sixteen chains, one per slot of the plan. A node is row * 16 +
-slot; a chain links the nodes of one entity from oldest to newest.
+log: a ring of rows, one an arrival, with a bit for each filter that it passes; each row stands in up to sixteen chains, one per
+slot of the plan. A node is row * 16 + slot; a chain links the nodes of one entity from oldest to newest.
 pool: the entities' records one after another: header, a cursor per window (the oldest node still inside, and its time),
 accumulators. An entity is the word of the pool at which its record begins.
 directory: upper half of a key's hash, entity + 1.
-pairs: 64 mixed bits of (entity, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts. One
-entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
+pairs: 64 mixed bits of (entity's key, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts.
+One entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
 
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
 it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
@@ -26,13 +26,14 @@ import numpy as np
 from numba import njit
 
 from features import pointers
-from features.language import RETAINED
 from features.layout import FIRST_MARK, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import (
     CELL_WORDS,
     CURSOR,
+    DEQUE_WORDS,
     EMIT_WORDS,
     FAMILY_WORDS,
+    FILTER_WORDS,
     GROUP_WORDS,
     HEADER,
     LOG_HEADER,
@@ -47,7 +48,7 @@ from features.plan import (
     Emit,
     Table,
 )  # fmt: skip
-from features.pointers import as_floats, as_integers, bit_length, lowest_bit, prefetch
+from features.pointers import as_floats, as_integers, bit_count, bit_length, lowest_bit, prefetch
 
 jit = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)
@@ -69,7 +70,7 @@ class Buffer(IntEnum):
 
 
 # words of a log row
-L_TIME, L_AMOUNT, L_FACTS, L_NUMBER, L_SMALL = range(LOG_HEADER)
+L_TIME, L_AMOUNT, L_PASSED, L_SMALL = range(LOG_HEADER)
 # words of a record's header: key, newest node (of a free record: the next free one), nodes * MAX_SLOTS + space, time of the oldest
 R_KEY, R_TAIL, R_NODES, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
@@ -82,9 +83,9 @@ PAIR_WORDS = 2
 P_HASH, P_NEWEST = range(PAIR_WORDS)
 BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
 """Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
-# words of a frame of scratch: the input row, the slots served (from, to), whether pairs are asked for, columns, per slot key,
-# entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
-X_ROW, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 29, 30, 31, 32, 64, 80, 96
+# words of a frame of scratch: the input row, the filters that it passes, the slots served (from, to), whether pairs are asked for,
+# columns, per slot key, entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
+X_ROW, X_PASSED, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
 X_PREVIOUS, X_HASH = 112, 144
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
@@ -93,16 +94,20 @@ FRAMES = 5
 is the oldest inside them then one ahead."""
 X_COPIES = FRAMES * FRAME
 NEVER = 2**63 - 1
+UNREAD = MISSING
+"""Time of a cursor whose node was not looked at yet: its row is on the way."""
+FAMILY_STEP = 0x2545F4914F6CDD1D
 EVERY_SLOT = (1 << MAX_SLOTS) - 1
 
-_SENDING, _RECEIVING, _OPERATION, _NIGHT = int(Fact.SENDING), int(Fact.RECEIVING), int(Fact.OPERATION), int(Fact.NIGHT)
+_OPERATION, _NIGHT = int(Fact.OPERATION), int(Fact.NIGHT)
 (_C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST, _C_TALLY, _C_EXTREME, _C_DEQUE, _C_NTH, _C_LATEST, _C_LOCATION,
  _C_STEPS) = map(int, Cell)  # fmt: skip
 (_E_VALUE, _E_RATIO, _E_PACE, _E_DEVIATION, _E_ZSCORE, _E_OVER_MEAN, _E_EXTREME, _E_OVER_MAX, _E_SINCE_LAST, _E_SINCE_FIRST,
  _E_SINCE_NTH, _E_SINCE_EARLIEST, _E_IS_LATER, _E_IS_NEW, _E_SAME_COUNT, _E_SAME_SHARE, _E_SINCE_SAME, _E_TALLY_SHARE, _E_ENTROPY, _E_CHANGED, _E_DISTANCE,
  _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
 (_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_SPACE,
- _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO) = map(int, Table)  # fmt: skip
+ _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO, _T_NUMBER_AT,
+ _T_FILTER_FROM, _T_FILTER_TO) = map(int, Table)  # fmt: skip
 _W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
     int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND, Word.LATITUDE, Word.LONGITUDE)
 )
@@ -118,8 +123,8 @@ _RADIAN = 3.141592653589793 / 180e6  # a millionth of a degree
 LAYOUT = zlib.crc32(
     repr([
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
-        CELL_WORDS, CURSOR, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
-        RETAINED, SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
+        CELL_WORDS, CURSOR, DEQUE_WORDS, EMIT_WORDS, FAMILY_WORDS, FILTER_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
+        SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
         inspect.getsource(pointers),
     ]).encode()
 )  # fmt: skip
@@ -296,7 +301,7 @@ def _new_entity(s: State, key: int, space: int) -> int:
 def _empty_cells(s: State, entity: int, group: int) -> None:
     """Cells whose beginning is not zero: nodes and numbers of what has not been yet."""
     pool, tables = s.pool, s.tables
-    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
+    for run in range(tables[group + 3], _runs_to(s, group), RUN_WORDS):
         for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
             kind, word = tables[cell], entity + tables[cell + 1]
             if kind == _C_LAST or kind == _C_LATEST or kind == _C_LOCATION or kind == _C_EXTREME:
@@ -307,7 +312,7 @@ def _empty_cells(s: State, entity: int, group: int) -> None:
                 for i in range(tables[cell + 2]):
                     pool[word + 1 + 2 * i] = -1
             elif kind == _C_STEPS:
-                for i in range((tables[cell + 3] - tables[cell + 2]) >> 1):
+                for i in range(tables[cell + 3] - tables[cell + 2]):
                     pool[word + 2 * i] = -1
 
 
@@ -330,13 +335,14 @@ def _forget_entity(s: State, entity: int) -> None:
 
 
 @inlined
-def _tag(entity: int, family: int) -> int:
-    return (entity << 5) | family
+def _tag(hashed: int, family: int) -> int:
+    """Of an entity, by the hash of its key: where its pairs stand is known before the entity is found."""
+    return hashed + family * FAMILY_STEP
 
 
 @inlined
 def _pair_hash(tag: int, value: int) -> int:
-    return _mixed((tag * 0x2545F4914F6CDD1D) ^ value)
+    return _mixed(tag ^ value)
 
 
 @inlined
@@ -348,6 +354,13 @@ def _find_pair(pairs: Any, place: int, hashed: int) -> int:
 
 
 @inlined
+def _foresee_place(s: State, home: int) -> None:
+    """Ask for the home of a pair, and for the places behind it: every fourth home is the last of its cache line."""
+    prefetch(s.pairs, home * PAIR_WORDS)
+    prefetch(s.pairs, (home + 2) * PAIR_WORDS)
+
+
+@inlined
 def _last_row(s: State, place: int) -> int:
     """Where the newest arrival of a pair begins in the log."""
     return (s.pairs[place * PAIR_WORDS + P_NEWEST] >> 36) * s.tables[_T_LOG_WORDS]
@@ -356,14 +369,46 @@ def _last_row(s: State, place: int) -> int:
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 
-@inlined
-def _passes(facts: int, needs: int, excludes: int) -> bool:
-    return (facts & (needs | excludes)) == needs
+@jit
+def _filter(s: State, facts: int) -> None:
+    """Ask every filter about an arrival, whatever its slots' roles: a bit each."""
+    tables, passed, bit = s.tables, np.int64(0), np.int64(1)
+    for row in range(tables[_T_FILTER_FROM], tables[_T_FILTER_TO], FILTER_WORDS):
+        passed |= bit if (facts & tables[row + 1]) == tables[row] else np.int64(0)
+        bit <<= np.int64(1)
+    s.scratch[X_PASSED] = passed
 
 
 @inlined
-def _role(node: int) -> int:
-    return _RECEIVING if (node & 15) == 1 else _SENDING
+def _in_role(s: State, passed: int, slot: int) -> int:
+    """Of the filters that an arrival passes, those that it passes in the role of a slot."""
+    return int(passed & s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 1])
+
+
+@inlined
+def _has(passed: int, filtered: int) -> bool:
+    return bool((passed >> filtered) & 1 != 0)
+
+
+@inlined
+def _run_of(s: State, group: int, filtered: int) -> int:
+    """The accumulators of a window and one of its filters."""
+    return s.tables[group + 3] + RUN_WORDS * bit_count(s.tables[group + 2] & ((np.int64(1) << np.int64(filtered)) - 1))
+
+
+@inlined
+def _add(s: State, records: Any, base: int, run: int, count: int, amount: int) -> None:
+    """Add to the count and to the sum of a run, which most runs have alone."""
+    counts, sums = s.tables[run], s.tables[run + 1]
+    if counts >= 0:
+        records[base + counts] += count
+    if sums >= 0:
+        records[base + sums] += amount
+
+
+@inlined
+def _runs_to(s: State, group: int) -> int:
+    return s.tables[group + 3] + RUN_WORDS * bit_count(s.tables[group + 2])
 
 
 @inlined
@@ -423,17 +468,14 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
     tables, log = s.tables, s.log
     row = (node >> 4) * tables[_T_LOG_WORDS]
-    facts = log[row + L_FACTS] | _role(node)
-    for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
-        if not _passes(facts, tables[run], tables[run + 1]):
-            continue
+    passed = _in_role(s, log[row + L_PASSED], node & 15) & tables[group + 2]
+    while passed != 0:
+        run = _run_of(s, group, lowest_bit(passed))
+        passed &= passed - 1
+        _add(s, records, base, run, -1, -log[row + L_AMOUNT])
         for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
             kind, word = tables[cell], base + tables[cell + 1]
-            if kind == _C_COUNT:
-                records[word] -= 1
-            elif kind == _C_SUM:
-                records[word] -= log[row + L_AMOUNT]
-            elif kind == _C_SQUARES:
+            if kind == _C_SQUARES:
                 add_square(records, word, log[row + L_AMOUNT], -1)
             elif kind == _C_DISTINCT:
                 slot = node & 15
@@ -459,8 +501,15 @@ def _foresee_node(s: State, node: int) -> None:
 
 
 @inlined
-def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
-    """Ask for the log rows that `_advance` will look at, and for the link that a new node will be hung on."""
+def _foresee_extreme(s: State, node: int, at: int) -> None:
+    """Ask for a node's amount, and for its place in the chain of extremes."""
+    prefetch(s.log, (node >> 4) * s.tables[_T_LOG_WORDS])
+    prefetch(s.log, _deque_word(s, node, at))
+
+
+@inlined
+def _foresee(s: State, records: Any, base: int, slot: int, space: int, now: int) -> None:
+    """Ask for the log rows that will leave windows, and for those that a new node will be hung on."""
     tables = s.tables
     tail = records[base + R_TAIL]
     prefetch(s.log, (tail >> 4) * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT] + (tail & 15))
@@ -469,38 +518,69 @@ def _foresee(s: State, records: Any, base: int, space: int, now: int) -> None:
         cursor = base + tables[group + 1]
         if records[cursor + 1] <= now - tables[group]:
             _foresee_node(s, records[cursor])
+            if records[base + tables[group + 4]] == records[cursor]:
+                prefetch(s.log, _deque_word(s, records[cursor], tables[group + 5]))
+    passed = _in_role(s, s.scratch[X_PASSED], slot)
+    for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
+        if _has(passed, tables[deque]):
+            _foresee_extreme(s, records[base + tables[deque + 1] + 1], tables[deque + 3])
 
 
 @inlined
-def _advance(s: State, records: Any, base: int, space: int, now: int) -> None:
-    """Move every cursor of a record to the oldest node inside (now - window, now]."""
-    tables = s.tables
+def _foresee_next(s: State, records: Any, base: int, slot: int, space: int, now: int) -> None:
+    """Ask for the log rows behind those that `_foresee` has asked for, by what is in them."""
+    tables, log, amount = s.tables, s.log, s.scratch[X_ROW + _W_AMOUNT]
     row = tables[_T_SPACE] + space * SPACE_WORDS
+    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+        cursor = base + tables[group + 1]
+        if records[cursor + 1] <= now - tables[group]:
+            _foresee_node(s, _next_of(s, records[cursor]))
+    passed = _in_role(s, s.scratch[X_PASSED], slot)
+    for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
+        last, sign, at = records[base + tables[deque + 1] + 1], tables[deque + 2], tables[deque + 3]
+        if last < 0 or sign == 0 or not _has(passed, tables[deque]):
+            continue
+        if sign * (amount - log[(last >> 4) * tables[_T_LOG_WORDS] + L_AMOUNT]) > 0:  # the new one outdoes it
+            _foresee_extreme(s, (log[_deque_word(s, last, at)] & 0xFFFFFFFF) - 1, at)
+
+
+@inlined
+def _advance(s: State, records: Any, base: int, space: int, now: int, is_foreseen: bool) -> bool:
+    """Move every cursor of a record at most one node on towards the oldest inside (now - window, now]; whether one goes further.
+
+    is_foreseen: the rows that cursors move to were asked for long ago. Else they are looked at in the next round, with all
+    others, so that they are waited for together.
+    """
+    tables, log = s.tables, s.log
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    goes_on = False
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
         edge = now - tables[group]
         cursor = base + tables[group + 1]
-        if records[cursor + 1] <= edge:
-            _move(s, records, base, group, cursor, edge)
+        time = records[cursor + 1]
+        if time > edge:
+            continue
+        node = records[cursor]
+        if time == UNREAD:
+            time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
+        if time <= edge:
+            following = _next_of(s, node)
+            _foresee_node(s, following)
+            _leave(s, records, base, group, node)
+            records[cursor] = node = following
+            time = NEVER if node < 0 else UNREAD
+            if is_foreseen and node >= 0:
+                time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
+        records[cursor + 1] = time
+        goes_on |= time <= edge
+    return goes_on
 
 
 @inlined
-def _move(s: State, records: Any, base: int, group: int, cursor: int, edge: int) -> None:
-    node = records[cursor]
-    time = records[cursor + 1]
-    width = s.tables[_T_LOG_WORDS]
-    while time <= edge:
-        following = _next_of(s, node)
-        _foresee_node(s, following)  # its row is on the way while the one before leaves
-        _leave(s, records, base, group, node)
-        node = following
-        time = NEVER if node < 0 else s.log[(node >> 4) * width + L_TIME]
-    records[cursor] = node
-    records[cursor + 1] = time
-
-
-@inlined
-def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, number: int) -> None:  # noqa: PLR0912 a kind each
-    """Add a new node to every window's accumulators."""
+def _enter(  # noqa: PLR0912 a kind each
+    s: State, entity: int, space: int, node: int, arrived: int, time: int, number: int
+) -> None:
+    """Add a new node to every window's accumulators; arrived: the filters that it has passed."""
     tables, pool, scratch = s.tables, s.pool, s.scratch
     amount = scratch[X_ROW + _W_AMOUNT]
     row = tables[_T_SPACE] + space * SPACE_WORDS
@@ -510,16 +590,14 @@ def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, 
             pool[cursor] = node
             pool[cursor + 1] = time
         edge = time - tables[group]
-        for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
-            if not _passes(facts, tables[run], tables[run + 1]):
-                continue
+        passed = arrived & tables[group + 2]
+        while passed != 0:
+            run = _run_of(s, group, lowest_bit(passed))
+            passed &= passed - 1
+            _add(s, pool, entity, run, 1, amount)
             for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
                 kind, word = tables[cell], entity + tables[cell + 1]
-                if kind == _C_COUNT:
-                    pool[word] += 1
-                elif kind == _C_SUM:
-                    pool[word] += amount
-                elif kind == _C_SQUARES:
+                if kind == _C_SQUARES:
                     add_square(pool, word, amount, 1)
                 elif kind == _C_DISTINCT:
                     if scratch[X_PREVIOUS + tables[cell + 2]] <= edge:
@@ -552,22 +630,20 @@ def _enter(s: State, entity: int, space: int, node: int, facts: int, time: int, 
                     pool[word + 2] = scratch[X_ROW + _W_LATITUDE]
                     pool[word + 3] = scratch[X_ROW + _W_LONGITUDE]
                 else:
-                    _step_on(s, word, tables[cell + 2], tables[cell + 3], facts, number, time)
+                    _step_on(s, word, tables[cell + 2], tables[cell + 3], arrived, number, time)
 
 
 @jit
-def _step_on(s: State, word: int, begin: int, end: int, facts: int, number: int, time: int) -> None:
+def _step_on(s: State, word: int, begin: int, end: int, passed: int, number: int, time: int) -> None:
     """Steps of a scheme: a step that follows one already gone takes over the moment of its first."""
     pool, tables = s.pool, s.tables
-    step = end - 2
-    while step >= begin:
-        at = word + (step - begin)
-        if _passes(facts, tables[step], tables[step + 1]):
+    for step in range(end - 1, begin - 1, -1):
+        at = word + 2 * (step - begin)
+        if _has(passed, tables[step]):
             if step == begin:
                 pool[at], pool[at + 1] = number, time
             elif pool[at - 2] >= 0:
                 pool[at], pool[at + 1] = pool[at - 2], pool[at - 1]
-        step -= 2
 
 
 @jit
@@ -611,6 +687,7 @@ def _prepare(s: State, active: int) -> None:
     )  # half an octave further: 181 / 128 is the root of two
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
+    _filter(s, scratch[X_ROW + _W_FACTS])
     scratch[X_FROM] = min(lowest_bit(active), tables[_T_SLOTS])
     scratch[X_TO] = min(bit_length(active), tables[_T_SLOTS])
     for slot in range(scratch[X_FROM], scratch[X_TO]):
@@ -633,12 +710,15 @@ def _prepare(s: State, active: int) -> None:
 
 @jit
 def _foresee_records(s: State, is_read: bool) -> None:
-    """Guess each slot's entity by half of its hash, and prefetch its record and the homes of its pairs.
+    """Prefetch the homes of each slot's pairs, guess its entity by half of its hash, and prefetch its record.
 
     is_read: its vector is asked for; an operation's pairs are needed for its marks as well.
     """
     scratch, tables, directory = s.scratch, s.tables, s.directory
     scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
+    for slot in range(scratch[X_FROM], scratch[X_TO]):
+        if scratch[X_ENTITY + slot] != MISSING:
+            _foresee_pairs(s, slot, scratch[X_ENTITY + slot])
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         hashed = scratch[X_ENTITY + slot]
         scratch[X_BASE + slot] = -1
@@ -653,7 +733,6 @@ def _foresee_records(s: State, is_read: bool) -> None:
             stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
             for word in range(entity, entity + stride, 8):
                 prefetch(s.pool, word)
-            _foresee_pairs(s, slot, entity)
 
 
 @inlined
@@ -674,54 +753,63 @@ def _locate(s: State) -> None:
         key, space = scratch[X_KEY + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
         if guess < 0 or not _is_of(pool, guess, key, space):
             guess = _find_entity(s, hashed, key, space)  # it came or went since it was guessed, or another has half its hash
-            if guess >= 0:
-                _foresee_pairs(s, slot, guess)
         scratch[X_ENTITY + slot] = scratch[X_BASE + slot] = guess
 
 
 @inlined
-def _foresee_pairs(s: State, slot: int, entity: int) -> None:
+def _foresee_pairs(s: State, slot: int, hashed: int) -> None:
     """The home of each pair that will be asked for or followed (-1: none), prefetched."""
     scratch, tables = s.scratch, s.tables
     shift = s.meta[M_PAIRS_SHIFT]
     row = tables[_T_SLOT] + slot * SLOT_WORDS
     space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-    seen, asked = scratch[X_ROW + _W_FACTS] | tables[row + 1], scratch[X_ASKED] != 0
+    passed, asked = _in_role(s, scratch[X_PASSED], slot), scratch[X_ASKED] != 0
     at = slot * MAX_FAMILIES
-    tag = _tag(entity, 0)
+    tag = _tag(hashed, 0)
     for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
         value = scratch[X_COLUMNS + tables[family]]
         scratch[X_PLACE + at] = -1
-        if value != MISSING and (asked or _passes(seen, tables[family + 1], tables[family + 2])):
-            hashed = _pair_hash(tag, value)
-            home = _home(hashed, shift)
-            scratch[X_HASH + at] = hashed
+        if value != MISSING and (asked or _has(passed, tables[family + 1])):
+            pair = _pair_hash(tag, value)
+            home = _home(pair, shift)
+            scratch[X_HASH + at] = pair
             scratch[X_PLACE + at] = home
-            prefetch(s.pairs, home * PAIR_WORDS)
+            _foresee_place(s, home)
         at += 1
-        tag += 1
+        tag += FAMILY_STEP
 
 
 @jit
 def _look_up_pairs(s: State) -> None:
     """From homes to places: where each pair stands, or would stand."""
-    scratch, tables, pairs = s.scratch, s.tables, s.pairs
+    scratch, tables = s.scratch, s.tables
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_ENTITY + slot] < 0:
             continue
         space = tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS
         at = slot * MAX_FAMILIES
-        for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
+        for _ in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
             if scratch[X_PLACE + at] >= 0:
-                place = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at])
-                scratch[X_PLACE + at] = place
-                if tables[family + 5] != 0 and pairs[place * PAIR_WORDS + P_NEWEST] != 0:
-                    prefetch(s.log, _last_row(s, place))
+                scratch[X_PLACE + at] = _find_pair(s.pairs, scratch[X_PLACE + at], scratch[X_HASH + at])
             at += 1
 
 
 @inlined
-def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int) -> None:
+def _foresee_last_rows(s: State, slot: int, space: int) -> None:
+    """Ask for the log rows in which the pairs of a slot were seen last, of which the time is asked for."""
+    scratch, tables, pairs = s.scratch, s.tables, s.pairs
+    row = tables[_T_SPACE] + space * SPACE_WORDS
+    at = slot * MAX_FAMILIES
+    for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
+        if tables[family + 4] != 0 and scratch[X_PLACE + at] >= 0:
+            place = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at])
+            if pairs[place * PAIR_WORDS + P_NEWEST] != 0:
+                prefetch(s.log, _last_row(s, place))
+        at += 1
+
+
+@inlined
+def _follow(s: State, slot: int, space: int, node: int, passed: int) -> None:
     """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair that is counted as distinct was last seen."""
     scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
     row = tables[_T_SPACE] + space * SPACE_WORDS
@@ -731,12 +819,9 @@ def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int)
         at += 1
         scratch[X_PREVIOUS + number] = NEVER
         value = scratch[X_COLUMNS + tables[family]]
-        if value == MISSING or not _passes(facts, tables[family + 1], tables[family + 2]):
+        if value == MISSING or not _has(passed, tables[family + 1]):
             continue
-        if scratch[X_BASE + slot] < 0 or scratch[X_PLACE + at] < 0:  # nothing was foreseen for it
-            scratch[X_HASH + at] = _pair_hash(_tag(entity, number), value)
-            scratch[X_PLACE + at] = _home(scratch[X_HASH + at], s.meta[M_PAIRS_SHIFT])
-        place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 3]
+        place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 2]
         word = place * PAIR_WORDS
         if pairs[word + P_NEWEST] == 0:
             scratch[X_PREVIOUS + number] = MISSING
@@ -755,18 +840,19 @@ def _follow(s: State, slot: int, entity: int, space: int, node: int, facts: int)
 @jit
 def _stored(s: State, row: int, family: int) -> int:
     """The value of a family's column in a log row."""
-    return s.log[row + s.tables[family + 4]]
+    return s.log[row + s.tables[family + 3]]
 
 
 @jit
-def _unfollow(s: State, entity: int, row: int, facts: int) -> None:
+def _unfollow(s: State, entity: int, row: int, passed: int) -> None:
     """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
     tables, pairs, shift = s.tables, s.pairs, s.meta[M_PAIRS_SHIFT]
-    at = tables[_T_SPACE] + s.pool[entity + R_NODES] % MAX_SLOTS * SPACE_WORDS
-    tag = _tag(entity, 0) - 1
+    space = s.pool[entity + R_NODES] % MAX_SLOTS
+    at = tables[_T_SPACE] + space * SPACE_WORDS
+    tag = _tag(_entity_hash(s.pool[entity + R_KEY], space), -1)
     for family in range(tables[at + 3], tables[at + 4], FAMILY_WORDS):
-        tag += 1
-        if not _passes(facts, tables[family + 1], tables[family + 2]):
+        tag += FAMILY_STEP
+        if not _has(passed, tables[family + 1]):
             continue
         value = _stored(s, row, family)
         if value == MISSING:
@@ -783,44 +869,71 @@ def _unfollow(s: State, entity: int, row: int, facts: int) -> None:
 
 
 @inlined
-def _foresee_beginning(s: State, entity: int, space: int, facts: int) -> None:
-    """Prefetch a record's cursors, and what is kept as long as the log: shorter windows have mostly been left long before."""
-    tables = s.tables
-    for word in range(0, HEADER + CURSOR * (tables[space + 2] - tables[space + 1]) // GROUP_WORDS, 8):
+def _foresee_header(s: State, entity: int, space: int) -> None:
+    """Prefetch a record's header and cursors."""
+    for word in range(0, HEADER + CURSOR * (s.tables[space + 2] - s.tables[space + 1]) // GROUP_WORDS, 8):
         prefetch(s.pool, entity + word)
+
+
+@inlined
+def _foresee_cells(s: State, entity: int, space: int, node: int, passed: int) -> None:
+    """Prefetch the accumulators of the windows that still begin with a node."""
+    tables, pool = s.tables, s.pool
     for group in range(tables[space + 1], tables[space + 2], GROUP_WORDS):
-        if tables[group] == RETAINED:
-            for run in range(tables[group + 2], tables[group + 3], RUN_WORDS):
-                if _passes(facts, tables[run], tables[run + 1]):
-                    prefetch(s.pool, entity + tables[tables[run + 2] + 1])
+        if pool[entity + tables[group + 1]] == node:
+            due = passed & tables[group + 2]
+            while due != 0:
+                prefetch(pool, entity + max(0, tables[_run_of(s, group, lowest_bit(due))]))
+                due &= due - 1
+
+
+@inlined
+def _row_behind(s: State, rows: int) -> int:
+    """Where the log row begins that is so many behind the oldest."""
+    place = s.meta[M_OLDEST] + rows
+    return (place - s.meta[M_ROWS] if place >= s.meta[M_ROWS] else place) * s.tables[_T_LOG_WORDS]
 
 
 @jit
 def _foresee_eviction(s: State) -> None:
-    """Prefetch the records and pairs that the oldest arrival stands in, for when it is evicted."""
-    meta, tables, log = s.meta, s.tables, s.log
-    width = tables[_T_LOG_WORDS]
-    row = meta[M_OLDEST] * width
-    following = row + width if meta[M_OLDEST] + 1 < meta[M_ROWS] else 0
-    for word in range(following, following + width, 8):
+    """Ask for what the next evictions need: the row after next, the next one's records, and by those the oldest one's pairs."""
+    tables, log = s.tables, s.log
+    later = _row_behind(s, 2)
+    for word in range(later, later + tables[_T_LOG_WORDS], 8):
         prefetch(log, word)
-    facts = log[row + L_FACTS]
+    row = _row_behind(s, 1)
     for slot in range(tables[_T_SLOTS]):
         link = log[row + tables[_T_LINKS_AT] + slot]
         entity, next_node = _upper(link) - 1, (link & 0xFFFFFFFF) - 1
         if entity < 0:
             continue
         if next_node >= 0:  # the entity's history begins with it then
-            prefetch(log, (next_node >> 4) * width)
+            prefetch(log, (next_node >> 4) * tables[_T_LOG_WORDS])
+        _foresee_header(s, entity, tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS)
+    _foresee_forgotten(s, _row_behind(s, 0))
+
+
+@inlined
+def _foresee_forgotten(s: State, row: int) -> None:
+    """Prefetch the accumulators and pairs that the oldest arrival, in a row, stands in, and the home of an entity that goes with it."""
+    meta, tables, pool = s.meta, s.tables, s.pool
+    for slot in range(tables[_T_SLOTS]):
+        entity = _upper(s.log[row + tables[_T_LINKS_AT] + slot]) - 1
+        if entity < 0:
+            continue
         at = tables[_T_SLOT] + slot * SLOT_WORDS
-        space = tables[_T_SPACE] + tables[at] * SPACE_WORDS
-        _foresee_beginning(s, entity, space, facts | tables[at + 1])
-        tag = _tag(entity, 0) - 1
+        space, passed = tables[_T_SPACE] + tables[at] * SPACE_WORDS, _in_role(s, s.log[row + L_PASSED], slot)
+        hashed = _entity_hash(pool[entity + R_KEY], tables[at])
+        if pool[entity + R_NODES] < 2 * MAX_SLOTS:
+            prefetch(s.directory, _home(hashed, meta[M_DIRECTORY_SHIFT]))
+        else:
+            _foresee_cells(s, entity, space, (meta[M_OLDEST] << 4) | slot, passed)
+        tag = _tag(hashed, -1)
         for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
-            tag += 1
-            if _passes(facts | tables[at + 1], tables[family + 1], tables[family + 2]):
-                hashed = _pair_hash(tag, _stored(s, row, family))
-                prefetch(s.pairs, _home(hashed, meta[M_PAIRS_SHIFT]) * PAIR_WORDS)
+            tag += FAMILY_STEP
+            if _has(passed, tables[family + 1]):
+                pair = _pair_hash(tag, _stored(s, row, family))
+                _foresee_place(s, _home(pair, meta[M_PAIRS_SHIFT]))
 
 
 @jit
@@ -833,7 +946,7 @@ def _evict(s: State) -> None:
         entity = _upper(log[row + tables[_T_LINKS_AT] + slot]) - 1
         if entity < 0:
             continue
-        _unfollow(s, entity, row, log[row + L_FACTS] | _role(slot))
+        _unfollow(s, entity, row, _in_role(s, log[row + L_PASSED], slot))
         if pool[entity + R_NODES] < 2 * MAX_SLOTS:
             _forget_entity(s, entity)
         else:
@@ -863,8 +976,8 @@ def _begin_later(s: State, entity: int, node: int) -> None:
 @jit
 def _evict_before(s: State, number: int) -> None:
     """Evict what is numbered below."""
-    width = s.tables[_T_LOG_WORDS]
-    while s.meta[M_KEPT] > 0 and s.log[s.meta[M_OLDEST] * width + L_NUMBER] < number:
+    width, at = s.tables[_T_LOG_WORDS], s.tables[_T_NUMBER_AT]
+    while s.meta[M_KEPT] > 0 and s.log[s.meta[M_OLDEST] * width + at] < number:
         _evict(s)
 
 
@@ -1116,14 +1229,15 @@ def _marks(s: State, number: int, now: int) -> int:
 
 
 @jit
-def _write_row(s: State, place: int, facts: int, number: int, now: int) -> None:
-    """Write an arrival's facts and values; its links follow."""
+def _write_row(s: State, place: int, number: int, now: int) -> None:
+    """Write what filters an arrival has passed, and its values; its links follow."""
     log, tables, scratch = s.log, s.tables, s.scratch
     row = place * tables[_T_LOG_WORDS]
     for word in range(row + LOG_HEADER, row + tables[_T_LOG_WORDS]):
         log[word] = 0
-    log[row + L_TIME], log[row + L_AMOUNT], log[row + L_FACTS] = now, scratch[X_ROW + _W_AMOUNT], facts
-    log[row + L_NUMBER] = number
+    log[row + L_TIME], log[row + L_AMOUNT] = now, scratch[X_ROW + _W_AMOUNT]
+    log[row + L_PASSED] = scratch[X_PASSED]
+    log[row + tables[_T_NUMBER_AT]] = number
     log[row + L_SMALL] = (
         scratch[X_COLUMNS + _KIND]
         | (scratch[X_COLUMNS + _HOUR] << _S_HOUR)
@@ -1156,30 +1270,35 @@ def _foresee_leaving(s: State, records: Any, now: int) -> None:
     scratch, tables = s.scratch, s.tables
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         if scratch[X_BASE + slot] >= 0:
-            _foresee(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
+            _foresee(s, records, scratch[X_BASE + slot], slot, tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
 
 
 @jit
 def _foresee_staying(s: State, records: Any, now: int) -> None:
-    """Ask for the log rows that follow those that will leave, if the records are those of the slots' entities."""
+    """Ask for the log rows behind those that will leave, if the records are those of the slots' entities, and of pairs."""
     scratch, tables = s.scratch, s.tables
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         base, space = scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-        if base < 0 or not _is_of(records, base, scratch[X_KEY + slot], space):
-            continue
-        row = tables[_T_SPACE] + space * SPACE_WORDS
-        for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-            cursor = base + tables[group + 1]
-            if records[cursor + 1] <= now - tables[group]:
-                _foresee_node(s, _next_of(s, records[cursor]))
+        if scratch[X_ENTITY + slot] != MISSING:
+            _foresee_last_rows(s, slot, space)
+        if base >= 0 and _is_of(records, base, scratch[X_KEY + slot], space):
+            _foresee_next(s, records, base, slot, space, now)
 
 
 @jit
 def _advance_all(s: State, records: Any, now: int) -> None:
+    """Bring the windows of all slots up to now, each by as many rounds as its longest way needs."""
     scratch, tables = s.scratch, s.tables
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        if scratch[X_ENTITY + slot] >= 0:
-            _advance(s, records, scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
+    is_first, goes_on = True, EVERY_SLOT
+    while goes_on != 0:
+        going = goes_on
+        goes_on = 0
+        for slot in range(scratch[X_FROM], scratch[X_TO]):
+            if scratch[X_ENTITY + slot] >= 0 and (going >> slot) & 1 != 0:
+                space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+                if _advance(s, records, scratch[X_BASE + slot], space, now, is_first):
+                    goes_on |= 1 << slot
+        is_first = False
 
 
 @jit
@@ -1197,23 +1316,25 @@ def _arrive(s: State, number: int, now: int) -> int:
     facts = scratch[X_ROW + _W_FACTS]
     if facts & _OPERATION != 0:
         facts |= _marks(s, number, now)
+        _filter(s, facts)
     place = meta[M_NEXT]
-    _write_row(s, place, facts, number, now)
+    _write_row(s, place, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
         if entity == MISSING:
             continue
         row = tables[_T_SLOT] + slot * SLOT_WORDS
-        key, space, node, seen = scratch[X_KEY + slot], tables[row], (place << 4) | slot, facts | tables[row + 1]
+        key, space, node = scratch[X_KEY + slot], tables[row], (place << 4) | slot
         if entity < 0:
             entity = _find_entity(s, _entity_hash(key, space), key, space)  # another slot may just have brought it in
             if entity < 0:
                 entity = _new_entity(s, key, space)
         s.log[links + slot] = (entity + 1) << 32
         _chain(s, entity, node, now)
-        _follow(s, slot, entity, space, node, seen)
-        _enter(s, entity, space, node, seen, now, number)
+        passed = _in_role(s, scratch[X_PASSED], slot)
+        _follow(s, slot, space, node, passed)
+        _enter(s, entity, space, node, passed, now, number)
     meta[M_NUMBER] = number + 1
     meta[M_CLOCK] = now
     meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
@@ -1254,11 +1375,22 @@ def _has_room_for_pairs(s: State) -> bool:
 def read(handle: int) -> None:
     """Emit the vector of the operation in scratch as of now, before it arrives. Changes nothing but scratch and vector."""
     s = _state(handle, 0)
-    scratch, tables, pool = s.scratch, s.tables, s.pool
     now, number = _clock(s), s.meta[M_NUMBER]
     _prepare(s, EVERY_SLOT)
     _foresee_records(s, True)
     _locate(s)
+    _foresee_leaving(s, s.pool, now)
+    _look_up_pairs(s)
+    _copy(s)
+    _foresee_staying(s, s.scratch, now)
+    _advance_all(s, s.scratch, now)
+    _emit(s, s.scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
+
+
+@jit
+def _copy(s: State) -> None:
+    """Copy the records of the slots' entities behind the frames, one after another."""
+    scratch, tables, pool = s.scratch, s.tables, s.pool
     copy = X_COPIES
     for slot in range(scratch[X_FROM], scratch[X_TO]):
         entity = scratch[X_ENTITY + slot]
@@ -1268,11 +1400,6 @@ def read(handle: int) -> None:
             for word in range(stride):
                 scratch[copy + word] = pool[entity + word]
             copy += stride
-    _foresee_leaving(s, scratch, now)
-    _look_up_pairs(s)
-    _foresee_staying(s, scratch, now)
-    _advance_all(s, scratch, now)
-    _emit(s, scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
 
 
 @jit

@@ -29,8 +29,12 @@ MAX_RETAINED = 1 << 26
 """Arrivals of a log: a node, 16 a row, and one more fit in 31 bits."""
 MAX_POOL = 1 << 32
 """Words of the pool of records: an entity is its first word's number, and has 32 bits in links and directory."""
+MAX_FILTERS = 64
+"""Different filters of a plan: a bit each of what an arrival passes."""
 HEADER = 4
 """Words of an entity's record before its cursors: KEY, TAIL, NODES, SINCE."""
+UNASKED = -1
+"""In place of a word that no feature needs."""
 CURSOR = 2
 """Words of a cursor: the oldest node inside the window and its time."""
 
@@ -106,14 +110,19 @@ class Table(IntEnum):
     MARK_FROM = 13  # hidden emits, one a mark
     MARK_TO = 14
     STORED_TO = 15
+    NUMBER_AT = 16
+    FILTER_FROM = 17
+    FILTER_TO = 18
 
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS, FAMILY_WORDS, EMIT_WORDS = 9, 5, 4, 4, 5, 6, 7
-# words of a log row before its links: time, amount, facts, number, small columns; bits for the columns that are counted as distinct
-# are behind the small columns, and in words of their own where there are too many
-LOG_HEADER = 5
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 9, 7, 6, 4, 5
+FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS, FILTER_WORDS = 5, 7, 4, 2
+# words of a log row before its links: time, amount, the filters it passes, small columns; bits for the columns that are counted as distinct
+# are behind the small columns, and in words of their own where there are too many. Behind the links the chains of extremes, and
+# last what only eviction reads: so what leaves a window of an account or customer is in one cache line with its link
+LOG_HEADER = 4
 WORD_BITS = 64
 SMALL_BITS = 8 * len(SMALL_COLUMNS)
 SMALL_SHIFT = {column: 8 * i for i, column in enumerate(SMALL_COLUMNS)}
@@ -125,11 +134,13 @@ TALLIED = 4096
 class Program:
     """The plan as two arrays: what the kernel reads.
 
-    tables: a header (see `Table`) and after it rows of slots (space, role, keys from and to, emits from and
+    tables: a header (see `Table`) and after it rows of slots (space, bits of the filters that its role can pass, keys from and to, emits from and
     to, the first that is no plain VALUE, log word and shift of the marks), keys, spaces
-    (stride, groups from and to, families from and to), groups (window ms, cursor, runs from and to), runs (facts needed,
-    excluded, cells from and to), cells (Cell, word, three operands), families (column, needed, excluded, bit, log word,
-    whether the time of a pair's newest arrival is asked for), emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
+    (stride, groups from and to, families from and to, deques from and to), groups (window ms, cursor, bits of its runs' filters,
+    runs, word and log word of an extreme or 0), runs in order of their filters (words of count and sum, of UNASKED where not
+    asked for; other cells from and to), cells (Cell, word, three operands), families (column, filter, bit, log word, whether the
+    time of a pair's newest arrival is asked for), deques (filter, word, sign, log word), filters (facts needed, facts looked at, the role aside),
+    emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
     floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
 
@@ -160,6 +171,8 @@ class _Place:
 
 _Recipe = tuple[Emit, int, list[int | _Place]]
 EVERY: _Filter = (0, 0)
+ROLES = int(Fact.SENDING | Fact.RECEIVING)
+"""Facts of a slot, not of an arrival."""
 
 
 class _SpaceBuilder:
@@ -303,6 +316,7 @@ class _Compiler:
             raise DeclarationError(f"two different groups are called {', '.join(sorted(twice))}")
         if SLOTS + len(self.groups) > MAX_SLOTS:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
+        self.filters: dict[_Filter, int] = {}
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
         self.recipes = {place: self._recipe(declarations[place]) for place in only}
         self.missing = [declaration.missing for declaration in declarations]
@@ -418,18 +432,23 @@ class _Compiler:
         """Lay everything out in one array of integers and one of floats."""
         tables = _Tables()
         stored = sorted({column for space in self.spaces for column, _ in space.families})
-        deques_at, log_words = self._log_words(len(stored))
-        spaces = [self._space(tables, space, stored, at) for space, at in zip(self.spaces, deques_at, strict=True)]
+        deques_at, number_at = self._deques_at()
+        stored_at = number_at + 1
+        self._number_filters()
+        spaces = [
+            self._space(tables, space, stored, stored_at, at) for space, at in zip(self.spaces, deques_at, strict=True)
+        ]
         slots = range(SLOTS + len(self.groups))
         emits = self._emits(tables, slots)
         keys = [self._keys(tables, slot) for slot in slots]
         header = {
             Table.RETAINED: self.retained, Table.LONGEST: self.longest, Table.SLOTS: len(slots),
-            Table.LOG_WORDS: log_words, Table.LINKS_AT: self._links_at, Table.STORED_AT: self._stored_at,
+            Table.LOG_WORDS: -(-(stored_at + len(stored)) // 8) * 8, Table.LINKS_AT: self._links_at,
+            Table.STORED_AT: stored_at, Table.NUMBER_AT: number_at,
             Table.RECORDS: sum(self.spaces[space_of(slot)].stride for slot in slots), Table.FEATURES: len(self.missing),
             Table.SLOT: tables.add([
                 (
-                    space_of(slot), Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING, *keys[slot], *emits[slot],
+                    space_of(slot), self._open_to(slot), *keys[slot], *emits[slot],
                     emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes.values()),
                     *self._newest[slot],
                 )
@@ -438,6 +457,9 @@ class _Compiler:
             Table.SPACE: tables.add(spaces)[0],
         }  # fmt: skip
         header[Table.STORED], header[Table.STORED_TO] = tables.add([(column,) for column in stored])
+        header[Table.FILTER_FROM], header[Table.FILTER_TO] = tables.add(
+            [(needs & ~ROLES, (needs | excludes) & ~ROLES) for needs, excludes in self.filters]
+        )
         header[Table.OWN_FROM], header[Table.OWN_TO] = emits[-1]
         header[Table.MARK_FROM], header[Table.MARK_TO] = tables.add(
             [self._emit(recipe, len(self.missing) + i) for i, recipe in enumerate(self.hidden)]
@@ -447,13 +469,30 @@ class _Compiler:
         floats = np.array([*self.missing, *limits, *entropy])
         return Program(tables.array(header), floats)
 
-    def _log_words(self, stored: int) -> tuple[list[int], int]:
-        """Where each space's deques stand in a log row (a word for each of its slots), and the row's length."""
-        word, places = self._stored_at + stored, []
+    def _number_filters(self) -> None:
+        """Give every filter of a cell, its steps or a family a bit; DeclarationError for more than there are."""
+        cells = [key for space in self.spaces for group in space.groups.values() for key in group.cells]
+        used = [key[1] for key in cells] + [step for key in cells if key[0] is Cell.STEPS for step in _steps(key)]
+        used += [where for space in self.spaces for _, where in space.families]
+        self.filters = {where: bit for bit, where in enumerate(dict.fromkeys(used))}
+        if len(self.filters) > MAX_FILTERS:
+            raise DeclarationError(
+                f"{len(self.filters)} different filters; allowed {MAX_FILTERS}: share some between features"
+            )
+
+    def _open_to(self, slot: int) -> int:
+        """Bits of the filters that an arrival can pass in the role of a slot: the RECIPIENT receives, all others send."""
+        role = int(Fact.RECEIVING if slot == Slot.RECIPIENT else Fact.SENDING)
+        fits = ((needs | role) & ROLES == role and not excludes & role for needs, excludes in self.filters)
+        return _signed(sum(1 << bit for bit, fit in enumerate(fits) if fit))
+
+    def _deques_at(self) -> tuple[list[int], int]:
+        """Where each space's deques stand in a log row (a word for each of its slots), and the word behind them all."""
+        word, places = self._links_at + SLOTS + len(self.groups), []
         for space in range(len(self.spaces)):
             places.append(word)
             word += len(self.spaces[space].deques) * (2 if space == space_of(Slot.SENDER) else 1)
-        return places, -(-word // 8) * 8
+        return places, word
 
     @property
     def _newest(self) -> list[tuple[int, int]]:
@@ -473,32 +512,46 @@ class _Compiler:
     def _links_at(self) -> int:
         return self._newest[-1][0] + 1
 
-    @property
-    def _stored_at(self) -> int:
-        return self._links_at + SLOTS + len(self.groups)
-
     def _keys(self, tables: "_Tables", slot: int) -> tuple[int, int]:
         columns = (Column(slot),) if slot < SLOTS else self.groups[slot - SLOTS].columns
         return tables.add([(column,) for column in columns])
 
     def _space(
-        self, tables: "_Tables", space: _SpaceBuilder, stored: list[Column], deques_at: int
-    ) -> tuple[int, int, int, int, int]:
-        groups = []
+        self, tables: "_Tables", space: _SpaceBuilder, stored: list[Column], stored_at: int, deques_at: int
+    ) -> tuple[int, ...]:
         wide = 2 if space is self.spaces[space_of(Slot.SENDER)] else 1
+        groups, deques = [], []
         for number, group in enumerate(space.groups.values()):
-            runs = []
-            for where in dict.fromkeys(key[1] for key in group.cells):
-                cells = [
-                    _cell_row(tables, key, word, wide, deques_at) for key, word in group.cells.items() if key[1] == where
-                ]
-                runs.append((*where, *tables.add(cells)))
-            groups.append((group.window, HEADER + CURSOR * number, *tables.add(runs)))
+            rows = {key: self._cell(tables, key, word, wide, deques_at) for key, word in group.cells.items()}
+            wheres = sorted({key[1] for key in rows}, key=self.filters.__getitem__)
+            runs = [_run(tables, {key: row for key, row in rows.items() if key[1] == where}) for where in wheres]
+            bits = sum(1 << self.filters[where] for where in wheres)
+            extremes = [(row[1], row[3]) for key, row in rows.items() if key[0] is Cell.EXTREME]
+            groups.append(
+                (group.window, HEADER + CURSOR * number, _signed(bits), tables.add(runs)[0], *[*extremes, (0, 0)][0])
+            )
+            deques += [(self.filters[key[1]], *row[1:4]) for key, row in rows.items() if key[0] is Cell.DEQUE]
         families = [
-            (column, *where, space.bits.get(family, -1), self._stored_at + stored.index(column), family in space.dated)
+            (
+                column,
+                self.filters[where],
+                space.bits.get(family, -1),
+                stored_at + stored.index(column),
+                family in space.dated,
+            )
             for (column, where), family in space.families.items()
         ]
-        return space.stride, *tables.add(groups), *tables.add(families)
+        return space.stride, *tables.add(groups), *tables.add(families), *tables.add(deques)
+
+    def _cell(self, tables: "_Tables", key: _CellKey, word: int, wide: int, deques_at: int) -> tuple[int, ...]:
+        kind, _, operands = key
+        match kind:
+            case Cell.EXTREME | Cell.DEQUE:
+                sign, deque = operands
+                return kind, word, sign, deques_at + wide * deque, 0
+            case Cell.STEPS:
+                return kind, word, *tables.add([(self.filters[step],) for step in _steps(key)]), 0
+        return kind, word, *operands, *[0] * (3 - len(operands))
 
     def _emits(self, tables: "_Tables", slots: range) -> dict[int, tuple[int, int]]:
         """The emits of each slot and, at -1, of the operation itself, kinds together: (from, to)."""
@@ -520,15 +573,21 @@ class _Compiler:
         return int(operand)
 
 
-def _cell_row(tables: "_Tables", key: _CellKey, word: int, wide: int, deques_at: int) -> tuple[int, ...]:
-    kind, _, operands = key
-    match kind:
-        case Cell.EXTREME | Cell.DEQUE:
-            sign, deque = operands
-            return kind, word, sign, deques_at + wide * deque, 0
-        case Cell.STEPS:
-            return kind, word, *tables.add(list(zip(operands[::2], operands[1::2], strict=True))), 0
-    return kind, word, *operands, *[0] * (3 - len(operands))
+def _signed(bits: int) -> int:
+    """64 bits as the integer of a table."""
+    return bits - (bits >> 63 << 64)
+
+
+def _run(tables: "_Tables", rows: dict[_CellKey, tuple[int, ...]]) -> tuple[int, ...]:
+    """The cells of one window and filter: count and sum, which are added to without being asked what they are, and others."""
+    words = {key[0]: row[1] for key, row in rows.items()}
+    others = [row for key, row in rows.items() if key[0] not in (Cell.COUNT, Cell.SUM)]
+    return words.get(Cell.COUNT, UNASKED), words.get(Cell.SUM, UNASKED), *tables.add(others)
+
+
+def _steps(key: _CellKey) -> list[_Filter]:
+    """The filters of a scheme's steps."""
+    return list(zip(key[2][::2], key[2][1::2], strict=True))
 
 
 def _own(of: str) -> _Recipe:

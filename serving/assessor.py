@@ -327,13 +327,17 @@ class Assessor:
         if error is None:
             pending.answer.set_result(answer)
         else:
-            if self.broken is None:
-                self.metrics.ledger_failures.inc()
-                log.error("callers are told to retry, the ledger does not take records: %s", error)
-            self.broken = error
+            self._lost(error)
             pending.answer.set_exception(LedgerError(str(error)))
             pending.answer.exception()  # retrieved: the caller may be gone
         self._idle_when_empty()
+
+    def _lost(self, error: LedgerError) -> None:
+        """The ledger takes no records until `recover` has run: counted and said once, whoever notices."""
+        if self.broken is None:
+            self.metrics.ledger_failures.inc()
+            log.error("callers are told to retry, the ledger does not take records: %s", error)
+        self.broken = error
 
     def _idle_when_empty(self) -> None:
         if not self._pending and not self._asked:
@@ -351,7 +355,7 @@ class Assessor:
         self._commits.check(lambda error: None if checked.done() else checked.set_result(error))
         error = await checked
         if error is not None and self._commits.is_broken:
-            self.broken = error
+            self._lost(error)
         return error
 
     async def recover(self, rebuild: Callable[[], Engine]) -> None:

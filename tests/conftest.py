@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--moments", type=int, default=4, help="how many times a server is killed on each database (default: 4)"
     )
+    parser.addoption("--every-flip", action="store_true", help="flip every bit of an audit log of 10,000 entries (minutes)")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -50,8 +50,15 @@ class Dataset:
         return self.where((self.times >= start_ms) & (self.times < end_ms))
 
     def where(self, mask: NDArray[np.bool_]) -> "Dataset":
-        """The operations of a mask (n,)."""
-        return Dataset(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+        """The operations of a mask (n,); nothing is copied when they follow each other, as those of a time mostly do."""
+        chosen = _together(mask)
+        return Dataset(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+
+def _together(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | slice:
+    """A mask (n,), as a slice where it is one run of rows."""
+    count, first = int(np.count_nonzero(mask)), int(np.argmax(mask))
+    return slice(first, first + count) if mask[first : first + count].all() else mask
 
 
 class Outcomes:

@@ -17,8 +17,8 @@ from training.export import INPUT, RAW, threshold_of
 Matrix = NDArray[np.float64]
 Thresholds = dict[int, NDArray[np.float64]]
 """Split values by column."""
-PIECE = 5_000
-"""Rows that are drawn and scored at once, each piece on a thread; 8 MB of 195 features."""
+PIECE = 2_500
+"""Rows that are drawn and scored at once, each piece on a thread; 4 MB of 195 features."""
 
 
 def session(model: ModelProto | bytes) -> ort.InferenceSession:
@@ -64,12 +64,16 @@ def samples(booster: lgb.Booster, matrix: Matrix, rows: int, random: np.random.G
 
 
 def _random_rows(matrix: Matrix, _: Thresholds, rows: int, random: np.random.Generator) -> Matrix:
-    """Every value from its own column, columns drawn independently, some scaled."""
-    drawn = np.empty((rows, matrix.shape[1]))
-    for column in range(matrix.shape[1]):
-        drawn[:, column] = matrix[random.integers(0, len(matrix), rows), column]
-    scaled = random.integers(0, 3, drawn.shape, np.uint8) == 0
-    return np.multiply(drawn, random.normal(), out=drawn, where=scaled)
+    """Every value from its own column, columns drawn independently, some scaled.
+
+    They are drawn from as many rows, which are drawn first: from all rows at once nearly every value is a read from memory, and
+    2,500 rows of 195 features take 12 ms in place of 6.
+    """
+    columns = np.ascontiguousarray(matrix[random.integers(0, len(matrix), rows)].T)
+    for column in columns:
+        column[:] = column[random.integers(0, rows, rows)]
+    columns *= np.array([1, 1, random.normal()])[random.integers(0, 3, columns.shape, np.uint8)]
+    return np.ascontiguousarray(columns.T)
 
 
 def _threshold_rows(matrix: Matrix, thresholds: Thresholds, rows: int, random: np.random.Generator) -> Matrix:
@@ -84,9 +88,9 @@ def _threshold_rows(matrix: Matrix, thresholds: Thresholds, rows: int, random: n
 def _strange_rows(matrix: Matrix, thresholds: Thresholds, rows: int, random: np.random.Generator) -> Matrix:
     """Random rows in which half of the values are missing, infinite, or as large and as small as doubles are."""
     drawn = _random_rows(matrix, thresholds, rows, random)
-    spots = random.integers(0, 2, drawn.shape, np.bool_)
-    drawn[spots] = random.choice([np.nan, np.inf, -np.inf, -0.0, 1e308, -1e308, 5e-324], spots.sum())
-    return drawn
+    strange = np.array([np.nan, np.inf, -np.inf, -0.0, 1e308, -1e308, 5e-324])
+    values = strange[random.integers(0, len(strange), drawn.shape, np.uint8)]
+    return np.where(random.integers(0, 2, drawn.shape, np.bool_), values, drawn)
 
 
 KINDS = {"random": _random_rows, "on_thresholds": _threshold_rows, "not_finite": _strange_rows}

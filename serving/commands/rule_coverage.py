@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history", type=Path, help="what the rules in force find in a canonical history, in place of the ledger"
     )
+    parser.add_argument(
+        "--after", type=int, default=0, metavar="SEQUENCE", help="leave out the ledger's entries up to this one, unread"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHAMPION")
     parser.add_argument(
         "--all", action="store_true", help="print what lives in each cell, and the features of each criterion"
@@ -38,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_span(arguments)
     settings = configuration.load(None, home=arguments.home, models=arguments.models, database_url=arguments.database)
     delay = round(arguments.delay_days * instants.DAY)
-    span = made.Span(*period_of(arguments), as_of_of(arguments), delay, arguments.resamples, arguments.seed)
+    span = made.Span(*period_of(arguments), as_of_of(arguments), delay, arguments.resamples, arguments.seed, arguments.after)
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
     with databases.existing(settings.database) as database:
         if arguments.history is None:

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from casework import audit_keys, audit_log, checkpoints, decision_batches
 from casework import database as databases
 from casework.audit_form import AuditEntry, sealed
 from casework.audit_keys import PrivateKey
-from casework.audit_verification import Findings, verify
+from casework.audit_verification import Chain, Findings, verify
 from casework.database import Database
 from casework.merkle import Tree
 from casework.writers import bring_in
@@ -124,6 +124,66 @@ def test_every_byte_that_is_flipped_in_a_large_log_is_found(large: tuple[Databas
             assert f"entry {audit_id} " in faults(database, folder)[0], (audit_id, column)
             put_raw(database, audit_id, column, raw)
     assert faults(database, folder) == []
+
+
+BITS = tuple(1 << bit for bit in range(8))
+
+
+def altered(entry: AuditEntry, masks: Sequence[int]) -> Iterator[AuditEntry | None]:
+    """The entry with each byte of each column flipped by each mask; None for what is no text any more, which no database gives."""
+    for place, value in enumerate(entry):
+        raw = (
+            value.to_bytes(8, "big")
+            if isinstance(value, int)
+            else value.encode()
+            if isinstance(value, str)
+            else value or b""
+        )
+        for byte in range(len(raw)):
+            for mask in masks:
+                yield _with(entry, place, flipped(raw, byte, mask))
+
+
+def _with(entry: AuditEntry, place: int, raw: bytes) -> AuditEntry | None:
+    try:
+        value = (
+            int.from_bytes(raw, "big", signed=True)
+            if place == 0
+            else raw
+            if isinstance(entry[place], bytes)
+            else raw.decode()
+        )
+    except UnicodeDecodeError:
+        return None
+    return AuditEntry(*entry[:place], value, *entry[place + 1 :])
+
+
+def test_every_flipped_bit_is_a_fault_of_its_entry(request: pytest.FixtureRequest, tmp_path: Path, key: PrivateKey) -> None:
+    """Every entry of the log, or, without --every-flip, every byte of some. The entries before it are as they were, so the chain comes to it
+    as it came before: the log of which one entry is another is found wrong where that entry is."""
+    whole = request.config.getoption("--every-flip")
+    with databases.connect(databases.url_of(tmp_path / "burana.db")) as database:
+        filled(database, SIZE)
+        sign(database, key, tmp_path)
+        assert faults(database, tmp_path) == []
+        entries = audit_log.listed(database, most=SIZE)
+    flips = unreadable = 0
+    for place in range(SIZE) if whole else random.Random(7).sample(range(SIZE), 40):
+        before = entries[place - 1] if place else None
+        assert fault_of(before, entries[place]) == ""
+        for changed in altered(entries[place], BITS if whole else BITS[place % 8 :][:1]):
+            flips += 1
+            unreadable += changed is None
+            assert changed is None or f"entry {changed.audit_id} is not what it was" in fault_of(before, changed), changed
+    print(f"{flips} flips: {flips - unreadable} found by the chain, {unreadable} no text any more")
+    assert flips > 2_000
+
+
+def fault_of(before: AuditEntry | None, entry: AuditEntry) -> str:
+    """What the verifier says of an entry after the one before."""
+    chain = Chain(before)
+    chain.follow([entry])
+    return chain.fault
 
 
 def delete(database: Database, one: int, other: int) -> None:
@@ -248,20 +308,35 @@ def test_an_empty_log_without_checkpoints_holds(database: Database, tmp_path: Pa
 # ---- the whole database, back to yesterday -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def whole(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Keeps a database as it is now, with everything in it; puts that back in its place. While nobody is connected."""
+    if url.startswith("sqlite"):
+        file, kept = tmp_path / "burana.db", tmp_path / "yesterday.db"
+        return lambda: shutil.copy(file, kept), lambda: shutil.copy(kept, file)
+    server, name = request.getfixturevalue("postgresql"), url.rpartition("/")[2]
+
+    def put_back() -> None:
+        server.drop(url)
+        server.create(name, template=f"{name} of yesterday")
+
+    return lambda: server.create(f"{name} of yesterday", template=name), put_back
+
+
 def test_a_rollback_of_the_whole_database_to_yesterday_is_found_and_gets_no_signature(
-    tmp_path: Path, key: PrivateKey
+    url: str, tmp_path: Path, key: PrivateKey, whole: tuple[Callable[[], object], Callable[[], object]]
 ) -> None:
-    file, yesterday = tmp_path / "burana.db", tmp_path / "yesterday.db"
-    with databases.connect(databases.url_of(file)) as database:
+    keep, put_back = whole
+    with databases.connect(url) as database:
         filled(database, 20)
         sign(database, key, tmp_path, YESTERDAY)
-    shutil.copy(file, yesterday)
-    with databases.connect(databases.url_of(file)) as database:
+    keep()
+    with databases.connect(url) as database:
         filled(database, 10, since=20)
         sign(database, key, tmp_path)
         assert found(database, tmp_path).checkpoints == 2
-    shutil.copy(yesterday, file)
-    with databases.connect(databases.url_of(file)) as database:
+    put_back()
+    with databases.connect(url) as database:
         (fault,) = faults(database, tmp_path)
         assert "20 entries" in fault
         assert "signed of 30: it was cut or rolled back" in fault

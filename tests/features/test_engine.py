@@ -48,7 +48,7 @@ from features.language import (
     marked,
     minutes,
 )  # fmt: skip
-from features.layout import MISSING, WORDS, Column, Fact, Slot, Word
+from features.layout import MISSING, WORDS, Column, Fact, Slot, Word, space_of
 from features.plan import MAX_DISTINCT, Plan
 from tests.oracle import Oracle
 
@@ -334,8 +334,8 @@ def test_however_hashes_fall_the_table_of_pairs_is_doubled_before_its_end_is_rea
     """Recipients whose pairs with one customer would all stand behind the last home of the table."""
     plan = Plan([Feature(Slot.CUSTOMER, IsNew(Column.RECIPIENT), SENT)], 2**16)
     engine = Engine(plan)
-    shift, first_record = int(engine._meta[kernel.M_PAIRS_SHIFT]), 0
-    tag = kernel._tag(first_record, 0)
+    shift, customer = int(engine._meta[kernel.M_PAIRS_SHIFT]), payment_to(1)[Word.CUSTOMER]
+    tag = kernel._tag(kernel._entity_hash(customer, space_of(Slot.CUSTOMER)), 0)
     last = (1 << 64 - shift) - 1
     falling = (value for value in range(2**30) if kernel._home(kernel._pair_hash(tag, value), shift) == last)
     recipients = [next(falling) for _ in range(kernel.BEYOND // 2 + 10)]

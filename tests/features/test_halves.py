@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import halves
@@ -36,6 +36,7 @@ def by_one_engine(rows: np.ndarray, plan: Plan) -> np.ndarray:
 
 @PLANS
 @pytest.mark.parametrize("cores", [1, 2])
+@settings(max_examples=30)
 @given(rows=arrivals(), size=st.integers(1, 40))
 def test_two_engines_give_the_bits_of_one(plan: Plan, cores: int, rows: list[list[int]], size: int) -> None:
     whole = np.array(rows)
@@ -44,6 +45,7 @@ def test_two_engines_give_the_bits_of_one(plan: Plan, cores: int, rows: list[lis
         assert by_pieces(whole, plan, size).tobytes() == by_one_engine(whole, plan).tobytes()
 
 
+@settings(max_examples=30)
 @given(rows=arrivals(), size=st.integers(1, 40))
 def test_each_half_writes_the_columns_of_its_own_kinds_of_entities(rows: list[list[int]], size: int) -> None:
     whole = np.array(rows)

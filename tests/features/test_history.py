@@ -4,6 +4,7 @@ from dataclasses import replace as changed
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -149,6 +150,25 @@ def test_a_history_comes_back_from_its_folder(tmp_path: Path) -> None:
         "operations.parquet",
         "outcomes.parquet",
     ]
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_a_column_without_values_comes_back_as_nulls_whether_the_file_counts_them_or_not(
+    tmp_path: Path, statistics: bool, rows: int
+) -> None:
+    table = table_of([payment(f"o{place}") for place in range(rows)], Operation, range(rows))
+    history.write(History(table, empty(Event), empty(Outcome)), tmp_path / "h")
+    pq.write_table(table, tmp_path / "h" / "operations.parquet", write_statistics=statistics, row_group_size=2)
+    assert history.read(tmp_path / "h").operations.equals(table)
+
+
+def test_a_value_in_one_group_of_rows_alone_is_read(tmp_path: Path) -> None:
+    explained = msgspec.structs.replace(payment("o2"), purpose="rent")
+    table = table_of([payment("o0"), payment("o1"), explained], Operation, range(3))
+    history.write(History(table, empty(Event), empty(Outcome)), tmp_path / "h")
+    pq.write_table(table, tmp_path / "h" / "operations.parquet", row_group_size=2)
+    assert history.read(tmp_path / "h").operations["purpose"].to_pylist() == [None, None, "rent"]
 
 
 def test_the_hash_of_a_history_is_of_its_files(tmp_path: Path) -> None:

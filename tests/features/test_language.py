@@ -58,7 +58,7 @@ from features.language import (
     minutes,
 )
 from features.layout import SLOTS, SMALL_COLUMNS, WORDS, Column, Fact, Slot
-from features.plan import MAX_DISTINCT, MAX_FAMILIES, MAX_MARKS, MAX_SLOTS, Plan
+from features.plan import MAX_DISTINCT, MAX_FAMILIES, MAX_FILTERS, MAX_MARKS, MAX_SLOTS, Plan
 
 HOURLY = Feature(Slot.CUSTOMER, Count(), SENT, hours(1))
 FAILED = fact("failed", Fact.LOGIN_FAILED)
@@ -283,6 +283,19 @@ def test_more_marks_than_an_arrival_has_room_for_are_refused() -> None:
     assert len(Plan(counted(MAX_MARKS), 8).marks) == MAX_MARKS
     with pytest.raises(DeclarationError, match=f"{MAX_MARKS + 1} marks, twice .*; allowed {MAX_MARKS} of different names"):
         Plan(counted(MAX_MARKS + 1), 8)
+
+
+def test_more_filters_than_a_word_has_bits_are_refused_and_one_that_is_shared_counts_once() -> None:
+    kinds = [SENT & fact(kind.name.lower(), kind) for kind in Fact if Fact.BANK_ACCOUNT <= kind <= Fact.OTHER]
+    wheres = [
+        kind & also for kind in kinds for also in (SENT, FOREIGN, VPN, NIGHT, FOREIGN & VPN, FOREIGN & NIGHT, VPN & NIGHT)
+    ]
+    features = [
+        Feature(by, Count(), where, days(1)) for where in wheres[:MAX_FILTERS] for by in (Slot.CUSTOMER, Slot.DEVICE)
+    ]
+    assert len(Plan(features, 8)) == 2 * MAX_FILTERS
+    with pytest.raises(DeclarationError, match=f"{MAX_FILTERS + 1} different filters; allowed {MAX_FILTERS}: share some"):
+        Plan([*features, Feature(Slot.CUSTOMER, Count(), wheres[MAX_FILTERS], days(1))], 8)
 
 
 def test_marks_of_shares_and_steps_are_the_plan_s_too() -> None:

@@ -137,7 +137,7 @@ def naive_value(feature: ProfileFeature, row: list[int], arrived: list[tuple[flo
 # ---- claims ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rows=arrivals())
 def test_every_profile_feature_equals_the_naive_one(rows: np.ndarray) -> None:
     seen, wanted = values(rows), np.array(naive(rows)).reshape(-1, len(PROFILE_NAMES))

@@ -83,8 +83,10 @@ def postgresql_killed(place: Place) -> Iterator[Running]:
     """PostgreSQL is killed by SIGKILL."""
     with _on_postgresql(place) as (running, postgresql):
         postgresql.kill()
-        yield running
-        postgresql.start()
+        try:
+            yield running
+        finally:
+            postgresql.start()  # others ask it too
         healed(running)
 
 
@@ -105,8 +107,10 @@ def postgresql_restarted(place: Place) -> Iterator[Running]:
     """PostgreSQL is killed and started again, with an operation refused between."""
     with _on_postgresql(place) as (running, postgresql):
         postgresql.kill()
-        assert running.answer().status == 503
-        postgresql.start()
+        try:
+            assert running.answer().status == 503
+        finally:
+            postgresql.start()
         healed(running)
         yield running
 

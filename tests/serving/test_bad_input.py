@@ -241,7 +241,7 @@ def known_trace() -> list[Trace]:
     return []
 
 
-@settings(max_examples=3_000)
+@settings(max_examples=1_500)
 @given(sent=mutated(st.just(1)))
 def test_any_body_is_either_recorded_or_refused_without_a_trace(shared_burana, known_trace, sent):
     before = known_trace[:] or [shared_burana.trace()]

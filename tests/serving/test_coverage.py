@@ -1,5 +1,6 @@
 """The coverage map: no cell to which its criterion can apply is empty, each has its story, and what spoke is counted where it spoke."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -26,9 +27,13 @@ from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import cli
 from serving.backtest.figures import Costs
+from serving.backtest.heard import END
 from serving.backtest.report import Asked
+from serving.contracts import Refusal
 from serving.coverage.cells import Lives, Map, Serving, coverage
+from serving.coverage.made import Span, of_ledger
 from serving.coverage.picture import LETTERS, picture
+from serving.coverage_api import made_beside
 from serving.templates import completed
 from tests import registry
 from tests.serving.examples import body, operation, outcome
@@ -178,6 +183,23 @@ def test_the_map_is_given_over_http_as_data_and_as_a_picture(server: Server) -> 
     drawn = server.ask("GET", "/v1/rule-coverage/picture")
     assert (drawn.status, drawn.headers["content-type"]) == (200, "image/svg+xml")
     ElementTree.fromstring(drawn.body)
+
+
+def test_the_map_of_a_long_ledger_is_made_beside_the_server_and_is_the_same(burana: InProcess) -> None:
+    for number in (1, 2, 3):
+        burana.decide(operation(number))
+    span = Span(0, END, None, 0, 10, 1, after=1)
+    with databases.connect(burana.settings.database) as database:
+        expected = of_ledger(burana.settings, database, burana.burana.plan, span)
+    assert burana.run(made_beside(burana.settings, span)) == expected
+    assert expected.operations == 2
+
+
+def test_a_map_that_cannot_be_made_beside_the_server_is_told_to_be_asked_again(burana: InProcess, tmp_path: Path) -> None:
+    nothing = dataclasses.replace(burana.settings, home=tmp_path / "nothing", database_url="")
+    with pytest.raises(Refusal) as told:
+        burana.run(made_beside(nothing, Span(0, END, None, 0, 10, 1)))
+    assert (told.value.status, told.value.retry_after_s) == (503, 60)
 
 
 @pytest.mark.parametrize("query", ["days=32", "day=1", "days=1&days=2", "delay_days=-1"])

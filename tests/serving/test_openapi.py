@@ -51,7 +51,7 @@ def test_whatever_schemathesis_sends_is_answered_as_described(server: Server, tm
     (tmp_path / "openapi.json").write_text(json.dumps(description()))
     assert server.ask("POST", "/v1/operations", body(operation(operation_id=RECORDED))).status == 200
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", "openapi.json", "--url", server.url, "--checks", "all", "--seed", "1",
-               "--generation-deterministic", "--max-examples", "15", "--no-shrink", "--no-color",
+               "--generation-deterministic", "--max-examples", "10", "--no-shrink", "--no-color",
                "--continue-on-failure", "--header", f"Authorization: Bearer {server.key}", "--report-ndjson-path", "report.ndjson"]  # fmt: skip
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr

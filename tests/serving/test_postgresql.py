@@ -67,6 +67,21 @@ def test_more_records_than_may_wait_are_told_to_come_again(settings: Settings) -
         assert burana.trace()[:2] == (10, 10)
 
 
+def test_a_ledger_that_a_check_finds_gone_is_said_and_counted_before_anybody_asks(
+    settings: Settings, postgresql: PostgreSQL, caplog: pytest.LogCaptureFixture
+) -> None:
+    with InProcess(settings) as burana:
+        assessor = burana.burana.assessor
+        postgresql.kill()
+        try:
+            assert burana.run(assessor.could_record()) is not None
+        finally:
+            postgresql.start()
+        assert caplog.text.count("callers are told to retry, the ledger does not take records") == 1
+        assert "burana_ledger_failures_total 1.0" in burana.burana.metrics.text().decode()
+        burana.wait_until(lambda: assessor.broken is None, 30)
+
+
 def test_a_server_killed_and_started_again_loses_nothing_that_was_acknowledged(
     settings: Settings, postgresql: PostgreSQL
 ) -> None:

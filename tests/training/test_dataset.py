@@ -21,7 +21,7 @@ from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.labels import UNKNOWN
 from features.plan import Plan
-from training.dataset import Outcomes, customer_numbers, labelled, labels_as_of
+from training.dataset import Dataset, Outcomes, customer_numbers, labelled, labels_as_of
 
 ACTIONS = {level.word: level.action.value for level in RiskLevel}
 REJECTED_BY = (["registry"], ["rules"], ["score"], ["registry", "rules", "score"])
@@ -202,3 +202,14 @@ def test_columns_are_behaviour_then_profiles_as_they_were_known() -> None:
 def test_a_span_without_fraud_is_refused_with_what_to_do() -> None:
     with pytest.raises(HistoryError, match="widen --from and --to"):
         labelled(history([operation(0, 0), operation(9, 1)], []), FEATURES, None, None, None, DELAY)
+
+
+@pytest.mark.parametrize(
+    ("mask", "shared"), [("1111", True), ("0110", True), ("0001", True), ("0000", True), ("1011", False), ("1001", False)]
+)
+def test_rows_that_follow_each_other_are_not_copied(mask: str, shared: bool) -> None:
+    numbers = np.arange(4)
+    whole = Dataset(numbers[:, None] * 1.0, numbers.astype(np.int8), *[numbers] * 3, *[numbers.astype(object)] * 2)
+    part = whole.where(np.array([int(each) for each in mask], np.bool_))
+    assert part.labels.tolist() == [number for number, each in enumerate(mask) if each == "1"]
+    assert np.shares_memory(part.matrix, whole.matrix) is (shared and "1" in mask)
