@@ -64,7 +64,9 @@ class Burana:
         with contextlib.ExitStack() as opened:
             self.database = opened.enter_context(databases.connect(settings.database, settings.patience))
             writing = writer_of(settings, self.database)
-            commits = opened.enter_context(contextlib.closing(GroupCommit(writing, loop.call_soon_threadsafe)))
+            commits = opened.enter_context(
+                contextlib.closing(GroupCommit(writing, loop.call_soon_threadsafe, loop.call_soon))
+            )
             self.ledger = Ledger(self.database)
             check_card_key(settings, self.ledger)
             self.keys, identifiers = Keys(self.database), settings.identifiers()

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -12,7 +12,7 @@ from casework import database as databases
 from casework.database import Database
 from casework.group_commit import MAX_BATCH, GroupCommit
 from casework.ledger import Entry, Ledger, reading
-from casework.writers import PostgreSQLWriter, SQLiteWriter, bring_in, writer
+from casework.writers import PostgreSQLWriter, SQLiteWriter, Writer, bring_in, writer
 from domain.errors import HeldElsewhereError, LedgerError, SettingsError
 from tests.casework.records import entry
 from tests.databases import audit, execute, refusing, rows
@@ -142,6 +142,35 @@ def test_an_entry_that_does_not_fit_is_refused(commits, database, wrong):
     assert append(commits, entry(1)) == [None]
     assert isinstance(append(commits, wrong)[0], LedgerError)
     assert entries_in(database) == 1
+
+
+def test_what_comes_together_is_one_commit(database):
+    later: list[Callable[[], None]] = []
+    with closing(writer(database)) as writing:
+        written = Written(writing)
+        commits = GroupCommit(written, gather=later.append)
+        told = threading.Semaphore(0)
+        for sequence in range(1, 4):
+            commits.append(entry(sequence), lambda error: told.release())
+        assert (len(later), written.batches) == (1, [])
+        later.pop()()
+        assert told.acquire(timeout=10)
+        commits.append(entry(4), lambda error: None)
+        commits.close()
+    assert written.batches == [3, 1]
+    later.pop()()  # of an event loop that ended: there is nothing left to hand over
+
+
+class Written:
+    """A writer, and how many entries each of its commits had."""
+
+    def __init__(self, writing: Writer) -> None:
+        self._writing, self.batches = writing, []
+        self.close = lambda: None
+
+    def add(self, entries):
+        self._writing.add(entries)
+        self.batches.append(len(entries))
 
 
 def test_a_full_disk_refuses_and_room_on_it_ends_that(tmp_path):
