@@ -34,12 +34,13 @@ class Now(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the operation is that completes the scheme.
 
     from_tyiyn: its amount at least; new: what the customer never used before: recipient, device, address, country, category, login_method,
-    authorisation_method, funding (of a top-up); times_usual: its amount over the mean of the customer's month; percent_of_received: of
+    authorisation_method, funding (of a top-up); again_within: it goes to a recipient whom the customer paid within this time before; times_usual: its amount over the mean of the customer's month; percent_of_received: of
     what the sender's account received within `received_within`.
     """
 
     from_tyiyn: Number | None = None
     new: Annotated[tuple[Word, ...], Meta(max_length=8)] = ()
+    again_within: Window | None = None
     times_usual: Number | None = None
     percent_of_received: Number | None = None
     received_within: Window = "1h"

@@ -40,8 +40,8 @@ A template says in place of an expression which `steps` went before, in order, a
 `device_enrolled`, `received`, `sent`, `cashed` ...) `within` a time (`10m`, `1h`, `1d`), and of these what is needed: `times`; `different =
 "customer"` (so many different ones); `tyiyn` (their sum at least); `gone = 3` (of a declared sequence such as `takeover`, so many steps in
 exact order); `any_order = true`. A step becomes one of the features below, named `WHO_DID_..._WITHIN`; what none of them says is
-refused. `now`: `from_tyiyn`, `new = ["recipient", "device"]`, `times_usual`, `percent_of_received` with `received_within`, `vpn`, `foreign`,
-`other_institution`.
+refused. `now`: `from_tyiyn`, `new = ["recipient", "device"]`, `again_within` (to a recipient who was paid within this time before),
+`times_usual`, `percent_of_received` with `received_within`, `vpn`, `foreign`, `other_institution`.
 """
 
 

@@ -90,6 +90,8 @@ def _now(now: Now, features: frozenset[str]) -> Iterable[str]:
     if now.from_tyiyn is not None:
         yield f"amount_tyiyn >= {now.from_tyiyn}"
     yield from (_new(what, features) for what in now.new)
+    if now.again_within is not None:
+        yield f"customer_sent_recipient_seconds_since_same < {_seconds(now.again_within)}.0"
     if now.times_usual is not None:
         yield f"customer_sent_amount_over_mean_30d >= {_double(now.times_usual)}"
     if now.percent_of_received is not None:

@@ -78,6 +78,7 @@ def test_a_step_is_said_by_a_declared_feature(steps, said):
         ('{ new = ["funding"] }', "customer_topped_up_funding_is_new == 1.0"),
         ("{ vpn = true, foreign = true, other_institution = true }",
          "vpn && operation_foreign == 1.0 && operation_other_institution == 1.0"),
+        ('{ again_within = "10d" }', "customer_sent_recipient_seconds_since_same < 864000.0"),
         ("{ times_usual = 5 }", "customer_sent_amount_over_mean_30d >= 5.0"),
         ('{ percent_of_received = 80, received_within = "1d" }',
          "sender_received_amount_sum_1d > 0.0 && 100.0 * double(amount_tyiyn) >= 80.0 * sender_received_amount_sum_1d"),

@@ -80,6 +80,12 @@ def frauds(count: int, to: Party, of: int = 0, genuine: int = 0, **more: object)
     return [*payments, *(known(payment, verdict, ago(days=8)) for payment, verdict in zip(payments, verdicts, strict=False))]
 
 
+def reported(count: int, store: Party, buyers: int) -> list[Record]:
+    """Different people paid a store two days ago; so many of them were defrauded, as was known a day later."""
+    payments = [paid(payer, store, at=ago(days=2)) for payer in people(buyers)]
+    return [*payments, *(known(payment, Verdict.FRAUD, ago(days=1)) for payment in payments[:count])]
+
+
 def received(som: float, to: Party = BAKYT, payers: int = 3, minutes: float = 20) -> list[Record]:
     """Several pay an account the same within the hour."""
     return [paid(payer, to, som, ago(minutes=minutes + place)) for place, payer in enumerate(people(payers))]
@@ -166,12 +172,11 @@ STARTER_STORIES: dict[str, Callable[[bool], Story]] = {
     "takeover_on_new_device": lambda so: Story(
         paid(recipient=THIEF, som=5_000), in_turn(*((ENROLLED, AUTHORISATION) if so else (AUTHORISATION, ENROLLED)))
     ),
-    "false_investment": lambda so: Story(paid(recipient=BROKER, som=90_000), investing(500, 20_000 if so else 600)),
-    "false_call": lambda so: Story(paid(recipient=THIEF, som=50_000), month() + spread(2 if so else 1)),
-    "fictitious_store": lambda so: Story(
-        paid(recipient=STORE),
-        [paid(payer, STORE, at=ago(days=2)) for payer in people(10)] + frauds(1 if so else 0, STORE, of=3),
+    "false_investment": lambda so: Story(
+        paid(recipient=BROKER, som=90_000, kind=Kind.DOMESTIC_TRANSFER), investing(500, 20_000 if so else 600, 600, 600)
     ),
+    "false_call": lambda so: Story(paid(recipient=THIEF, som=50_000), month() + spread(2 if so else 1)),
+    "fictitious_store": lambda so: Story(paid(recipient=STORE), reported(2 if so else 1, STORE, buyers=5)),
     "mule_chain": lambda so: Story(
         paid(BAKYT, THIEF if so else CHOLPON, 25_000), [*received(30000, payers=1), paid(BAKYT, SHOP, at=ago(days=3))]
     ),
