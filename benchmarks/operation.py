@@ -29,12 +29,12 @@ from features.history import records_of
 from features.layout import Word
 from features.plan import Plan
 from serving import basic, recovery, scoring, succession
-from serving.app import live_rules
 from serving.contracts import OPERATION, decoded, encode
 from serving.control import Shares
 from serving.decide import Heard, decide
 from serving.live_counts import BATCH
 from serving.live_profiles import LiveProfiles
+from serving.live_rules import live_rules
 from serving.metrics import Metrics
 from serving.settings import Settings
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from domain.rule_text import parsed, written
 from domain.rules import Rule, State
-from serving.app import STARTER_RULES
+from serving.live_rules import STARTER_RULES
 
 RULES = 30
 _LEAST = re.compile(r"(?<=>= )(\d+)(\.\d+)?(?! \*)")

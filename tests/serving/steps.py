@@ -115,11 +115,11 @@ STEPS = {
     ),
     "rules_not_compiling": _unmoved(
         "a set of rules does not compile", faults.rules_not_compiling, "a set written past the check", "the last set stays in force",
-        "_follow_rules failed", "burana_rules_refused_total",
+        "rules could not be followed", "burana_rules_refused_total",
     ),
     "registry_gone": _unmoved(
         "registry, rules or keys cannot be looked at", faults.registry_gone, "a table that is gone", "what was loaded last stays in force",
-        "_follow_registry failed", "burana_follow_failures_total",
+        "the registry could not be followed", "burana_follow_failures_total",
     ),
     "disk_full": _refused(
         "the disk is full, SQLite", database_faults.disk_full, "a full tmpfs", MENDED + ", once there is room", "database or disk is full",

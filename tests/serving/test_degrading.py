@@ -20,6 +20,7 @@ from domain.listing import List
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import recovery, verification
+from serving.live_rules import RuleFollower
 from serving.scoring import Model
 from serving.settings import Settings
 from tests import registry
@@ -47,7 +48,7 @@ text = "50,000 som or more"
 def use_rules(burana: InProcess, content: str) -> None:
     with databases.connect(burana.settings.database) as database:
         version = rule_sets.load(database, content, "the tests", "to see them fail")
-    burana.run(burana.burana._follow_rules())
+    burana.run(RuleFollower(burana.burana.database, burana.burana.assessor).look())
     assert burana.burana.assessor.layers.rules.version == version
 
 
@@ -55,7 +56,7 @@ def prohibit(burana: InProcess, phone: str) -> None:
     with databases.connect(burana.settings.database) as database:
         identifiers = burana.settings.identifiers()
         registry.add(database, identifiers, IdentifierKind.PHONE, phone, List.PROHIBITED, "the tests", "fraud")
-    burana.run(burana.burana._follow_registry())
+    burana.burana.assessor.layers.registry.refresh()
     assert len(burana.burana.assessor.layers.registry) > 0
 
 
@@ -140,7 +141,7 @@ def test_features_that_broke_are_rebuilt_from_the_ledger(unmended):
         unmended.decide(operation(number))
     assert unmended.post("/v1/events", body(event(1))).status == 200
     assert unmended.post("/v1/outcomes", body(outcome(11))).status == 200
-    unmended.run(unmended.burana._recover())
+    unmended.run(unmended.burana.recover())
     after = unmended.decide(operation(14))
     assert (after["degraded"], after["sequence"]) == ([], 16)
     assert equals_a_replay(unmended)

@@ -221,11 +221,11 @@ def test_a_process_that_lost_the_ledger_answers_nothing_and_becomes_the_standby(
             connection.execute(ENDED_WRITERS)
         standby.wait_until(lambda: standby.burana.readiness.status == "ready")
         assert [lost.post("/v1/operations", body(operation(number))).status for number in range(10, 14)] == [503] * 4
-        lost.run(lost.burana._recover())
+        lost.run(lost.burana.recover())
         assert lost.burana.readiness.status == "standby"
         for number in range(12, 20):
             assert standby.decide(operation(number))["sequence"] == number - 2
-        lost.run(lost.burana._recover())
+        lost.run(lost.burana.recover())
         assert lost.burana.assessor.engine.applied == 17
         assert rows_in(cloned) == 17
     assert equals_a_replay(quick)

@@ -112,21 +112,21 @@ def broken_features(burana: InProcess) -> Iterator[None]:
     engine = burana.burana.assessor.engine
     with _set(engine, "_row", engine._row[:3]):
         yield
-    burana.run(burana.burana._recover())
+    burana.run(burana.burana.recover())
 
 
 @contextmanager
 def features_behind(burana: InProcess) -> Iterator[None]:
     burana.burana.assessor.stale = True
     yield
-    burana.run(burana.burana._recover())
+    burana.run(burana.burana.recover())
 
 
 @contextmanager
 def a_ledger_that_refuses(burana: InProcess) -> Iterator[None]:
     with refusing(burana.settings.database):
         yield
-    burana.run(burana.burana._recover())
+    burana.run(burana.burana.recover())
 
 
 DAMAGES: dict[str, Damage] = {
