@@ -137,8 +137,8 @@ def _methods(app: FastAPI, request: Request) -> str:
 def measure(running: Running) -> None:
     """Set the metrics that are read when somebody asks."""
     figures, assessor = running.assessor.metrics, running.assessor
-    figures.recording(assessor.waiting, assessor.oldest_s, running.tenure.behind)
-    figures.entities.set(assessor.engine.entities)
+    figures.recording(assessor.records.waiting, assessor.records.oldest_s, running.tenure.behind)
+    figures.entities.set(assessor.records.engine.entities)
     figures.ready(running.readiness.status == "ready", running.readiness.checks.items())
     running.snapshots.tell()
     profiles = assessor.layers.profiles

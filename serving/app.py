@@ -37,6 +37,7 @@ from serving.notary import Notary
 from serving.rates import Rate, Rates
 from serving.readiness import Readiness
 from serving.recorded_at import RecordedAt
+from serving.records import Records
 from serving.settings import Settings
 from serving.signatures import Signatures
 from serving.snapshots import Snapshots
@@ -78,26 +79,25 @@ class Burana:
             succession.tell(self.metrics, layers)
             layers.profiles = await self.profiles() if features.with_profiles else None
             recorded_at = RecordedAt(self.clock, self.ledger.last_recorded_at, self.metrics.clock_stepped_back.inc)
-            self.assessor = Assessor(
-                settings, identifiers, layers, self.tenure.engine(), commits, seen, self.clock, recorded_at, self.metrics
-            )
+            self.records = Records(self.tenure.engine(), commits, seen, recorded_at, self.metrics, settings.max_pending)
+            self.assessor = Assessor(settings, identifiers, layers, self.records, self.clock, self.metrics)
             if self.is_standby:
-                self.assessor.broken = HeldElsewhereError("the ledger is not held yet")
+                self.records.broken = HeldElsewhereError("the ledger is not held yet")
             await self._acting()
-            self.snapshots = Snapshots(settings, self.metrics, lambda: self.assessor.engine.applied)
+            self.snapshots = Snapshots(settings, self.metrics, lambda: self.records.engine.applied)
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
             self.candidates = Candidates(self.database, frozenset(settings.listing_rules.split()))
             self.challengers = Challengers(settings, plan, self.metrics)
             opened.callback(self.challengers.close)
             self.notary = Notary(settings, self.database, self.metrics)
             opened.callback(self.notary.close)
-            self.batches = Batches(settings, self.database, self.metrics, lambda: self.assessor.engine.applied)
+            self.batches = Batches(settings, self.database, self.metrics, lambda: self.records.engine.applied)
             await self.recover()
             await self.readiness.look()
             self._opened = opened.pop_all()
         self._tasks = [asyncio.create_task(each) for each in Following(self).all()]
         garbage.leave_what_is_loaded()
-        engine, state = self.assessor.engine, "standby" if self.is_standby else "ready"
+        engine, state = self.records.engine, "standby" if self.is_standby else "ready"
         log.info("%s: %d entities of %d entries, model %s", state, engine.entities, engine.applied, self.model_version)
 
     @property
@@ -118,8 +118,8 @@ class Burana:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with self._opened:
             try:
-                await asyncio.wait_for(self.assessor.drained(), self.settings.drain_s)
-                await asyncio.to_thread(self.tenure.save, self.assessor)
+                await asyncio.wait_for(self.records.drained(), self.settings.drain_s)
+                await asyncio.to_thread(self.tenure.save, self.records)
             except (BuranaError, OSError, TimeoutError) as error:
                 log.error("no snapshot at this stop, the next start replays more: %s", error or "the disk did not answer")  # noqa: TRY400
 
@@ -135,7 +135,7 @@ class Burana:
 
     async def recover(self) -> None:
         """After a failed write, or as a standby: see `Tenure.turn`."""
-        if await self.tenure.turn(self.assessor):
+        if await self.tenure.turn(self.records):
             await self._acting()
 
     async def _acting(self) -> None:

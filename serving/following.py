@@ -16,7 +16,7 @@ from casework.ledger import Ledger
 from domain.errors import BuranaError
 from features.plan import Plan
 from serving import spot_check, succession
-from serving.assessor import FEATURE_FAILURES, Assessor
+from serving.assessor import Assessor
 from serving.batches import Batches
 from serving.candidates import Candidates
 from serving.challengers import Challengers
@@ -25,6 +25,7 @@ from serving.live_rules import RuleFollower
 from serving.metrics import Metrics
 from serving.notary import Notary
 from serving.readiness import Readiness
+from serving.records import FEATURE_FAILURES, Records
 from serving.settings import Settings
 from serving.snapshots import Snapshots
 
@@ -44,6 +45,7 @@ class Followed(Protocol):
     keys: Keys
     metrics: Metrics
     assessor: Assessor
+    records: Records
     snapshots: Snapshots
     readiness: Readiness
     candidates: Candidates
@@ -181,9 +183,9 @@ class Following:
 
     async def _read_ids(self) -> None:
         """Have at hand which ids are surely new; while that is not so the database is asked."""
-        assessor = self._running.assessor
-        if assessor.new_ids.is_due:
-            await assessor.new_ids.read(self._running.ledger, assessor.pending)
+        records = self._running.records
+        if records.new_ids.is_due:
+            await records.new_ids.read(self._running.ledger, records.pending)
 
     async def _check_spots(self) -> None:
         """Recompute a sample of the served vectors, and count what differs."""

@@ -58,8 +58,8 @@ class Readiness:
         holds = {check: check not in self._failing for check in Check}
         if time.monotonic() - self._looked_at > self._longest_s:
             holds[Check.READABLE] = holds[Check.WRITABLE] = False
-        holds[Check.HELD] = holds[Check.HELD] and self._assessor.broken is None
-        holds[Check.FEATURES] = not self._assessor.stale
+        holds[Check.HELD] = holds[Check.HELD] and self._assessor.records.broken is None
+        holds[Check.FEATURES] = not self._assessor.records.stale
         return holds
 
     @property
@@ -69,7 +69,7 @@ class Readiness:
             return "draining"
         if self._tenure.standby is not None:
             return "standby"
-        if self._assessor.broken is not None:
+        if self._assessor.records.broken is not None:
             return "recovering"
         return "ready" if all(self.checks.values()) else "not_ready"
 
@@ -94,9 +94,9 @@ class Readiness:
         failing = {}
         if self._settings.require_model and self._assessor.layers.model is None:
             failing[Check.CHAMPION] = "there is none"
-        if self._assessor.broken is not None:
-            failing[Check.HELD] = str(self._assessor.broken)
-        if self._assessor.stale:
+        if self._assessor.records.broken is not None:
+            failing[Check.HELD] = str(self._assessor.records.broken)
+        if self._assessor.records.stale:
             failing[Check.FEATURES] = "they could not take a record"
         return failing
 
@@ -109,17 +109,17 @@ class Readiness:
         return {} if free >= least else {Check.DISK: f"{free} MiB free, allowed {least} or more (least_free_mib)"}
 
     async def _of_ledger(self) -> dict[Check, str]:
-        assessor = self._assessor
+        records = self._assessor.records
         failing = {}
-        if (error := await assessor.could_record()) is not None:
+        if (error := await records.could_record()) is not None:
             failing[Check.WRITABLE] = str(error)
-        before = assessor.engine.applied - assessor.waiting
+        before = records.engine.applied - records.waiting
         try:
             end, recorded_at = await asyncio.to_thread(lambda: self._ledger.end)
         except LedgerError as unread:
             return failing | {Check.READABLE: str(unread), Check.STATE: "the ledger cannot be read"}
-        if assessor.broken is None and not assessor.stale and not before <= end <= assessor.engine.applied:
-            failing[Check.STATE] = f"the ledger ends at {end}, the features took {assessor.engine.applied} entries"
+        if records.broken is None and not records.stale and not before <= end <= records.engine.applied:
+            failing[Check.STATE] = f"the ledger ends at {end}, the features took {records.engine.applied} entries"
         if recorded_at and datetime.fromisoformat(recorded_at) > self._clock() + CLOCKS_DIFFER:
             failing[Check.CLOCK] = (
                 f"it shows {self._clock().astimezone(UTC)}, the ledger's last entry was recorded {recorded_at}"

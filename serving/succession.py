@@ -68,7 +68,7 @@ class Succession:
         except (BundleError, RuleError) as error:
             self._refuse(found, error)
             return
-        if not isinstance(self._assessor.broken, HeldElsewhereError):  # a standby's champion does not act yet
+        if not isinstance(self._assessor.records.broken, HeldElsewhereError):  # a standby's champion does not act yet
             assert layers.model is not None, "it was loaded for this"
             await asyncio.to_thread(record, self._database, self._settings.models, layers.model)
         if self._assessor.layers.rules is in_force.rules:  # else rules were loaded meanwhile: the next look takes both

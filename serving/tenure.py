@@ -12,7 +12,7 @@ from domain.errors import HeldElsewhereError, SettingsError
 from features.engine import Engine
 from features.plan import Plan
 from serving import recovery, snapshots
-from serving.assessor import Assessor
+from serving.records import Records
 from serving.settings import CARD_KEY_FILE, Settings
 from serving.standby import Standby
 
@@ -46,45 +46,45 @@ class Tenure:
         return None if self.standby is None else self.standby.behind
 
     def engine(self) -> Engine:
-        """The features as of the ledger's last entry, for an assessor that begins."""
+        """The features as of the ledger's last entry, for records that begin."""
         return self._rebuilt() if self.standby is None else self.standby.engine
 
-    async def turn(self, assessor: Assessor) -> bool:
-        """Follow, and take the ledger where nobody holds it; whether the assessor records from now on and did not before.
+    async def turn(self, records: Records) -> bool:
+        """Follow, and take the ledger where nobody holds it; whether records are taken from now on and were not before.
 
         LedgerError when the database does not answer: the next turn goes on.
         """
-        if assessor.broken is None and not assessor.stale:
+        if records.broken is None and not records.stale:
             return False
         if self.standby is not None:
-            assessor.engine = await asyncio.to_thread(self.standby.follow)
+            records.engine = await asyncio.to_thread(self.standby.follow)
         try:
-            await assessor.recover(lambda: self._taken_over(assessor))
+            await records.recover(lambda: self._taken_over(records))
         except HeldElsewhereError as held:
-            await self._stand_by(assessor, held)
+            await self._stand_by(records, held)
             return False
         self.standby = None
         return True
 
-    def save(self, assessor: Assessor) -> None:
+    def save(self, records: Records) -> None:
         """The snapshot of a stop, where the features stand at an entry of the ledger; StateError and OSError when it fails."""
         least = self._settings.least_free_mib
         if self.standby is not None:
             self.standby.save(least)
-        elif assessor.broken is None and not assessor.stale:
-            snapshots.save(assessor.engine, self._ledger, self._settings.state, least)
+        elif records.broken is None and not records.stale:
+            snapshots.save(records.engine, self._ledger, self._settings.state, least)
 
-    async def _stand_by(self, assessor: Assessor, held: HeldElsewhereError) -> None:
+    async def _stand_by(self, records: Records, held: HeldElsewhereError) -> None:
         """Follow the ledger that another process holds, also where this one held it before and lost it."""
-        assessor.broken = held
+        records.broken = held
         if self.standby is None:
             log.error("%s; this process is the standby from now on", held)
             standby = await asyncio.to_thread(Standby, self._plan, self._ledger, self._settings.state)
-            assessor.engine, assessor.stale, self.standby = standby.engine, False, standby
+            records.engine, records.stale, self.standby = standby.engine, False, standby
 
-    def _taken_over(self, assessor: Assessor) -> Engine:
+    def _taken_over(self, records: Records) -> Engine:
         engine = self._rebuilt()
-        assessor.recorded_at.not_before(self._ledger.last_recorded_at)
+        records.recorded_at.not_before(self._ledger.last_recorded_at)
         return engine
 
     def _rebuilt(self) -> Engine:

@@ -178,7 +178,7 @@ def profiles_damaged(place: Place) -> Iterator[Running]:
 
 def break_features(burana: InProcess) -> None:
     """Damage the engine so that neither reading nor applying works."""
-    engine = burana.burana.assessor.engine
+    engine = burana.burana.assessor.records.engine
     engine._row = np.zeros(3, np.int64)
     with pytest.raises(ValueError, match="broadcast"):
         engine.read([0] * 18)

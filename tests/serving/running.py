@@ -139,7 +139,7 @@ class InProcess:
 
     def trace(self) -> Trace:
         """What everything so far left behind."""
-        engine = self.burana.assessor.engine
+        engine = self.burana.assessor.records.engine
         vectors = b"".join(engine.read(row).tobytes() for row in probes(self.settings.identifiers()))
         return Trace(rows_in(self.settings.database), engine.applied, vectors)
 

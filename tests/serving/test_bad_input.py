@@ -164,7 +164,7 @@ def refused(burana, route: str, content: bytes, status: int) -> dict[str, Any]:
     before = burana.trace()
     found = problem(burana.post(route, content), status)
     assert burana.trace() == before
-    assert burana.burana.assessor.waiting == 0
+    assert burana.burana.assessor.records.waiting == 0
     return found
 
 

@@ -77,7 +77,7 @@ class Killed:
         assert started.applied == replayed.applied == rows_in(self.settings.database)
         assert state(started) == state(replayed)
         with InProcess(self.settings) as burana:  # its end leaves a snapshot: later starts take it and the entries after it
-            burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
+            burana.wait_until(lambda: not burana.burana.assessor.records.new_ids.is_due)
         self.server = self._started()
 
     def _started(self) -> Server:

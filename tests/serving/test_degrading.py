@@ -64,7 +64,7 @@ def equals_a_replay(burana: InProcess) -> bool:
     """Whether the features are those that the whole ledger gives, and every stored vector the one that batch gives."""
     with reading(burana.settings.database) as ledger:
         replayed = recovery.rebuild(PLAN, ledger, burana.settings.home / "no snapshot")
-    engine = burana.burana.assessor.engine
+    engine = burana.burana.assessor.records.engine
     rows = probes(burana.settings.identifiers())
     same = all(engine.read(row).tobytes() == replayed.read(row).tobytes() for row in rows)
     figures = verification.verify(burana.settings.database, PLAN)
@@ -109,7 +109,7 @@ def test_without_a_champion_every_operation_is_verified(settings, tmp_path):
 
 def break_features(burana: InProcess) -> None:
     """Damage the engine so that neither reading nor applying works."""
-    engine = burana.burana.assessor.engine
+    engine = burana.burana.assessor.records.engine
     engine._row = np.zeros(3, np.int64)
     with pytest.raises(ValueError, match="broadcast"):
         engine.read([0] * 18)
@@ -225,7 +225,7 @@ def test_a_ledger_that_refuses_is_503_and_nothing_is_recorded(burana):
         assert {answer.json["error"]["code"] for answer in answers} == {"unavailable"}
         assert burana.post(OPERATIONS, body(operation(30))).status == 503
         assert rows_in(burana.settings.database) == before.entries
-    burana.wait_until(lambda: burana.burana.assessor.broken is None)
+    burana.wait_until(lambda: burana.burana.assessor.records.broken is None)
     assert burana.trace() == before, "what was refused left the features again"
     assert burana.post(OPERATIONS, body(operation(1))) == given[0]
     again = burana.post_many(records)
@@ -240,7 +240,7 @@ def test_a_ledger_that_goes_on_refusing_is_tried_again_and_again(burana):
         for number in range(2, 6):
             assert burana.post(OPERATIONS, body(operation(number))).status == 503
             burana.wait(0.15)
-    burana.wait_until(lambda: burana.burana.assessor.broken is None)
+    burana.wait_until(lambda: burana.burana.assessor.records.broken is None)
     assert burana.decide(operation(2))["sequence"] == 2
     assert equals_a_replay(burana)
 
@@ -331,7 +331,7 @@ def test_what_came_too_late_to_be_assessed_is_behaviour_all_the_same(settings):
     with InProcess(replace(settings, deadline_ms=0.001)) as burana:
         for number in range(3):
             burana.decide(operation(number))
-        assert burana.burana.assessor.engine.applied == 3
+        assert burana.burana.assessor.records.engine.applied == 3
 
 
 def test_each_stage_of_an_operation_is_timed(burana):

@@ -185,8 +185,8 @@ class Late:
 
 def let_look_ups_be_late(burana: InProcess, delay) -> None:
     assessor = burana.burana.assessor
-    assessor._lookups = Late(assessor._lookups, delay)
-    assessor.new_ids.has = lambda hash_: False  # as while the ledger's ids are still being read
+    assessor.records._lookups = Late(assessor.records._lookups, delay)
+    assessor.records.new_ids.has = lambda hash_: False  # as while the ledger's ids are still being read
 
 
 def test_a_second_one_waits_until_the_first_has_looked_up_and_taken_his_turn(burana):
@@ -203,7 +203,7 @@ def test_a_second_one_waits_until_the_first_has_looked_up_and_taken_his_turn(bur
         other = asyncio.create_task(handle(body(operation(1, purpose="another body"))))
         await asyncio.sleep(0.1)
         assert seen == [("operation", "op-1")]
-        assert burana.burana.assessor.engine.applied == 0
+        assert burana.burana.assessor.records.engine.applied == 0
         held.set()
         assert len({await each for each in asked}) == 1
         with pytest.raises(ConflictError):
@@ -245,7 +245,7 @@ def test_racing_duplicates_are_recorded_once_whatever_the_order_in_which_look_up
 
     let_look_ups_be_late(burana, delay)
     answers = burana.run(scenario())
-    assert burana.burana.assessor.broken is None
+    assert burana.burana.assessor.records.broken is None
     assert len(set(answers)) == len({number for number, _ in answers}) == rows_in(burana.settings.database)
     assert burana.trace().entries == burana.trace().applied
 
@@ -254,11 +254,11 @@ def test_a_new_id_is_not_looked_up_and_a_repeat_is_found(settings):
     with InProcess(settings) as burana:
         first = burana.post("/v1/operations", body(operation(1)))
     with InProcess(settings) as burana:
-        burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
-        burana.burana.assessor._lookups.close()  # a look-up now would fail
+        burana.wait_until(lambda: not burana.burana.assessor.records.new_ids.is_due)
+        burana.burana.assessor.records._lookups.close()  # a look-up now would fail
         assert burana.post("/v1/operations", body(operation(2))).status == 200
     with InProcess(settings) as burana:
-        burana.wait_until(lambda: not burana.burana.assessor.new_ids.is_due)
+        burana.wait_until(lambda: not burana.burana.assessor.records.new_ids.is_due)
         again = [burana.post("/v1/operations", body(operation(number))) for number in (1, 2)]
     assert again[0].body == first.body
     assert [answer.status for answer in again] == [200, 200]

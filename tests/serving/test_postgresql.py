@@ -51,7 +51,7 @@ def test_a_ledger_that_refuses_is_503_nothing_is_recorded_and_the_features_are_r
         with refusing(settings.database):
             assert {answer.status for answer in burana.post_many(records)} == {503}
             assert rows_in(settings.database) == before.entries
-        burana.wait_until(lambda: burana.burana.assessor.broken is None)
+        burana.wait_until(lambda: burana.burana.assessor.records.broken is None)
         assert burana.trace() == before, "what was refused left the features again"
         assert burana.post(OPERATIONS, body(operation(1))) == given[0]
         assert {answer.status for answer in burana.post_many([*records, ("/v1/outcomes", body(outcome(1)))])} == {200}
@@ -74,12 +74,12 @@ def test_a_ledger_that_a_check_finds_gone_is_said_and_counted_before_anybody_ask
         assessor = burana.burana.assessor
         postgresql.kill()
         try:
-            assert burana.run(assessor.could_record()) is not None
+            assert burana.run(assessor.records.could_record()) is not None
         finally:
             postgresql.start()
         assert caplog.text.count("callers are told to retry, the ledger does not take records") == 1
         assert "burana_ledger_failures_total 1.0" in burana.burana.metrics.text().decode()
-        burana.wait_until(lambda: assessor.broken is None, 30)
+        burana.wait_until(lambda: assessor.records.broken is None, 30)
 
 
 def test_a_server_killed_and_started_again_loses_nothing_that_was_acknowledged(

@@ -62,7 +62,7 @@ def test_a_clock_before_the_ledgers_last_entry_is_not_ready(open_burana: InProce
 
 def test_features_that_do_not_stand_at_the_ledgers_end_are_not_ready(open_burana: InProcess) -> None:
     assessor = open_burana.burana.assessor
-    assessor.engine.apply([0] * WORDS)
+    assessor.records.engine.apply([0] * WORDS)
     assert failing(open_burana) == {Check.STATE}
 
 
@@ -141,9 +141,9 @@ def test_what_waits_for_the_disk_is_as_old_as_its_first_record(open_burana: InPr
         with databases.connect(open_burana.settings.database) as database, database.transaction():
             sent = asyncio.create_task(assessor.operation(body(operation(50))))
             await asyncio.sleep(0.3)
-            age = assessor.oldest_s
+            age = assessor.records.oldest_s
         await sent
         return age
 
     assert 0.2 < open_burana.run(oldest()) < 5
-    assert assessor.oldest_s == 0.0
+    assert assessor.records.oldest_s == 0.0

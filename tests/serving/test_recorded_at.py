@@ -114,7 +114,7 @@ def test_features_do_not_depend_on_the_clock(burana: InProcess, clock: Clock) ->
     replayed = recovery.rebuild(
         Plan(DEFINITIONS, RETAINED_ARRIVALS), burana.burana.ledger, burana.settings.home / "no snapshot"
     )
-    engine, rows = burana.burana.assessor.engine, probes(burana.settings.identifiers())
+    engine, rows = burana.burana.assessor.records.engine, probes(burana.settings.identifiers())
     assert [engine.read(row).tobytes() for row in rows] == [replayed.read(row).tobytes() for row in rows]
     assert verification.verify(burana.settings.database, burana.burana.plan)["vectors_differ"] == 0
 

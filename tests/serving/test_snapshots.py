@@ -55,7 +55,7 @@ def test_kill_9_after_it_leaves_a_snapshot_that_the_next_start_takes(models: Pat
             time.sleep(0.05)
         server.kill()
     with InProcess(Settings(home=tmp_path, models=models)) as burana, reading(file_in(tmp_path)) as ledger:
-        assert burana.burana.assessor.engine.applied == 39
+        assert burana.burana.assessor.records.engine.applied == 39
         assert recovery._from_snapshot(PLAN, ledger, tmp_path / "state.npz").applied == 39
 
 
@@ -73,7 +73,7 @@ def test_one_that_fails_is_said_counted_and_leaves_the_last_one(settings: Settin
 def test_none_is_written_into_the_last_of_the_disk(settings: Settings) -> None:
     said = r"would leave \d+ MiB of the disk free, allowed 1000000 \(least_free_mib\)"
     with InProcess(settings) as burana, pytest.raises(StateError, match=said):
-        save(burana.burana.assessor.engine, burana.burana.ledger, settings.state, 10**6)
+        save(burana.burana.assessor.records.engine, burana.burana.ledger, settings.state, 10**6)
 
 
 def test_two_processes_never_write_one_at_the_same_time(settings: Settings) -> None:
@@ -81,9 +81,9 @@ def test_two_processes_never_write_one_at_the_same_time(settings: Settings) -> N
         burana.decide(operation(1))
         with settings.state.with_suffix(".lock").open("w") as other:
             fcntl.flock(other, fcntl.LOCK_EX)
-            assert save(burana.burana.assessor.engine, burana.burana.ledger, settings.state, 0) is False
+            assert save(burana.burana.assessor.records.engine, burana.burana.ledger, settings.state, 0) is False
             assert not settings.state.exists()
-        assert save(burana.burana.assessor.engine, burana.burana.ledger, settings.state, 0) is True
+        assert save(burana.burana.assessor.records.engine, burana.burana.ledger, settings.state, 0) is True
 
 
 def test_a_draft_that_a_crash_left_is_written_over(settings: Settings) -> None:
@@ -91,6 +91,6 @@ def test_a_draft_that_a_crash_left_is_written_over(settings: Settings) -> None:
         burana.decide(operation(1))
         draft = settings.state.with_name("state.npz.draft")
         draft.write_bytes(b"half a snapshot")
-        assert save(burana.burana.assessor.engine, burana.burana.ledger, settings.state, 0)
+        assert save(burana.burana.assessor.records.engine, burana.burana.ledger, settings.state, 0)
         assert not draft.exists()
         assert sequence_of(settings.state) == 1

@@ -138,7 +138,7 @@ def equals_a_replay(settings: Settings) -> bool:
     """Whether a start with the snapshot that was left has the features of a replay of the whole ledger."""
     with InProcess(settings) as burana, reading(settings.database) as ledger:
         replayed = recovery.rebuild(PLAN, ledger, settings.home / "no snapshot")
-        engine = burana.burana.assessor.engine
+        engine = burana.burana.assessor.records.engine
         assert engine.applied == replayed.applied == rows_in(settings.database)
         for row in probes(settings.identifiers()):
             np.testing.assert_array_equal(engine.read(row), replayed.read(row))
@@ -162,7 +162,7 @@ def test_a_standby_is_not_ready_follows_and_takes_over_when_the_other_ends(pair:
         assert (active.burana.readiness.status, standby.burana.readiness.status) == ("ready", "standby")
         for number in range(1, 30):
             active.decide(operation(number))
-        standby.wait_until(lambda: standby.burana.assessor.engine.applied == 29)
+        standby.wait_until(lambda: standby.burana.assessor.records.engine.applied == 29)
         for route, record in (("operations", operation(1)), ("operations", operation(77)), ("events", event(1))):
             refused = standby.post(f"/v1/{route}", body(record))
             assert (refused.status, refused.json["error"]["code"]) == (503, "standby")
@@ -226,7 +226,7 @@ def test_a_process_that_lost_the_ledger_answers_nothing_and_becomes_the_standby(
         for number in range(12, 20):
             assert standby.decide(operation(number))["sequence"] == number - 2
         lost.run(lost.burana.recover())
-        assert lost.burana.assessor.engine.applied == 17
+        assert lost.burana.assessor.records.engine.applied == 17
         assert rows_in(cloned) == 17
     assert equals_a_replay(quick)
 

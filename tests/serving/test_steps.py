@@ -109,7 +109,7 @@ def a_rule_that_fails(burana: InProcess) -> AbstractContextManager[None]:
 
 @contextmanager
 def broken_features(burana: InProcess) -> Iterator[None]:
-    engine = burana.burana.assessor.engine
+    engine = burana.burana.assessor.records.engine
     with _set(engine, "_row", engine._row[:3]):
         yield
     burana.run(burana.burana.recover())
@@ -117,7 +117,7 @@ def broken_features(burana: InProcess) -> Iterator[None]:
 
 @contextmanager
 def features_behind(burana: InProcess) -> Iterator[None]:
-    burana.burana.assessor.stale = True
+    burana.burana.assessor.records.stale = True
     yield
     burana.run(burana.burana.recover())
 

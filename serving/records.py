@@ -1,0 +1,233 @@
+"""Records in one order: what is known of an id, the features, the ledger.
+
+Everything between the look-up of the id and the durable write happens in one turn of the event loop, so the order of the features
+and the order of the ledger are the same. A record is in the features before it is on the disk; when the disk refuses it, nothing
+more is taken until the features are rebuilt from what is on the disk.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from casework.group_commit import GroupCommit
+from casework.ledger import Entry
+from casework.lookups import Key, Known, Lookups
+from casework.new_ids import NewIds
+from casework.tables import id_hash
+from domain.errors import ConflictError, LedgerError
+from features.arrivals import ENCODING
+from features.engine import Engine
+from features.profile_kernel import Integers
+from serving.metrics import Metrics
+from serving.recorded_at import RecordedAt
+
+log = logging.getLogger("burana")
+FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, TypeError, ValueError)
+
+
+@dataclass
+class Pending:
+    """A record that is on its way to the disk: what it was and who waits for it."""
+
+    body: bytes
+    row: Integers
+    answer: "asyncio.Future[bytes]"
+    since: float
+
+
+class Records:
+    """One for a process. `broken` is set while the ledger takes nothing of this process: from a failed write, or from the start of a
+    standby, until `recover` has run; meanwhile every caller is told to retry.
+
+    `stale` is set when the features could not take a record: until `recover` has run they are not to be asked.
+    """
+
+    def __init__(self, engine: Engine, commits: GroupCommit, lookups: Lookups, recorded_at: RecordedAt, metrics: Metrics,
+                 most: int) -> None:  # fmt: skip
+        """engine: as of the last entry of the ledger that `commits` adds to, and so `recorded_at`; most: records that may be on their way
+        to the disk, and look-ups that may wait for the database.
+        """
+        self.engine, self.recorded_at = engine, recorded_at
+        self._commits, self._lookups, self._metrics, self._most = commits, lookups, metrics, most
+        self._pending: dict[Key, Pending] = {}
+        self.new_ids = NewIds()
+        self._asked: dict[Key, asyncio.Future[LedgerError | None]] = {}
+        self.next_sequence = engine.applied + 1
+        """The sequence number that the next record will have."""
+        self.broken: LedgerError | None = None
+        self.stale = False
+        self._is_readable = True
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def pending(self) -> list[bytes]:
+        """The hashes of the ids that are on their way to the disk."""
+        return [id_hash(*key) for key in self._pending]
+
+    @property
+    def waiting(self) -> int:
+        """How many records are on their way to the disk."""
+        return len(self._pending)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the oldest of them has been on its way, 0.0 without any."""
+        oldest = next(iter(self._pending.values()), None)
+        return 0.0 if oldest is None else perf_counter() - oldest.since
+
+    # ---- what is known of an id --------------------------------------------------------------------------------------
+
+    async def repeated(self, key: Key, body: bytes) -> bytes | None:
+        """The answer to come or already given to an id; None for a new id, to be recorded in this turn. ConflictError for another body."""
+        known = await self.known(key)
+        if known is None:
+            return None
+        if known.body != body:
+            raise ConflictError(
+                f"{' '.join(key)} is recorded with another body; a repeat carries the same body, a new record a new id"
+            )
+        if known.answer is None:
+            raise ConflictError(f"{' '.join(key)} came in with a history; it was never answered")
+        return known.answer if isinstance(known.answer, bytes) else await asyncio.shield(known.answer)
+
+    async def known(self, key: Key) -> Pending | Known | None:
+        """What is on its way to the disk or on it under an id; None holds until this turn of the event loop ends.
+
+        A second one who asks for an id waits until the first has his answer and took his turn, then asks anew: so between the
+        moment that a look-up saw and the turn of who made it, nobody else can have recorded that id.
+        """
+        while (pending := self._pending.get(key)) is None:
+            self._refuse_while_broken()
+            if (asked := self._asked.get(key)) is None:
+                return None if self.new_ids.has(id_hash(*key)) else await self._look_up(key)
+            if (failed := await asyncio.shield(asked)) is not None:
+                raise LedgerError(str(failed))
+        self._refuse_while_broken()
+        return pending
+
+    async def _look_up(self, key: Key) -> Known | None:
+        if len(self._asked) >= self._most:
+            raise LedgerError(f"{len(self._asked)} look-ups wait for the database")
+        asked = self._asked[key] = asyncio.get_running_loop().create_future()
+        failed = None
+        self._idle.clear()
+        try:
+            known = await self._lookups.find(key)
+            self._is_readable = True
+        except LedgerError as error:
+            failed = error
+            self._say_unreadable(error)
+            raise
+        finally:
+            del self._asked[key]
+            asked.set_result(failed)
+            self._idle_when_empty()
+        self._refuse_while_broken()
+        return known
+
+    def _say_unreadable(self, error: LedgerError) -> None:
+        """Count it, and say it once until a look-up ends well again."""
+        self._metrics.ledger_failures.inc()
+        if self._is_readable:
+            log.error("callers are told to retry, a look-up failed: %s", error)
+        self._is_readable = False
+
+    def _refuse_while_broken(self) -> None:
+        if self.broken is not None:
+            raise type(self.broken)(str(self.broken))  # a new one: a shared one would gather the frames of every caller
+
+    # ---- the order and the disk --------------------------------------------------------------------------------------
+
+    async def record(self, type_: str, id_: str, body: bytes, row: Integers, answer: bytes, vector: bytes | None = None,
+                      evidence: bytes | None = None) -> bytes:  # fmt: skip
+        """Apply the record to the features, queue it for the disk, and answer once it is there."""
+        if len(self._pending) >= self._most:
+            raise LedgerError(f"{len(self._pending)} records wait for the disk")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        self._apply(row)
+        self._pending[type_, id_] = Pending(body, row, future, perf_counter())
+        self.new_ids.recorded(id_hash(type_, id_))
+        self._idle.clear()
+        sequence, self.next_sequence = self.next_sequence, self.next_sequence + 1
+        entry = Entry(
+            sequence,
+            type_,
+            id_,
+            self.recorded_at.now(),
+            body,
+            row.astype("<i8").tobytes(),
+            ENCODING,
+            answer,
+            vector,
+            evidence,
+        )
+        self._commits.append(entry, lambda error: self._done(type_, id_, answer, error))
+        return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
+
+    def _apply(self, row: Integers) -> None:
+        """Let the features take a record. The record is kept also when they cannot: they are rebuilt from the ledger then."""
+        try:
+            if not self.stale:
+                self.engine.apply(row)
+        except FEATURE_FAILURES:
+            log.exception("the features could not take a record; they are not asked until they are rebuilt")
+            self._metrics.features_failed.inc()
+            self.stale = True
+
+    def _done(self, type_: str, id_: str, answer: bytes, error: LedgerError | None) -> None:
+        pending = self._pending.pop((type_, id_))
+        if error is None:
+            pending.answer.set_result(answer)
+        else:
+            self._lost(error)
+            pending.answer.set_exception(LedgerError(str(error)))
+            pending.answer.exception()  # retrieved: the caller may be gone
+        self._idle_when_empty()
+
+    def _lost(self, error: LedgerError) -> None:
+        """The ledger takes no records until `recover` has run: counted and said once, whoever notices."""
+        if self.broken is None:
+            self._metrics.ledger_failures.inc()
+            log.error("callers are told to retry, the ledger does not take records: %s", error)
+        self.broken = error
+
+    def _idle_when_empty(self) -> None:
+        if not self._pending and not self._asked:
+            self._idle.set()
+
+    async def drained(self) -> None:
+        """Return once nothing is on its way to the disk, and no look-up under way."""
+        await self._idle.wait()
+
+    async def could_record(self) -> LedgerError | None:
+        """Why a record could not be written now, None when it could. Nothing is recorded; a ledger that is lost is noticed."""
+        if self.broken is not None:
+            return self.broken
+        checked: asyncio.Future[LedgerError | None] = asyncio.get_running_loop().create_future()
+        self._commits.check(lambda error: None if checked.done() else checked.set_result(error))
+        error = await checked
+        if error is not None and self._commits.is_broken:
+            self._lost(error)
+        return error
+
+    async def recover(self, rebuild: Callable[[], Engine]) -> None:
+        """After a failed write, stale features, or as a standby: hold the ledger, bring the features to what is on the disk, then take records again.
+
+        rebuild: the features as of the ledger's last entry; asked once nothing that failed can still come to the disk. Callers are told to retry meanwhile. When it fails all is as before, to be tried again.
+        """
+        before = self.broken
+        self.broken = before or LedgerError("the features are being rebuilt from the ledger")
+        try:
+            await self.drained()
+            await asyncio.to_thread(self._commits.mend)
+            self.engine = await asyncio.to_thread(rebuild)
+        finally:
+            self.broken = before
+        self.next_sequence = self.engine.applied + 1
+        self.new_ids = NewIds()  # another process may have recorded ids while this one did not hold the ledger
+        self.broken, self.stale = None, False
+        log.warning("the ledger takes records again, from sequence %d", self.next_sequence)
