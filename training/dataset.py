@@ -57,8 +57,10 @@ class Dataset:
 
 def _together(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | slice:
     """A mask (n,), as a slice where it is one run of rows."""
-    count, first = int(np.count_nonzero(mask)), int(np.argmax(mask))
-    return slice(first, first + count) if mask[first : first + count].all() else mask
+    rows = np.flatnonzero(mask)
+    if len(rows) == 0 or rows[-1] + 1 - rows[0] != len(rows):
+        return mask
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 class Outcomes:

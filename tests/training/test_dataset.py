@@ -211,5 +211,6 @@ def test_rows_that_follow_each_other_are_not_copied(mask: str, shared: bool) -> 
     numbers = np.arange(4)
     whole = Dataset(numbers[:, None] * 1.0, numbers.astype(np.int8), *[numbers] * 3, *[numbers.astype(object)] * 2)
     part = whole.where(np.array([int(each) for each in mask], np.bool_))
+    assert len(part.where(np.zeros(len(part), np.bool_))) == 0
     assert part.labels.tolist() == [number for number, each in enumerate(mask) if each == "1"]
     assert np.shares_memory(part.matrix, whole.matrix) is (shared and "1" in mask)
