@@ -1,7 +1,8 @@
-"""Who acts at the command line where four eyes are asked for: the caller of a key, so that one person cannot claim two names."""
+"""Who acts at the command line: where four eyes are asked for the caller of a key, so that one person cannot claim two names."""
 
 import argparse
 import os
+import pwd
 from pathlib import Path
 
 from casework.database import Database
@@ -28,3 +29,11 @@ def person_of(database: Database, arguments: argparse.Namespace, needed: Scope =
     if needed not in caller.scopes:
         raise SettingsError(f"the key of {caller.name} lacks the scope {needed}; seen {', '.join(sorted(caller.scopes))}")
     return caller.name
+
+
+def user() -> str:
+    """Whom the operating system knows the process as."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

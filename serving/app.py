@@ -21,7 +21,7 @@ from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
 from features.profiles import due_day
-from serving import api, garbage, recorded_settings, recovery, succession
+from serving import api, card_key, garbage, recorded_settings, recovery, succession
 from serving.assessor import Assessor, Layers
 from serving.auth import Gate
 from serving.batches import Batches
@@ -41,7 +41,7 @@ from serving.records import Records
 from serving.settings import Settings
 from serving.signatures import Signatures
 from serving.snapshots import Snapshots
-from serving.tenure import Tenure, check_card_key, writer_of
+from serving.tenure import Tenure, writer_of
 
 log = logging.getLogger("burana")
 
@@ -65,7 +65,7 @@ class Burana:
                 contextlib.closing(GroupCommit(writing, loop.call_soon_threadsafe, loop.call_soon))
             )
             self.ledger = Ledger(self.database)
-            check_card_key(settings, self.ledger)
+            card_key.check(settings, self.database)
             self.keys, identifiers = Keys(self.database), settings.identifiers()
             model = succession.first(settings, plan)
             features = FeatureSet(plan, model is not None and model.asks_for_profiles)
@@ -139,9 +139,10 @@ class Burana:
             await self._acting()
 
     async def _acting(self) -> None:
-        """Record the settings and who lets the champion act, once this process takes records."""
+        """Record card key, settings and who lets the champion act, once this process takes records."""
         if self.is_standby:
             return
+        await asyncio.to_thread(card_key.use, self.settings, self.database)
         await asyncio.to_thread(recorded_settings.record, self.database, self.settings)
         if (model := self.assessor.layers.model) is not None:
             await asyncio.to_thread(succession.record, self.database, self.settings.models, model)

@@ -1,8 +1,6 @@
 """The settings in the audit log: whoever starts a server with other ones than the last is recorded, with both (R108-R111)."""
 
 import json
-import os
-import pwd
 import socket
 
 from sqlalchemy import select
@@ -10,6 +8,7 @@ from sqlalchemy import select
 from casework.audit_log import record_change
 from casework.database import Database
 from casework.tables import AUDIT
+from serving.acting_person import user
 from serving.settings import Settings
 from serving.settings_file import stated
 
@@ -26,14 +25,4 @@ def record(database: Database, settings: Settings) -> None:
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if changed:
             words = f"{_KIND}: {', '.join(changed) if before else 'the first'}"
-            record_change(
-                connection, _user(), f"start of the server on {socket.gethostname()}", words, before or None, after
-            )
-
-
-def _user() -> str:
-    """Whom the operating system knows the process as."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+            record_change(connection, user(), f"start of the server on {socket.gethostname()}", words, before or None, after)

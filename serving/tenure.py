@@ -8,12 +8,12 @@ from collections.abc import Callable
 from casework.database import Database
 from casework.ledger import Ledger
 from casework.writers import Writer, waiting, writer
-from domain.errors import HeldElsewhereError, SettingsError
+from domain.errors import HeldElsewhereError
 from features.engine import Engine
 from features.plan import Plan
 from serving import recovery, snapshots
 from serving.records import Records
-from serving.settings import CARD_KEY_FILE, Settings
+from serving.settings import Settings
 from serving.standby import Standby
 
 log = logging.getLogger("burana")
@@ -22,14 +22,6 @@ log = logging.getLogger("burana")
 def writer_of(settings: Settings, database: Database) -> Writer:
     """Who will add to the ledger; where this is no standby it holds the ledger now, else HeldElsewhereError."""
     return waiting(database) if settings.standby else writer(database)
-
-
-def check_card_key(settings: Settings, ledger: Ledger) -> None:
-    """SettingsError for a standby without the card key of the process that it stands by: a new one would hash every card anew."""
-    if settings.standby and not settings.has_card_key and ledger.last_sequence:
-        raise SettingsError(
-            f"{settings.home} has no {CARD_KEY_FILE}, and the ledger has entries; copy the file from the home of the active process"
-        )
 
 
 class Tenure:

@@ -11,7 +11,7 @@ from casework.writers import bring_in
 from domain.instants import parse_day_or_instant
 from features import history as histories
 from features.history import cut
-from serving import place
+from serving import card_key, place
 from serving.backfill import entries
 
 
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     history = cut(histories.read(arguments.history), None, arguments.end)
     settings = place.settings_of(arguments)
     with databases.connect(settings.database) as database:
+        card_key.use(settings, database)
         last = Ledger(database).last_sequence
         count = bring_in(database, entries(history, last, settings.identifiers(), datetime.now(UTC)))
     print(f"{count:,} entries in {time.perf_counter() - began:.1f} s; the ledger ends at {last + count:,}")

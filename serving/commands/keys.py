@@ -2,8 +2,8 @@
 
 import argparse
 
+from casework import card_keys, keys
 from casework import database as databases
-from casework import keys
 from casework.keys import OF_SYSTEMS, Scope
 from serving import place
 from serving.settings import card_key
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("key_id")
     revoke.add_argument("--by", required=True)
     revoke.add_argument("--reason", required=True)
+    card = actions.add_parser(
+        "card", parents=[home], help="let the card key of --home be the one in use, as when the last was lost"
+    )
+    card.add_argument("--by", required=True)
+    card.add_argument("--reason", required=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(secret_of(card_key(arguments.home), id_of(key)))
         elif arguments.action == "revoke":
             keys.revoke(database, arguments.key_id, arguments.by, arguments.reason)
+        elif arguments.action == "card":
+            card_keys.exchange(database, card_key(arguments.home), arguments.by, arguments.reason)
         else:
             for row in keys.listed(database):
                 print("\t".join(row))

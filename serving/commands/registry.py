@@ -13,11 +13,14 @@ from casework.database import Database
 from casework.registry_entries import Filter
 from domain.identifiers import IdentifierKind, masked
 from domain.listing import GROUNDS, OLD, Ground, List, Listing, RemovalGround, Source
-from serving import place
+from serving import card_key, place
 from serving.acting_person import add_key, person_of
 from serving.commands import registry_lists, registry_worth
 from serving.commands.instants import instant
 from serving.settings import Settings
+
+HASHING = ("add", "import", "feed")
+"""What hashes cards to stay."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; a running server follows within a second."""
     settings = place.settings_of(arguments)
     with databases.existing(settings.database) as database:
+        if arguments.action in HASHING:
+            card_key.use(settings, database)
         for room in (registry_lists, registry_worth):
             if arguments.action in room.ACTIONS:
                 room.run(database, settings, arguments)

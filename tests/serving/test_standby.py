@@ -20,7 +20,7 @@ from domain.errors import SettingsError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.layout import WORDS
 from features.plan import Plan
-from serving import recovery, verification
+from serving import cli, recovery, verification
 from serving.contracts import OPERATION, encode
 from serving.settings import CARD_KEY_FILE, Settings
 from serving.standby import Standby
@@ -202,8 +202,43 @@ def test_a_standby_without_the_card_key_is_refused(cloned: str, tmp_path: Path, 
     settings = Settings(home=tmp_path / "first", models=models, database_url=cloned, deadline_ms=10_000)
     with InProcess(settings) as active:
         active.decide(operation(1))
-        with pytest.raises(SettingsError, match=r"has no card.key, and the ledger has entries; copy the file"):
+        with pytest.raises(
+            SettingsError, match=r"has no card.key, and the cards of the database are hashed under the key \w+; copy"
+        ):
             InProcess(replace(settings, home=tmp_path / "second", standby=True))
+        assert not (tmp_path / "second" / CARD_KEY_FILE).exists(), "no new key lies where the right one belongs"
+
+
+@pytest.mark.parametrize("standby", [True, False])
+def test_a_process_with_another_card_key_is_refused(cloned: str, tmp_path: Path, models: Path, standby: bool) -> None:
+    settings = Settings(home=tmp_path / "first", models=models, database_url=cloned, deadline_ms=10_000)
+    with InProcess(settings):
+        pass
+    Settings(home=tmp_path / "second").card_key()
+    with pytest.raises(
+        SettingsError, match=r"card\.key has the fingerprint \w+, the cards of this database are hashed under"
+    ):
+        InProcess(replace(settings, home=tmp_path / "second", standby=standby))
+
+
+def test_an_identifier_is_not_listed_under_another_card_key(
+    cloned: str, tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with InProcess(Settings(home=tmp_path / "first", models=models, database_url=cloned, deadline_ms=10_000)):
+        pass
+    command = ["registry", "add", "--home", str(tmp_path / "second"), "--database", cloned, "--kind", "card", "--value",
+               "4539578763621486", "--list", "prohibited", "--ground", "internal_investigation", "--source", "own_case", "--by", "Aigul",
+               "--reason", "case 7"]  # fmt: skip
+    Settings(home=tmp_path / "second").card_key()
+    assert cli.main(command) != 0
+    assert "card.key has the fingerprint" in capsys.readouterr().err
+    assert (
+        cli.main(
+            ["keys", "card", "--home", str(tmp_path / "second"), "--database", cloned, "--by", "Aigul", "--reason", "lost"]
+        )
+        == 0
+    )
+    assert cli.main(command) == 0
 
 
 def test_a_process_that_lost_the_ledger_answers_nothing_and_becomes_the_standby(
