@@ -45,5 +45,5 @@ class NewIds:
 def _of(ledger: Ledger) -> Seen:
     seen = Seen(max(LEAST_IDS, 2 * ledger.last_sequence))
     for hashes in ledger.hashes():
-        seen.add_many(b"".join(hashes))
+        seen.add_many(hashes)
     return seen

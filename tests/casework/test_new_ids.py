@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from casework import database as databases
 from casework.ledger import Ledger
 from casework.new_ids import NewIds
@@ -36,3 +38,11 @@ def test_what_is_recorded_before_while_and_after_the_ledger_is_read_is_never_new
     assert not any(new_ids.has(hash_of(number)) for number in range(1, 504))
     assert sum(new_ids.has(hash_of(number)) for number in range(1_000, 2_000)) > 990
     assert not new_ids.is_due
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 500, 8_192])
+def test_every_hash_of_the_ledger_is_read_once_however_many_come_together(url, chunk):
+    bring_in(url, map(entry, range(1, 501)))
+    with databases.connect(url) as database:
+        hashes = b"".join(Ledger(database).hashes(chunk))
+    assert sorted(hashes[at : at + 16] for at in range(0, len(hashes), 16)) == sorted(map(hash_of, range(1, 501)))
