@@ -94,10 +94,10 @@ def near_the_threshold(scores: Floats, found: Fates, thresholds: Thresholds) -> 
               ("genuine, stopped", found.alarms, GENUINE), ("genuine, passed", found.passed, GENUINE))  # fmt: skip
     for axes, (words, mask, colour) in zip(panels, groups, strict=True):
         axes.hist(drawn[mask & heard], edges, color=colour)
-        for name, at in (("medium", thresholds.medium), ("high", thresholds.high)):
+        for name, at, side in (("medium ", thresholds.medium, "right"), (" high", thresholds.high, "left")):
             axes.axvline(at, color=SYSTEM, linestyle=":", linewidth=1)
-            if axes is panels[0]:
-                axes.annotate(name, (at, 1.02), xycoords=("data", "axes fraction"), ha="center", fontsize=9)
+            if axes is panels[0]:  # on either side: the thresholds may lie close together
+                axes.annotate(name, (at, 1.02), xycoords=("data", "axes fraction"), ha=side, fontsize=9)
         axes.set(ylabel="operations")
         axes.set_title(f"{words}: {np.count_nonzero(mask & heard):,}", loc="left", fontsize=10)
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
