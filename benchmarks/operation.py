@@ -104,7 +104,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         if live is not None:
             timed("handed over to be counted", live.take, vector.tobytes(), score)
         stages.setdefault("all stages", []).append(time.perf_counter() - whole)
-        timed("bare ONNX call", model._session.run, ["score"], model._feed)
+        timed("bare ONNX call", model._session.run_with_iobinding, model._call)
         if model.explainer is not None:
             timed("why (of medium and high alone)", model.explainer.reasons, vector, score)
         if live is not None and len(stages["score"]) % BATCH == 0:

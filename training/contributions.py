@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from domain.errors import BundleError
 from features.tree_contributions import MISSING, NODE, SMALL, Contributions, Nodes
-from training.export import Platt, routing
+from training.export import Platt, routing, rows_at
 from training.parity import Matrix, samples
 
 ROOT = (0.0, 1.0, 0.0, -1, -1, 0, 0, 0)
@@ -58,7 +58,7 @@ def _add_children(nodes: list[Node], split: dict[str, Any], place: int, path: di
     """Both sides of the split at a place, and all below. path: feature -> the last node whose edge asks it."""
     feature, above = split["split_feature"], path.get(split["split_feature"], 0)
     for child, enters in _sides(split):
-        cover, at = nodes[above][1] * _rows(child) / _rows(split), len(nodes)
+        cover, at = nodes[above][1] * rows_at(child) / rows_at(split), len(nodes)
         if cover == 0:
             raise BundleError("a split sends no training row one way, so contributions have no meaning; train it again")
         asked, value = len(path | {feature: at}), child.get("leaf_value", 0.0)
@@ -74,17 +74,12 @@ def _sides(split: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
     yield split["right_child"], 0 if missing_goes_left else MISSING
 
 
-def _rows(node: dict[str, Any]) -> int:
-    """Training rows that came to a node."""
-    return int(node["leaf_count"] if "leaf_value" in node else node["internal_count"])
-
-
 def _mean(node: dict[str, Any]) -> float:
     """Mean value over the training rows."""
     if "leaf_value" in node:
         return float(node["leaf_value"])
     children = (node["left_child"], node["right_child"])
-    return sum(_mean(child) * _rows(child) for child in children) / _rows(node)
+    return sum(_mean(child) * rows_at(child) for child in children) / rows_at(node)
 
 
 def _packed(nodes: list[Node]) -> Nodes:

@@ -35,9 +35,11 @@ def read(folder: Path, plan: Plan) -> Released:
 
 def used(model: bytes) -> tuple[int, ...]:
     """The columns that a split of an exported graph reads, in order."""
-    ensembles = [node for node in onnx.load_from_string(model).graph.node if node.op_type == "TreeEnsemble"]
+    graph = onnx.load_from_string(model).graph
+    width = graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    ensembles = [node for node in graph.node if node.op_type == "TreeEnsemble"]
     read = [list(part.ints) for node in ensembles for part in node.attribute if part.name == "nodes_featureids"]
-    return tuple(sorted({column for columns in read for column in columns}))
+    return tuple(sorted({column % width for columns in read for column in columns}))  # blocks of READ are as wide
 
 
 def argument_of(folder: Path, manifest: Manifest) -> Argument:

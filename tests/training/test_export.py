@@ -5,9 +5,10 @@ import re
 import lightgbm as lgb
 import numpy as np
 import pytest
+from onnx import ModelProto, helper
 
 from domain.errors import BundleError
-from training.export import INPUT, RAW, SCORE, Platt, to_onnx
+from training.export import INPUT, RAW, READ, SCORE, Platt, to_onnx
 from training.parity import count_differences, session, thresholds_of
 
 ROWS = 100_000
@@ -101,6 +102,31 @@ def test_a_split_anywhere_next_to_zero_routes_as_zero_does(threshold: float) -> 
     near = [threshold, -1e-35, 1e-35, float(np.float32(1e-35)), -float(np.float32(1e-35)), 0.0, 5e-324, 2e-35, -2e-35]
     values = np.unique(np.concatenate([near, np.nextafter(near, np.inf), np.nextafter(near, -np.inf)]))[:, None]
     assert raw_of(edited, values).tobytes() == np.asarray(edited.predict(values, raw_score=True)).tobytes()
+
+
+def true_steps(model: ModelProto, matrix: np.ndarray) -> float:
+    """The share of all steps of rows through trees that go to the true side, which lies elsewhere in memory."""
+    width = matrix.shape[1]
+    ensemble = next(node for node in model.graph.node if READ in node.input)
+    parts = {part.name: helper.get_attribute_value(part) for part in ensemble.attribute}
+    splits = np.frombuffer(parts["nodes_splits"].raw_data or np.array(parts["nodes_splits"].double_data).tobytes())
+    steps = []
+    for row in matrix:
+        filled = np.where(np.isnan(row), -np.inf, row)
+        values = np.concatenate([row, filled, -row, np.where(np.isnan(row), -np.inf, -row)])
+        assert len(values) == 4 * width
+        for place in parts["tree_roots"]:
+            ends = 0
+            while not ends:
+                steps.append(bool(values[parts["nodes_featureids"][place]] <= splits[place]))
+                side = "true" if steps[-1] else "false"
+                place, ends = parts[f"nodes_{side}nodeids"][place], parts[f"nodes_{side}leafs"][place]
+    return float(np.mean(steps))
+
+
+def test_most_steps_of_training_rows_go_to_the_side_that_lies_next() -> None:
+    booster, matrix = grown(trees=20)
+    assert true_steps(to_onnx(booster, Platt(1, 0)), matrix[:200]) < 0.15
 
 
 def test_a_tree_of_one_leaf_is_exported() -> None:
