@@ -90,24 +90,24 @@ def listed(database: Database) -> list[tuple[str, str, str, str]]:
 
 
 class Keys:
-    """The live keys in memory."""
+    """The live keys in memory. live: hash of the secret and caller by key id; another object whenever they were read again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._live: dict[str, tuple[bytes, Caller]] = {}
+        self.live: dict[str, tuple[bytes, Caller]] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Read the live keys again. From any thread."""
         with self._database.reading() as connection:
             rows = connection.execute(select(_K.key_id, _K.secret_sha256, _K.caller, _K.scopes).where(_LIVE)).all()
-        self._live = {key_id: (hash_, _caller(key_id, name, scopes)) for key_id, hash_, name, scopes in rows}
+        self.live = {key_id: (hash_, _caller(key_id, name, scopes)) for key_id, hash_, name, scopes in rows}
 
     def caller(self, key: str) -> Caller | None:
         """Whose key it is; None for a key that is not live. Compared in constant time."""
         prefix, _, rest = key.partition("_")
         key_id, _, secret = rest.partition("_")
-        stored, caller = self._live.get(key_id, (b"", None))
+        stored, caller = self.live.get(key_id, (b"", None))
         matches = hmac.compare_digest(stored, _hash(secret))
         return caller if matches and prefix == PREFIX else None
 

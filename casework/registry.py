@@ -44,8 +44,8 @@ class Registry(Asking):
         super().__init__(identifiers, self._loaded(change if as_of is None else as_of))
 
     def __len__(self) -> int:
-        _, indexes, removed = self._entries
-        return sum(map(len, indexes)) - len(removed)
+        entries = self._entries
+        return sum(map(len, entries.indexes)) - len(entries.removed)
 
     @property
     def nbytes(self) -> int:
@@ -127,15 +127,15 @@ def _records(page: _Page) -> NDArray[Any]:
 def _grown(indexes: tuple[Index, ...], added: NDArray[Any], removed: frozenset[int], change: int) -> Entries:
     """With what was added: in a small index of its own, until that is large enough to become one with the first."""
     if not len(added):
-        return Entries(change, indexes, removed)
+        return Entries.of(change, indexes, removed)
     large, *small = indexes
     recent = np.concatenate([*(index.records for index in small), added])
     if len(recent) <= max(RECENT, len(large) // 16):
-        return Entries(change, (large, Index(recent)), removed)
+        return Entries.of(change, (large, Index(recent)), removed)
     return _as_one(np.concatenate([large.records, recent]), removed, change)
 
 
 def _as_one(records: NDArray[Any], removed: frozenset[int], change: int) -> Entries:
     if removed:
         records = records[~np.isin(records["entry"], np.fromiter(removed, np.int64, len(removed)))]
-    return Entries(change, (Index(records),), frozenset())
+    return Entries.of(change, (Index(records),), frozenset())

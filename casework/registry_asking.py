@@ -3,17 +3,19 @@
 An entry is met by its own kind and value; where money is named also in the field of another kind, and inside a QR payload (R96).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from casework.registry_index import Found, Index
-from casework.registry_keys import ANY, CODES, LISTS, Asked, own_check, seconds
-from casework.registry_ways import ways
+from casework.registry_keys import ANY, CODES, LISTS, Asked, Way, own_check, seconds
+from casework.registry_ways import kinds_met, ways
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import List
-from domain.operation import Operation, identifiers_of
+from domain.operation import IDENTIFIER_FIELDS, PARTS, Operation
 
 
 class Hit(Struct, frozen=True):
@@ -26,11 +28,22 @@ class Hit(Struct, frozen=True):
 
 
 class Entries(NamedTuple):
-    """Every entry up to a change, the newest apart, and which of them were removed by then."""
+    """Every entry up to a change, the newest apart, which of them were removed by then, and the numbers of their kinds."""
 
     change: int
     indexes: tuple[Index, ...]
     removed: frozenset[int]
+    kinds: frozenset[int]
+
+    @classmethod
+    def of(cls, change: int, indexes: tuple[Index, ...], removed: frozenset[int]) -> "Entries":
+        """The kinds are those of the indexes."""
+        return cls(change, indexes, removed, frozenset[int]().union(*(index.kinds for index in indexes)))
+
+
+_Place = tuple[str, IdentifierKind, Way]
+_Places = tuple[tuple[str, tuple[_Place | None, ...]], ...]
+"""By part what each of its fields is looked for by, in the order of the fields; None for one that cannot meet an entry."""
 
 
 class Asking:
@@ -38,6 +51,7 @@ class Asking:
 
     def __init__(self, identifiers: Identifiers, entries: Entries) -> None:
         self._entries, self._ways = entries, ways(identifiers)
+        self._places: dict[frozenset[int], _Places] = {}
 
     def ask(self, operation: Operation, at: datetime) -> tuple[tuple[Hit, ...], int]:
         """Every listed identifier of a canonical operation, on either side and in every part, also in another's field.
@@ -45,19 +59,38 @@ class Asking:
         at: the instant as of which entries are valid, aware. And the number of the last change that was in force: who keeps both
         can ask the registry of then.
         """
-        entries, way_of = self._entries, self._ways
+        entries = self._entries
+        if (places := self._places.get(entries.kinds)) is None:
+            places = self._places[entries.kinds] = tuple((part, self._of_part(part, entries.kinds)) for part in PARTS)
         hits: list[Hit] = []
-        for field, kind, value in identifiers_of(operation):
-            asked = way_of[field](value)
-            for index in entries.indexes:
-                if index.has_any(asked):
-                    hits += (Hit(field, kind, LISTS[one.list], one.entry) for one in _met(entries, asked, kind, value, at))
-                    break
+        for name, fields in places:
+            if (part := getattr(operation, name)) is not None:
+                for place, value in zip(fields, astuple(part), strict=True):
+                    if place is not None and value is not None:
+                        hits += _hits(entries, place, value, at)
         return tuple(hits), entries.change
+
+    def _of_part(self, part: str, kinds: frozenset[int]) -> tuple[_Place | None, ...]:
+        """A national list names accounts and telephones: most fields of an operation are of kinds of which nothing is listed."""
+        type_ = PARTS[part]
+        fields = ((f"{part}.{name}", IDENTIFIER_FIELDS[type_].get(name)) for name in type_.__struct_fields__)
+        return tuple(
+            None if kind is None or kinds.isdisjoint(kinds_met(field)) else (field, kind, self._ways[field])
+            for field, kind in fields
+        )
 
     def hits(self, operation: Operation) -> tuple[Hit, ...]:
         """As `ask`, as of now and without the number."""
         return self.ask(operation, datetime.now(UTC))[0]
+
+
+def _hits(entries: Entries, place: _Place, value: str, at: datetime) -> Sequence[Hit]:
+    field, kind, way = place
+    asked = way(value)
+    for index in entries.indexes:
+        if index.has_any(asked):
+            return [Hit(field, kind, LISTS[one.list], one.entry) for one in _met(entries, asked, kind, value, at)]
+    return ()
 
 
 def _met(entries: Entries, asked: tuple[Asked, ...], kind: IdentifierKind, value: str, at: datetime) -> list[Found]:

@@ -48,6 +48,8 @@ class Index:
         self._high, self._low = high.data, records["low"][order].data
         self._mark_shift = 64 - len(records).bit_length() - _SPARSE
         self._marks = _marks(high >> np.uint64(self._mark_shift), 1 << (64 - self._mark_shift)).data
+        self.kinds = frozenset(np.flatnonzero(np.bincount(records["kind"])).tolist())
+        """The numbers of the kinds that are listed."""
         self._rest = np.ascontiguousarray(records[_KEPT][order].astype([(name, RECORD[name]) for name in _KEPT]))
 
     def __len__(self) -> int:

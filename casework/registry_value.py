@@ -55,7 +55,7 @@ def asking(identifiers: Identifiers, listings: Sequence[Listing]) -> Asking:
     for name in STORED.names or ():
         records[name] = stored[name]
     records["entry"] = np.arange(len(listings))
-    return Asking(identifiers, Entries(0, (Index(records),), frozenset()))
+    return Asking(identifiers, Entries.of(0, (Index(records),), frozenset()))
 
 
 def value(identifiers: Identifiers, listings: Sequence[Listing], entries: Iterable[Entry]) -> Value:

@@ -23,6 +23,18 @@ def ways(identifiers: Identifiers) -> dict[str, Way]:
     return {field: of.kind(kind) for field, kind in kinds.items()} | {SOURCE_OF_FUNDS: of.source(kinds[SOURCE_OF_FUNDS])}
 
 
+def kinds_met(field: str) -> frozenset[int]:
+    """The numbers of the kinds whose entries a value of a field may meet: where none of them is listed, it need not be looked for."""
+    part, _, name = field.partition(".")
+    kind = IDENTIFIER_FIELDS[PARTS[part]][name]
+    met = {kind}
+    if kind in MONEY_KINDS or field == SOURCE_OF_FUNDS:
+        met |= MONEY_KINDS
+    if kind is IdentifierKind.QR:
+        met |= {IdentifierKind.SERVICE, IdentifierKind.DEVICE}  # merchant and terminal
+    return frozenset(CODES[each] for each in met)
+
+
 class _Ways:
     """Makes ways."""
 

@@ -57,7 +57,7 @@ class Identifiers:
             raise IdentifierError("card_key", f"{len(card_key)} bytes", "a secret of at least 16 bytes")
         self._phone = _Phone(calling_code, trunk_prefix, national_length)
         self._card = _Card(card_key)
-        self._normalisers: dict[IdentifierKind, Callable[[str], str]] = {
+        normalisers: dict[IdentifierKind, Callable[[str], str]] = {
             **dict.fromkeys(IdentifierKind, _code),
             IdentifierKind.CARD: self._card,
             IdentifierKind.PHONE: self._phone,
@@ -67,13 +67,15 @@ class Identifiers:
             IdentifierKind.IP: _ip,
             IdentifierKind.VIRTUAL_ASSET_ADDRESS: _address,
         }
+        self._forms = {kind: (normaliser, longest(kind)) for kind, normaliser in normalisers.items()}
 
     def form(self, kind: IdentifierKind, value: str) -> str | None:
         """The canonical form of `value` as that kind, or None where it has none."""
-        if not 0 < len(value) <= longest(kind):
+        normaliser, most = self._forms[kind]
+        if not 0 < len(value) <= most:
             return None
         try:
-            return self._normalisers[kind](value)
+            return normaliser(value)
         except _NoNormalForm:
             return None
 
@@ -85,14 +87,16 @@ class Identifiers:
 
     def normal(self, kind: IdentifierKind, value: object, field: str = "", of: str = "") -> str:
         """The one canonical form of `value`; IdentifierError names `field` (by default the kind), of the part `of`, otherwise."""
+        normaliser, most = self._forms[kind]
         allowed = "a string"
         if isinstance(value, str):
-            allowed = f"1 to {longest(kind)} characters"
-            if 0 < len(value) <= longest(kind):
+            if 0 < len(value) <= most:
                 try:
-                    return self._normalisers[kind](value)
+                    return normaliser(value)
                 except _NoNormalForm as error:
                     allowed = str(error)
+            else:
+                allowed = f"1 to {most} characters"
         path = f"{of}.{field}" if of else field or kind
         raise IdentifierError(path, _not_shown(value) if kind is IdentifierKind.CARD else value, allowed)
 

@@ -24,13 +24,14 @@ def from_ms(ms: int) -> datetime:
 
 def canonical(instant: datetime, field: str, latest: datetime) -> datetime:
     """The instant in UTC, cut to the millisecond; InputError outside 2000-01-01 .. `latest`."""
-    try:
-        instant = instant.astimezone(UTC)
-    except OverflowError:
-        raise InputError(field, instant.isoformat(), f"{EARLIEST.isoformat()} to now") from None
+    if instant.tzinfo is not UTC:
+        try:
+            instant = instant.astimezone(UTC)
+        except OverflowError:
+            raise InputError(field, instant.isoformat(), f"{EARLIEST.isoformat()} to now") from None
     if not EARLIEST <= instant <= latest:
         raise InputError(field, instant.isoformat(), f"{EARLIEST.isoformat()} to {latest.isoformat(timespec='seconds')}")
-    return from_ms(to_ms(instant))
+    return instant if instant.microsecond % 1000 == 0 else from_ms(to_ms(instant))
 
 
 def parse_day_or_instant(text: str) -> datetime:

@@ -16,7 +16,7 @@ class RiskLevel(IntEnum):
     @property
     def word(self) -> str:
         """`low`, `medium` or `high`, as the answer says it."""
-        return self.name.lower()
+        return _WORDS[self]
 
     @property
     def action(self) -> "Action":
@@ -32,7 +32,9 @@ class Action(StrEnum):
     REJECT = "reject"
 
 
-_ACTIONS = {RiskLevel.LOW: Action.APPROVE, RiskLevel.MEDIUM: Action.VERIFY, RiskLevel.HIGH: Action.REJECT}
+# by number: a name of an Enum, and a look-up by one, are functions in Python
+_WORDS = tuple(level.name.lower() for level in RiskLevel)
+_ACTIONS = (Action.APPROVE, Action.VERIFY, Action.REJECT)
 
 
 @dataclass(frozen=True, slots=True)

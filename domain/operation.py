@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from domain import instants
 from domain.errors import InputError
@@ -147,7 +147,10 @@ IDENTIFIER_FIELDS: dict[type[Struct], dict[str, IdentifierKind]] = {
 """Which field of which part is an identifier, and of which kind: the one list that normalising and the registry read."""
 
 
-_NAMED = {part: tuple(fields.items()) for part, fields in IDENTIFIER_FIELDS.items()}
+_NAMED = {
+    part: tuple((name, fields.get(name)) for name in part.__struct_fields__) for part, fields in IDENTIFIER_FIELDS.items()
+}
+_EMPTY = {part: part() for part in IDENTIFIER_FIELDS}
 PARTS: dict[str, type[Struct]] = {
     "sender": Party, "recipient": Party, "device": Device, "access": Access, "funding": Funding
 }  # fmt: skip
@@ -161,9 +164,10 @@ _PLACES = tuple(
 def normal_part(part: PartT, identifiers: Identifiers, path: str) -> PartT:
     """The part with every identifier in normal form; IdentifierError names the field."""
     changed = {}
-    for name, kind in _NAMED[type(part)]:
-        value = getattr(part, name)
-        if value is not None and (normal := identifiers.normal(kind, value, name, path)) != value:
+    for (name, kind), value in zip(_NAMED[type(part)], astuple(part), strict=True):
+        if value is None or kind is None:
+            continue
+        if (normal := identifiers.normal(kind, value, name, path)) != value:
             changed[name] = normal
     return replace(part, **changed) if changed else part
 
@@ -174,19 +178,24 @@ def normal_operation(operation: Operation, identifiers: Identifiers, latest: dat
     latest: the last instant at which an operation may have occurred (now, and some minutes for unequal clocks).
     """
     operation.amount.reference_tyiyn()
-    parts: dict[str, Any] = {
-        name: given(normal_part(part, identifiers, name)) for name in PARTS if (part := getattr(operation, name)) is not None
-    }
+    changed: dict[str, Any] = {}
+    for name in PARTS:
+        part = getattr(operation, name)
+        if part is not None and (normal := given(normal_part(part, identifiers, name))) is not part:
+            changed[name] = normal
     for side in ("sender", "recipient"):
-        if parts[side] is None or not parts[side].account_key():
+        party = changed.get(side, getattr(operation, side))
+        if party is None or not party.account_key():
             raise InputError(side, "no identifier", f"at least one of {', '.join(ACCOUNT_FIELDS)}")
     occurred_at = instants.canonical(operation.occurred_at, "occurred_at", latest)
-    return replace(operation, occurred_at=occurred_at, **parts)
+    if occurred_at is not operation.occurred_at:
+        changed["occurred_at"] = occurred_at
+    return replace(operation, **changed) if changed else operation
 
 
 def given(part: PartT) -> PartT | None:
     """The part, or None when nothing is in it: `"device": {}` says no more than no device."""
-    return None if part == type(part)() else part
+    return None if part == _EMPTY[type(part)] else part
 
 
 def identifiers_of(operation: Operation) -> Iterator[tuple[str, IdentifierKind, str]]:

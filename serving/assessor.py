@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from casework.lookups import Known
-from casework.registry import Registry
+from casework.registry import Hit, Registry
 from domain import instants
 from domain.errors import UnknownOperationError
 from domain.events import Event, Outcome, normal_event, normal_outcome
@@ -32,7 +32,7 @@ from serving.records import FEATURE_FAILURES, Pending, Records
 from serving.rules import Rules
 from serving.scoring import Model
 from serving.settings import Settings
-from serving.stages import Stage, Timing
+from serving.stages import Stage, Timing, others_read
 
 log = logging.getLogger("burana")
 _AMOUNT = int(Word.AMOUNT)
@@ -81,12 +81,13 @@ class Assessor:
         operation: Operation = normal_operation(
             decoded(OPERATION, body), self._identifiers, self.records.recorded_at.latest() + self._ahead
         )
-        canonical = encode(operation)
+        canonical, row = encode(operation), np.array(row_of_operation(operation), np.int64)
+        decided_at = instants.from_ms(instants.to_ms(self._clock()))
+        hits, change = self.layers.registry.ask(operation, decided_at)
+        timing.rested(await others_read())
         if (repeated := await self.records.repeated(("operation", operation.operation_id), canonical)) is not None:
             return repeated
-        row, live = np.array(row_of_operation(operation), np.int64), self.layers.live
-        decided_at = instants.from_ms(instants.to_ms(self._clock()))
-        question = self._question(operation, row, timing, decided_at)
+        live, question = self.layers.live, self._question(operation, row, hits, change, timing)
         hearing = hear(question)
         if hearing.late is not None:
             log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
@@ -107,16 +108,18 @@ class Assessor:
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
         event: Event = normal_event(decoded(EVENT, body), self._identifiers, self.records.recorded_at.latest() + self._ahead)
-        canonical = encode(event)
+        canonical, row = encode(event), np.array(row_of_event(event))
+        await others_read()
         if (repeated := await self.records.repeated(("event", event.event_id), canonical)) is not None:
             return repeated
         answer = encode(Recorded(event.event_id, self.records.next_sequence))
-        return await self.records.record("event", event.event_id, canonical, np.array(row_of_event(event)), answer)
+        return await self.records.record("event", event.event_id, canonical, row, answer)
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
         outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self.records.recorded_at.latest() + self._ahead)
         canonical = encode(outcome)
+        await others_read()
         # first: the outcome's own look-up must be the last
         operation = await self.records.known(("operation", outcome.operation_id))
         if (repeated := await self.records.repeated(("outcome", outcome.outcome_id), canonical)) is not None:
@@ -127,10 +130,9 @@ class Assessor:
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 
-    def _question(self, operation: Operation, row: Integers, timing: Timing, decided_at: datetime) -> Question:
-        """What is asked about an operation; entries of the registry that are valid when it is decided count."""
+    def _question(self, operation: Operation, row: Integers, hits: tuple[Hit, ...], change: int, timing: Timing) -> Question:
+        """What is asked about an operation; hits: what the registry said, as of the change of that number."""
         layers = self.layers
-        hits, change = layers.registry.ask(operation, decided_at)
         return Question(
             operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=hits, registry_change=change, read=lambda: self._vector(row),
             model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),

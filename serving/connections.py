@@ -8,13 +8,12 @@ timers a request. Whatever else comes goes uvicorn's way.
 """
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.contracts import Problem, Refusal
-from serving.endpoint import Endpoint, Record
+from serving.endpoint import Endpoint, Headers, Record
 
 MAX_URL, MAX_HEAD = 8_192, 32_768
 """Bytes of the address, and of the request's first line and headers together."""
@@ -22,6 +21,7 @@ _BAD = Refusal(400, Problem("malformed", "this is not HTTP/1.1"))
 _LONG = Refusal(414, Problem("too_long", f"the address is longer than {MAX_URL} bytes", allowed=str(MAX_URL)))
 _LARGE = Refusal(431, Problem("too_large", f"the headers are larger than {MAX_HEAD} bytes", allowed=str(MAX_HEAD)))
 _JSON = b"content-type: application/json\r\n"
+_CLOSE = (b"connection", b"close")
 
 
 class _Direct:
@@ -42,6 +42,10 @@ class _Direct:
         """As of an event."""
 
 
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers) if headers else b""
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol within bounds."""
 
@@ -56,6 +60,8 @@ class Connection(HttpToolsProtocol):
         self._began: float | None = None
         self._rests_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._given: Headers | None = None
+        self._every = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """asyncio's callback."""
@@ -126,28 +132,28 @@ class Connection(HttpToolsProtocol):
 
     # ---- records that came whole -------------------------------------------------------------------------------------
 
-    async def _answer(self, cycle: _Direct, route: Record, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def _answer(self, cycle: _Direct, route: Record, headers: Headers, body: bytes) -> None:
         """Write the answer in one piece, and take what comes next."""
         try:
             status, answer, extra = await self._endpoint.whole(route, headers, body)
             if not cycle.disconnected:
                 cycle.response_started = cycle.response_complete = True
-                self.transport.write(b"".join((STATUS_LINE[status], *self._head(cycle, extra, len(answer)), answer)))
+                self.transport.write(self._head(cycle, status, extra, len(answer)) + answer)
                 if not cycle.keep_alive:
                     self.transport.close()
                 self.on_response_complete()
         finally:
             self.tasks.discard(asyncio.current_task())
 
-    def _head(self, cycle: _Direct, extra: list[tuple[bytes, bytes]], length: int) -> Iterator[bytes]:
-        for name, value in (*self.server_state.default_headers, *extra):
-            if (name, value) == (b"connection", b"close"):
-                cycle.keep_alive = False
-            else:
-                yield b"%b: %b\r\n" % (name, value)
-        if not cycle.keep_alive:
-            yield b"connection: close\r\n"
-        yield b"%bcontent-length: %d\r\n\r\n" % (_JSON, length)
+    def _head(self, cycle: _Direct, status: int, extra: Headers, length: int) -> bytes:
+        given = self.server_state.default_headers
+        if given is not self._given:  # once a second, with the date
+            self._given, self._every = given, _lines(given) + _JSON
+        if extra:
+            cycle.keep_alive = cycle.keep_alive and _CLOSE not in extra
+            extra = [header for header in extra if header != _CLOSE]
+        own = _lines(extra) if cycle.keep_alive else _lines([*extra, _CLOSE])
+        return b"%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], self._every, own, length)
 
     def _hand_over(self) -> None:
         """The body did not come with its head: let uvicorn receive it."""

@@ -8,7 +8,8 @@ more is taken until the features are rebuilt from what is on the disk.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
 from casework.group_commit import GroupCommit
@@ -27,14 +28,32 @@ log = logging.getLogger("burana")
 FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, TypeError, ValueError)
 
 
-@dataclass
+@dataclass(slots=True)
 class Pending:
-    """A record that is on its way to the disk: what it was and who waits for it."""
+    """A record that is on its way to the disk: what it was, since when, and who waits for it."""
 
     body: bytes
     row: Integers
-    answer: "asyncio.Future[bytes]"
     since: float
+    _waiting: "list[asyncio.Future[bytes]]" = field(default_factory=list)
+
+    async def answered(self) -> bytes:
+        """The answer, once the record is on the disk; LedgerError where it is not, or nobody knows."""
+        # one each: a caller that hangs up neither undoes what is recorded nor takes the answer from who repeats it
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        answer: bytes = await waiting
+        return answer
+
+    def tell(self, answer: bytes, error: LedgerError | None) -> None:
+        """Answer all that wait."""
+        for waiting in self._waiting:
+            if waiting.done():  # who asked is gone
+                continue
+            if error is None:
+                waiting.set_result(answer)
+            else:
+                waiting.set_exception(LedgerError(str(error)))
 
 
 class Records:
@@ -89,9 +108,11 @@ class Records:
             raise ConflictError(
                 f"{' '.join(key)} is recorded with another body; a repeat carries the same body, a new record a new id"
             )
+        if isinstance(known, Pending):
+            return await known.answered()
         if known.answer is None:
             raise ConflictError(f"{' '.join(key)} came in with a history; it was never answered")
-        return known.answer if isinstance(known.answer, bytes) else await asyncio.shield(known.answer)
+        return known.answer
 
     async def known(self, key: Key) -> Pending | Known | None:
         """What is on its way to the disk or on it under an id; None holds until this turn of the event loop ends.
@@ -146,10 +167,8 @@ class Records:
         """Apply the record to the features, queue it for the disk, and answer once it is there."""
         if len(self._pending) >= self._most:
             raise LedgerError(f"{len(self._pending)} records wait for the disk")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
         self._apply(row)
-        self._pending[type_, id_] = Pending(body, row, future, perf_counter())
+        pending = self._pending[type_, id_] = Pending(body, row, perf_counter())
         self.new_ids.recorded(id_hash(type_, id_))
         self._idle.clear()
         sequence, self.next_sequence = self.next_sequence, self.next_sequence + 1
@@ -165,8 +184,8 @@ class Records:
             vector,
             evidence,
         )
-        self._commits.append(entry, lambda error: self._done(type_, id_, answer, error))
-        return await asyncio.shield(future)  # a caller that hangs up does not undo what is recorded
+        self._commits.append(entry, partial(self._done, (type_, id_), answer))
+        return await pending.answered()
 
     def _apply(self, row: Integers) -> None:
         """Let the features take a record. The record is kept also when they cannot: they are rebuilt from the ledger then."""
@@ -178,14 +197,10 @@ class Records:
             self._metrics.features_failed.inc()
             self.stale = True
 
-    def _done(self, type_: str, id_: str, answer: bytes, error: LedgerError | None) -> None:
-        pending = self._pending.pop((type_, id_))
-        if error is None:
-            pending.answer.set_result(answer)
-        else:
+    def _done(self, key: Key, answer: bytes, error: LedgerError | None) -> None:
+        if error is not None:
             self._lost(error)
-            pending.answer.set_exception(LedgerError(str(error)))
-            pending.answer.exception()  # retrieved: the caller may be gone
+        self._pending.pop(key).tell(answer, error)
         self._idle_when_empty()
 
     def _lost(self, error: LedgerError) -> None:
