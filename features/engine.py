@@ -19,11 +19,11 @@ from domain.errors import StateError
 from features import kernel
 from features.kernel import BEYOND, META_WORDS, PAIR_WORDS, Buffer
 from features.layout import MISSING, WORDS
-from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
+from features.plan import FAMILY_WORDS, LANES, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
-SNAPSHOT_FORMAT = 5
+SNAPSHOT_FORMAT = 6
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 READ_BYTES = 1 << 20
@@ -51,7 +51,7 @@ class Engine:
         self._rows = plan.retained + 1 if rows is None else rows
         self._buffers: dict[Buffer, NDArray[Any]] = {
             Buffer.TABLES: plan.program.tables, Buffer.FLOATS: plan.program.floats,
-            Buffer.SCRATCH: _zeros(kernel.X_COPIES + self._header(Table.RECORDS)),
+            Buffer.SCRATCH: _zeros(kernel.X_COPIES + self._header(Table.RECORDS) + LANES),
             Buffer.VECTOR: np.empty(len(plan), np.float64),
         }  # fmt: skip
         self._read: object = None
@@ -290,7 +290,7 @@ def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
     slots = int(tables[Table.SLOTS])
     return {
         Buffer.META: meta, Buffer.LOG: _reserved(rows * int(tables[Table.LOG_WORDS])),
-        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS])), Buffer.DIRECTORY: _reserved(_most_places((rows + 1) * slots)),
+        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS]) + LANES), Buffer.DIRECTORY: _reserved(_most_places((rows + 1) * slots)),
         Buffer.PAIRS: _reserved(_most_places(rows * _followed(tables) + slots * MAX_FAMILIES) * PAIR_WORDS),
     }  # fmt: skip
 

@@ -33,9 +33,9 @@ from features.plan import (
     DEQUE_WORDS,
     EMIT_WORDS,
     FAMILY_WORDS,
-    FILTER_WORDS,
     GROUP_WORDS,
     HEADER,
+    LANES,
     LOG_HEADER,
     MAX_FAMILIES,
     MAX_SLOTS,
@@ -48,7 +48,7 @@ from features.plan import (
     Emit,
     Table,
 )  # fmt: skip
-from features.pointers import as_floats, as_integers, bit_count, bit_length, lowest_bit, prefetch
+from features.pointers import are_met, as_floats, as_integers, bit_count, bit_length, lowest_bit, not_later, prefetch
 
 jit = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)
@@ -83,9 +83,9 @@ PAIR_WORDS = 2
 P_HASH, P_NEWEST = range(PAIR_WORDS)
 BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
 """Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
-# words of a frame of scratch: the input row, the filters that it passes, the slots served (from, to), whether pairs are asked for,
+# words of a frame of scratch: the input row, the filters that it passes, bits of the slots that have a key and of those whose entity has history, whether pairs are asked for,
 # columns, per slot key, entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
-X_ROW, X_PASSED, X_FROM, X_TO, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
+X_ROW, X_PASSED, X_GIVEN, X_KNOWN, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
 X_PREVIOUS, X_HASH = 112, 144
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
@@ -107,7 +107,7 @@ _OPERATION, _NIGHT = int(Fact.OPERATION), int(Fact.NIGHT)
  _E_SPEED, _E_STEPS, _E_AMOUNT, _E_COLUMN, _E_FACT, _E_TRUNCATED) = map(int, Emit)  # fmt: skip
 (_T_RETAINED, _T_LONGEST, _T_SLOTS, _T_LOG_WORDS, _T_LINKS_AT, _T_STORED_AT, _T_RECORDS, _T_FEATURES, _T_SLOT, _T_SPACE,
  _T_STORED, _T_OWN_FROM, _T_OWN_TO, _T_MARK_FROM, _T_MARK_TO, _T_STORED_TO, _T_NUMBER_AT,
- _T_FILTER_FROM, _T_FILTER_TO) = map(int, Table)  # fmt: skip
+ _T_NEEDED_FROM, _T_NEEDED_TO, _T_KEPT) = map(int, Table)  # fmt: skip
 _W_TIME, _W_OFFSET, _W_AMOUNT, _W_FACTS, _W_KIND, _W_LATITUDE, _W_LONGITUDE = (
     int(word) for word in (Word.TIME, Word.ZONE_OFFSET, Word.AMOUNT, Word.FACTS, Word.KIND, Word.LATITUDE, Word.LONGITUDE)
 )
@@ -123,7 +123,7 @@ _RADIAN = 3.141592653589793 / 180e6  # a millionth of a degree
 LAYOUT = zlib.crc32(
     repr([
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
-        CELL_WORDS, CURSOR, DEQUE_WORDS, EMIT_WORDS, FAMILY_WORDS, FILTER_WORDS, GROUP_WORDS, HEADER, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
+        CELL_WORDS, CURSOR, DEQUE_WORDS, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LANES, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
         SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
         inspect.getsource(pointers),
     ]).encode()
@@ -161,6 +161,23 @@ def _state(handle: int, frame: int) -> State:
         as_integers(buffers[0]), as_integers(buffers[1]), as_integers(buffers[2]), as_integers(buffers[3]), as_integers(buffers[4]),
         as_integers(buffers[5]), as_floats(buffers[6]), as_integers(buffers[7] + 8 * FRAME * frame),
     )  # fmt: skip
+
+
+@inlined
+def _slot_row(s: State, slot: int) -> int:
+    return s.tables[_T_SLOT] + slot * SLOT_WORDS
+
+
+@inlined
+def _space_row(s: State, slot: int) -> int:
+    """Where the tables tell of the space of a slot's entities."""
+    return s.tables[_slot_row(s, slot) + 9]
+
+
+@inlined
+def _without_lowest(slots: int) -> int:
+    """Bits of slots without the lowest: those still to be gone through."""
+    return slots & (slots - 1)
 
 
 # ---- hashing ---------------------------------------------------------------------------------------------------------
@@ -288,9 +305,8 @@ def _new_entity(s: State, key: int, space: int) -> int:
     pool[entity + R_TAIL] = -1
     pool[entity + R_NODES] = space
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        cursor = entity + tables[group + 1]
-        pool[cursor] = -1
-        pool[cursor + 1] = NEVER
+        pool[entity + tables[group + 1]] = NEVER
+        pool[entity + tables[group + 2]] = -1
         _empty_cells(s, entity, group)
     _index_entity(s, entity, _entity_hash(key, space))
     meta[M_LIVE] += 1
@@ -301,7 +317,7 @@ def _new_entity(s: State, key: int, space: int) -> int:
 def _empty_cells(s: State, entity: int, group: int) -> None:
     """Cells whose beginning is not zero: nodes and numbers of what has not been yet."""
     pool, tables = s.pool, s.tables
-    for run in range(tables[group + 3], _runs_to(s, group), RUN_WORDS):
+    for run in range(tables[group + 4], _runs_to(s, group), RUN_WORDS):
         for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
             kind, word = tables[cell], entity + tables[cell + 1]
             if kind == _C_LAST or kind == _C_LATEST or kind == _C_LOCATION or kind == _C_EXTREME:
@@ -372,17 +388,18 @@ def _last_row(s: State, place: int) -> int:
 @jit
 def _filter(s: State, facts: int) -> None:
     """Ask every filter about an arrival, whatever its slots' roles: a bit each."""
-    tables, passed, bit = s.tables, np.int64(0), np.int64(1)
-    for row in range(tables[_T_FILTER_FROM], tables[_T_FILTER_TO], FILTER_WORDS):
-        passed |= bit if (facts & tables[row + 1]) == tables[row] else np.int64(0)
-        bit <<= np.int64(1)
+    tables, passed, first = s.tables, np.int64(0), np.int64(0)
+    looked_at = tables[_T_NEEDED_TO] - tables[_T_NEEDED_FROM]
+    for needed in range(tables[_T_NEEDED_FROM], tables[_T_NEEDED_TO], LANES):
+        passed |= are_met(tables, needed, needed + looked_at, facts) << first
+        first += LANES
     s.scratch[X_PASSED] = passed
 
 
 @inlined
 def _in_role(s: State, passed: int, slot: int) -> int:
     """Of the filters that an arrival passes, those that it passes in the role of a slot."""
-    return int(passed & s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 1])
+    return int(passed & s.tables[_slot_row(s, slot) + 1])
 
 
 @inlined
@@ -393,7 +410,7 @@ def _has(passed: int, filtered: int) -> bool:
 @inlined
 def _run_of(s: State, group: int, filtered: int) -> int:
     """The accumulators of a window and one of its filters."""
-    return s.tables[group + 3] + RUN_WORDS * bit_count(s.tables[group + 2] & ((np.int64(1) << np.int64(filtered)) - 1))
+    return s.tables[group + 4] + RUN_WORDS * bit_count(s.tables[group + 3] & ((np.int64(1) << np.int64(filtered)) - 1))
 
 
 @inlined
@@ -408,7 +425,7 @@ def _add(s: State, records: Any, base: int, run: int, count: int, amount: int) -
 
 @inlined
 def _runs_to(s: State, group: int) -> int:
-    return s.tables[group + 3] + RUN_WORDS * bit_count(s.tables[group + 2])
+    return s.tables[group + 4] + RUN_WORDS * bit_count(s.tables[group + 3])
 
 
 @inlined
@@ -420,17 +437,23 @@ def _upper(word: int) -> int:
 @inlined
 def _newest_at(s: State, row: int, slot: int) -> int:
     """The word of a log row that says, a bit each, of which pairs of a slot's entity it is the newest arrival."""
-    return row + s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 7]
+    return row + s.tables[_slot_row(s, slot) + 7]
 
 
 @inlined
 def _newest_shift(s: State, slot: int, bit: int) -> int:
-    return s.tables[s.tables[_T_SLOT] + slot * SLOT_WORDS + 8] + bit
+    return s.tables[_slot_row(s, slot) + 8] + bit
+
+
+@inlined
+def _link_of(s: State, node: int) -> int:
+    """The word of the log that leads on from a node."""
+    return (node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)
 
 
 @inlined
 def _next_of(s: State, node: int) -> int:
-    return (s.log[(node >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (node & 15)] & 0xFFFFFFFF) - 1
+    return (s.log[_link_of(s, node)] & 0xFFFFFFFF) - 1
 
 
 @inlined
@@ -468,7 +491,7 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
     tables, log = s.tables, s.log
     row = (node >> 4) * tables[_T_LOG_WORDS]
-    passed = _in_role(s, log[row + L_PASSED], node & 15) & tables[group + 2]
+    passed = _in_role(s, log[row + L_PASSED], node & 15) & tables[group + 3]
     while passed != 0:
         run = _run_of(s, group, lowest_bit(passed))
         passed &= passed - 1
@@ -493,11 +516,20 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
 
 
 @inlined
+def _due(s: State, records: Any, base: int, row: int, now: int) -> int:
+    """Bits of the windows of a record, in order, that something leaves by now; row: of its space."""
+    ago, to = s.tables[row + 7], s.tables[row + 8]
+    due = not_later(records, base + HEADER, s.tables, ago, now)
+    for first in range(LANES, bit_length(to), LANES):
+        due |= not_later(records, base + HEADER + first, s.tables, ago + first, now) << first
+    return int(due & to)
+
+
+@inlined
 def _foresee_node(s: State, node: int) -> None:
     """Ask for a node's row and link; of no node, for nothing that hurts."""
-    place = (node >> 4) * s.tables[_T_LOG_WORDS]
-    prefetch(s.log, place)
-    prefetch(s.log, place + s.tables[_T_LINKS_AT] + (node & 15))
+    prefetch(s.log, (node >> 4) * s.tables[_T_LOG_WORDS])
+    prefetch(s.log, _link_of(s, node))
 
 
 @inlined
@@ -508,18 +540,18 @@ def _foresee_extreme(s: State, node: int, at: int) -> None:
 
 
 @inlined
-def _foresee(s: State, records: Any, base: int, slot: int, space: int, now: int) -> None:
+def _foresee(s: State, records: Any, base: int, slot: int, now: int) -> None:
     """Ask for the log rows that will leave windows, and for those that a new node will be hung on."""
-    tables = s.tables
-    tail = records[base + R_TAIL]
-    prefetch(s.log, (tail >> 4) * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT] + (tail & 15))
-    row = tables[_T_SPACE] + space * SPACE_WORDS
-    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        cursor = base + tables[group + 1]
-        if records[cursor + 1] <= now - tables[group]:
-            _foresee_node(s, records[cursor])
-            if records[base + tables[group + 4]] == records[cursor]:
-                prefetch(s.log, _deque_word(s, records[cursor], tables[group + 5]))
+    tables, row = s.tables, _space_row(s, slot)
+    prefetch(s.log, _link_of(s, records[base + R_TAIL]))
+    due = _due(s, records, base, row, now)
+    while due != 0:
+        group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
+        due = _without_lowest(due)
+        node = records[base + tables[group + 2]]
+        _foresee_node(s, node)
+        if records[base + tables[group + 5]] == node:
+            prefetch(s.log, _deque_word(s, node, tables[group + 6]))
     passed = _in_role(s, s.scratch[X_PASSED], slot)
     for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
         if _has(passed, tables[deque]):
@@ -527,14 +559,14 @@ def _foresee(s: State, records: Any, base: int, slot: int, space: int, now: int)
 
 
 @inlined
-def _foresee_next(s: State, records: Any, base: int, slot: int, space: int, now: int) -> None:
+def _foresee_next(s: State, records: Any, base: int, slot: int, now: int) -> None:
     """Ask for the log rows behind those that `_foresee` has asked for, by what is in them."""
-    tables, log, amount = s.tables, s.log, s.scratch[X_ROW + _W_AMOUNT]
-    row = tables[_T_SPACE] + space * SPACE_WORDS
-    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        cursor = base + tables[group + 1]
-        if records[cursor + 1] <= now - tables[group]:
-            _foresee_node(s, _next_of(s, records[cursor]))
+    tables, log, amount, row = s.tables, s.log, s.scratch[X_ROW + _W_AMOUNT], _space_row(s, slot)
+    due = _due(s, records, base, row, now)
+    while due != 0:
+        group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
+        due = _without_lowest(due)
+        _foresee_node(s, _next_of(s, records[base + tables[group + 2]]))
     passed = _in_role(s, s.scratch[X_PASSED], slot)
     for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
         last, sign, at = records[base + tables[deque + 1] + 1], tables[deque + 2], tables[deque + 3]
@@ -545,52 +577,48 @@ def _foresee_next(s: State, records: Any, base: int, slot: int, space: int, now:
 
 
 @inlined
-def _advance(s: State, records: Any, base: int, space: int, now: int, is_foreseen: bool) -> bool:
+def _advance(s: State, records: Any, base: int, row: int, now: int, is_foreseen: bool) -> bool:
     """Move every cursor of a record at most one node on towards the oldest inside (now - window, now]; whether one goes further.
 
     is_foreseen: the rows that cursors move to were asked for long ago. Else they are looked at in the next round, with all
     others, so that they are waited for together.
     """
     tables, log = s.tables, s.log
-    row = tables[_T_SPACE] + space * SPACE_WORDS
     goes_on = False
-    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
+    due = _due(s, records, base, row, now)
+    while due != 0:
+        group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
+        due = _without_lowest(due)
         edge = now - tables[group]
-        cursor = base + tables[group + 1]
-        time = records[cursor + 1]
-        if time > edge:
-            continue
-        node = records[cursor]
+        time, node = records[base + tables[group + 1]], records[base + tables[group + 2]]
         if time == UNREAD:
             time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
         if time <= edge:
             following = _next_of(s, node)
             _foresee_node(s, following)
             _leave(s, records, base, group, node)
-            records[cursor] = node = following
+            records[base + tables[group + 2]] = node = following
             time = NEVER if node < 0 else UNREAD
             if is_foreseen and node >= 0:
                 time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
-        records[cursor + 1] = time
+        records[base + tables[group + 1]] = time
         goes_on |= time <= edge
     return goes_on
 
 
 @inlined
 def _enter(  # noqa: PLR0912 a kind each
-    s: State, entity: int, space: int, node: int, arrived: int, time: int, number: int
+    s: State, entity: int, row: int, node: int, arrived: int, time: int, number: int
 ) -> None:
     """Add a new node to every window's accumulators; arrived: the filters that it has passed."""
     tables, pool, scratch = s.tables, s.pool, s.scratch
     amount = scratch[X_ROW + _W_AMOUNT]
-    row = tables[_T_SPACE] + space * SPACE_WORDS
     for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        cursor = entity + tables[group + 1]
-        if pool[cursor] < 0:
-            pool[cursor] = node
-            pool[cursor + 1] = time
+        if pool[entity + tables[group + 2]] < 0:
+            pool[entity + tables[group + 1]] = time
+            pool[entity + tables[group + 2]] = node
         edge = time - tables[group]
-        passed = arrived & tables[group + 2]
+        passed = arrived & tables[group + 3]
         while passed != 0:
             run = _run_of(s, group, lowest_bit(passed))
             passed &= passed - 1
@@ -688,21 +716,19 @@ def _prepare(s: State, active: int) -> None:
     if hour < NIGHT_ENDS:
         scratch[X_ROW + _W_FACTS] |= _NIGHT
     _filter(s, scratch[X_ROW + _W_FACTS])
-    scratch[X_FROM] = min(lowest_bit(active), tables[_T_SLOTS])
-    scratch[X_TO] = min(bit_length(active), tables[_T_SLOTS])
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        scratch[X_ENTITY + slot] = MISSING
-        row = tables[_T_SLOT] + slot * SLOT_WORDS
-        space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
-        is_kept = tables[space + 1] < tables[space + 2] or tables[space + 3] < tables[space + 4]
-        if (active >> slot) & 1 == 0 or not is_kept:
-            continue  # not asked for, or nothing is kept of this slot
+    scratch[X_GIVEN] = 0
+    left = active & tables[_T_KEPT]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        row = _slot_row(s, slot)
         key = scratch[X_COLUMNS + tables[tables[row + 2]]]
         for place in range(tables[row + 2] + 1, tables[row + 3]):
             value = scratch[X_COLUMNS + tables[place]]
             key = MISSING if key == MISSING or value == MISSING else _mixed(key) ^ value
         if key == MISSING:
             continue
+        scratch[X_GIVEN] |= 1 << slot
         scratch[X_KEY + slot] = key
         scratch[X_ENTITY + slot] = hashed = _entity_hash(key, tables[row])
         prefetch(s.directory, _home(hashed, s.meta[M_DIRECTORY_SHIFT]))
@@ -716,21 +742,23 @@ def _foresee_records(s: State, is_read: bool) -> None:
     """
     scratch, tables, directory = s.scratch, s.tables, s.directory
     scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        if scratch[X_ENTITY + slot] != MISSING:
-            _foresee_pairs(s, slot, scratch[X_ENTITY + slot])
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
+    left = scratch[X_GIVEN]
+    while left != 0:
+        _foresee_pairs(s, lowest_bit(left))
+        left = _without_lowest(left)
+    left = scratch[X_GIVEN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
         hashed = scratch[X_ENTITY + slot]
         scratch[X_BASE + slot] = -1
-        if hashed == MISSING:
-            continue
         place = _home(hashed, s.meta[M_DIRECTORY_SHIFT])
         while directory[place] != 0 and directory[place] >> 32 != hashed >> 32:
             place += 1
         if directory[place] != 0:
             entity = (directory[place] & 0xFFFFFFFF) - 1
             scratch[X_BASE + slot] = entity
-            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
+            stride = tables[_space_row(s, slot)]
             for word in range(entity, entity + stride, 8):
                 prefetch(s.pool, word)
 
@@ -744,28 +772,32 @@ def _is_of(records: Any, base: int, key: int, space: int) -> bool:
 
 @jit
 def _locate(s: State) -> None:
-    """The entity of each slot: -1 without history, MISSING where none was given."""
+    """The entity of each slot that has a key: -1 without history."""
     scratch, tables, pool = s.scratch, s.tables, s.pool
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        hashed, guess = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
-        if hashed == MISSING:
-            continue
-        key, space = scratch[X_KEY + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
+    left, known = scratch[X_GIVEN], np.int64(0)
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        guess, key, space = scratch[X_BASE + slot], scratch[X_KEY + slot], tables[_slot_row(s, slot)]
         if guess < 0 or not _is_of(pool, guess, key, space):
-            guess = _find_entity(s, hashed, key, space)  # it came or went since it was guessed, or another has half its hash
+            guess = _find_entity(
+                s, scratch[X_ENTITY + slot], key, space
+            )  # it came or went since, or another has half its hash
         scratch[X_ENTITY + slot] = scratch[X_BASE + slot] = guess
+        if guess >= 0:
+            known |= 1 << slot
+    scratch[X_KNOWN] = known
 
 
 @inlined
-def _foresee_pairs(s: State, slot: int, hashed: int) -> None:
+def _foresee_pairs(s: State, slot: int) -> None:
     """The home of each pair that will be asked for or followed (-1: none), prefetched."""
     scratch, tables = s.scratch, s.tables
     shift = s.meta[M_PAIRS_SHIFT]
-    row = tables[_T_SLOT] + slot * SLOT_WORDS
-    space = tables[_T_SPACE] + tables[row] * SPACE_WORDS
+    space = _space_row(s, slot)
     passed, asked = _in_role(s, scratch[X_PASSED], slot), scratch[X_ASKED] != 0
     at = slot * MAX_FAMILIES
-    tag = _tag(hashed, 0)
+    tag = _tag(scratch[X_ENTITY + slot], 0)
     for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
         value = scratch[X_COLUMNS + tables[family]]
         scratch[X_PLACE + at] = -1
@@ -783,10 +815,11 @@ def _foresee_pairs(s: State, slot: int, hashed: int) -> None:
 def _look_up_pairs(s: State) -> None:
     """From homes to places: where each pair stands, or would stand."""
     scratch, tables = s.scratch, s.tables
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        if scratch[X_ENTITY + slot] < 0:
-            continue
-        space = tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS
+    left = scratch[X_GIVEN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        space = _space_row(s, slot)
         at = slot * MAX_FAMILIES
         for _ in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
             if scratch[X_PLACE + at] >= 0:
@@ -795,10 +828,10 @@ def _look_up_pairs(s: State) -> None:
 
 
 @inlined
-def _foresee_last_rows(s: State, slot: int, space: int) -> None:
+def _foresee_last_rows(s: State, slot: int) -> None:
     """Ask for the log rows in which the pairs of a slot were seen last, of which the time is asked for."""
     scratch, tables, pairs = s.scratch, s.tables, s.pairs
-    row = tables[_T_SPACE] + space * SPACE_WORDS
+    row = _space_row(s, slot)
     at = slot * MAX_FAMILIES
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
         if tables[family + 4] != 0 and scratch[X_PLACE + at] >= 0:
@@ -809,10 +842,9 @@ def _foresee_last_rows(s: State, slot: int, space: int) -> None:
 
 
 @inlined
-def _follow(s: State, slot: int, space: int, node: int, passed: int) -> None:
+def _follow(s: State, slot: int, row: int, node: int, passed: int) -> None:
     """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair that is counted as distinct was last seen."""
     scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
-    row = tables[_T_SPACE] + space * SPACE_WORDS
     number, at = -1, slot * MAX_FAMILIES - 1
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
         number += 1
@@ -880,8 +912,8 @@ def _foresee_cells(s: State, entity: int, space: int, node: int, passed: int) ->
     """Prefetch the accumulators of the windows that still begin with a node."""
     tables, pool = s.tables, s.pool
     for group in range(tables[space + 1], tables[space + 2], GROUP_WORDS):
-        if pool[entity + tables[group + 1]] == node:
-            due = passed & tables[group + 2]
+        if pool[entity + tables[group + 2]] == node:
+            due = passed & tables[group + 3]
             while due != 0:
                 prefetch(pool, entity + max(0, tables[_run_of(s, group, lowest_bit(due))]))
                 due &= due - 1
@@ -909,7 +941,7 @@ def _foresee_eviction(s: State) -> None:
             continue
         if next_node >= 0:  # the entity's history begins with it then
             prefetch(log, (next_node >> 4) * tables[_T_LOG_WORDS])
-        _foresee_header(s, entity, tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS)
+        _foresee_header(s, entity, _space_row(s, slot))
     _foresee_forgotten(s, _row_behind(s, 0))
 
 
@@ -921,9 +953,8 @@ def _foresee_forgotten(s: State, row: int) -> None:
         entity = _upper(s.log[row + tables[_T_LINKS_AT] + slot]) - 1
         if entity < 0:
             continue
-        at = tables[_T_SLOT] + slot * SLOT_WORDS
-        space, passed = tables[_T_SPACE] + tables[at] * SPACE_WORDS, _in_role(s, s.log[row + L_PASSED], slot)
-        hashed = _entity_hash(pool[entity + R_KEY], tables[at])
+        space, passed = _space_row(s, slot), _in_role(s, s.log[row + L_PASSED], slot)
+        hashed = _entity_hash(pool[entity + R_KEY], tables[_slot_row(s, slot)])
         if pool[entity + R_NODES] < 2 * MAX_SLOTS:
             prefetch(s.directory, _home(hashed, meta[M_DIRECTORY_SHIFT]))
         else:
@@ -964,11 +995,10 @@ def _begin_later(s: State, entity: int, node: int) -> None:
     time = s.log[(following >> 4) * tables[_T_LOG_WORDS] + L_TIME]
     at = tables[_T_SPACE] + pool[entity + R_NODES] % MAX_SLOTS * SPACE_WORDS
     for group in range(tables[at + 1], tables[at + 2], GROUP_WORDS):
-        cursor = entity + tables[group + 1]
-        if pool[cursor] == node:
+        if pool[entity + tables[group + 2]] == node:
             _leave(s, pool, entity, group, node)
-            pool[cursor] = following
-            pool[cursor + 1] = time
+            pool[entity + tables[group + 1]] = time
+            pool[entity + tables[group + 2]] = following
     pool[entity + R_SINCE] = time
     pool[entity + R_NODES] -= MAX_SLOTS
 
@@ -1188,11 +1218,12 @@ def _emit_own(s: State, e: int, now: int) -> float:
 def _emit(s: State, records: Any, active: int, number: int, now: int, vector: Any) -> None:
     """Every feature of the active slots and, with every slot or none active, of the operation itself."""
     tables, scratch, floats = s.tables, s.scratch, s.floats
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        if (active >> slot) & 1 == 0:
-            continue
-        row = tables[_T_SLOT] + slot * SLOT_WORDS
-        if scratch[X_ENTITY + slot] < 0:
+    left = active & ((1 << tables[_T_SLOTS]) - 1)
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        row = _slot_row(s, slot)
+        if (scratch[X_KNOWN] >> slot) & 1 == 0:
             for e in range(tables[row + 4], tables[row + 5], EMIT_WORDS):
                 vector[tables[e + 6]] = floats[tables[e + 6]]
         else:
@@ -1216,7 +1247,7 @@ def _marks(s: State, number: int, now: int) -> int:
     at = tables[_T_FEATURES]
     for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], EMIT_WORDS):
         slot = tables[e + 1]
-        if scratch[X_FROM] <= slot < scratch[X_TO] and scratch[X_ENTITY + slot] >= 0:
+        if (scratch[X_KNOWN] >> slot) & 1 != 0:
             value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, e, number, now, np.nan)
             if value > floats[at]:
                 marks |= bit
@@ -1259,7 +1290,7 @@ def _chain(s: State, entity: int, node: int, now: int) -> None:
         pool[entity + R_SINCE] = now
     else:
         tail = pool[entity + R_TAIL]
-        s.log[(tail >> 4) * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + (tail & 15)] |= node + 1
+        s.log[_link_of(s, tail)] |= node + 1
     pool[entity + R_TAIL] = node
     pool[entity + R_NODES] += MAX_SLOTS
 
@@ -1267,37 +1298,38 @@ def _chain(s: State, entity: int, node: int, now: int) -> None:
 @jit
 def _foresee_leaving(s: State, records: Any, now: int) -> None:
     """Ask for the log rows that will leave the windows of the records that were found, or guessed."""
-    scratch, tables = s.scratch, s.tables
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
+    scratch, left = s.scratch, s.scratch[X_GIVEN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
         if scratch[X_BASE + slot] >= 0:
-            _foresee(s, records, scratch[X_BASE + slot], slot, tables[tables[_T_SLOT] + slot * SLOT_WORDS], now)
+            _foresee(s, records, scratch[X_BASE + slot], slot, now)
 
 
 @jit
 def _foresee_staying(s: State, records: Any, now: int) -> None:
     """Ask for the log rows behind those that will leave, if the records are those of the slots' entities, and of pairs."""
-    scratch, tables = s.scratch, s.tables
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        base, space = scratch[X_BASE + slot], tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-        if scratch[X_ENTITY + slot] != MISSING:
-            _foresee_last_rows(s, slot, space)
-        if base >= 0 and _is_of(records, base, scratch[X_KEY + slot], space):
-            _foresee_next(s, records, base, slot, space, now)
+    scratch, left = s.scratch, s.scratch[X_GIVEN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        _foresee_last_rows(s, slot)
+        base = scratch[X_BASE + slot]
+        if base >= 0 and _is_of(records, base, scratch[X_KEY + slot], s.tables[_slot_row(s, slot)]):
+            _foresee_next(s, records, base, slot, now)
 
 
 @jit
 def _advance_all(s: State, records: Any, now: int) -> None:
     """Bring the windows of all slots up to now, each by as many rounds as its longest way needs."""
-    scratch, tables = s.scratch, s.tables
-    is_first, goes_on = True, EVERY_SLOT
-    while goes_on != 0:
-        going = goes_on
-        goes_on = 0
-        for slot in range(scratch[X_FROM], scratch[X_TO]):
-            if scratch[X_ENTITY + slot] >= 0 and (going >> slot) & 1 != 0:
-                space = tables[tables[_T_SLOT] + slot * SLOT_WORDS]
-                if _advance(s, records, scratch[X_BASE + slot], space, now, is_first):
-                    goes_on |= 1 << slot
+    is_first, going = True, s.scratch[X_KNOWN]
+    while going != 0:
+        left, going = going, np.int64(0)
+        while left != 0:
+            slot = lowest_bit(left)
+            left = _without_lowest(left)
+            if _advance(s, records, s.scratch[X_BASE + slot], _space_row(s, slot), now, is_first):
+                going |= 1 << slot
         is_first = False
 
 
@@ -1320,21 +1352,21 @@ def _arrive(s: State, number: int, now: int) -> int:
     place = meta[M_NEXT]
     _write_row(s, place, number, now)
     links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        entity = scratch[X_ENTITY + slot]
-        if entity == MISSING:
-            continue
-        row = tables[_T_SLOT] + slot * SLOT_WORDS
-        key, space, node = scratch[X_KEY + slot], tables[row], (place << 4) | slot
+    left = scratch[X_GIVEN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        entity, row, node = scratch[X_ENTITY + slot], _space_row(s, slot), (place << 4) | slot
         if entity < 0:
+            key, space = scratch[X_KEY + slot], tables[_slot_row(s, slot)]
             entity = _find_entity(s, _entity_hash(key, space), key, space)  # another slot may just have brought it in
             if entity < 0:
                 entity = _new_entity(s, key, space)
         s.log[links + slot] = (entity + 1) << 32
         _chain(s, entity, node, now)
         passed = _in_role(s, scratch[X_PASSED], slot)
-        _follow(s, slot, space, node, passed)
-        _enter(s, entity, space, node, passed, now, number)
+        _follow(s, slot, row, node, passed)
+        _enter(s, entity, row, node, passed, now, number)
     meta[M_NUMBER] = number + 1
     meta[M_CLOCK] = now
     meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
@@ -1392,27 +1424,29 @@ def _copy(s: State) -> None:
     """Copy the records of the slots' entities behind the frames, one after another."""
     scratch, tables, pool = s.scratch, s.tables, s.pool
     copy = X_COPIES
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
-        entity = scratch[X_ENTITY + slot]
-        if entity >= 0:
-            scratch[X_BASE + slot] = copy
-            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
-            for word in range(stride):
-                scratch[copy + word] = pool[entity + word]
-            copy += stride
+    left = scratch[X_KNOWN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        entity, stride = scratch[X_ENTITY + slot], tables[_space_row(s, slot)]
+        scratch[X_BASE + slot] = copy
+        for word in range(stride):
+            scratch[copy + word] = pool[entity + word]
+        copy += stride
 
 
 @jit
 def _take_over(s: State) -> None:
     """The copies of records that were brought up to now for reading become the records."""
     scratch, tables, pool = s.scratch, s.tables, s.pool
-    for slot in range(scratch[X_FROM], scratch[X_TO]):
+    left = scratch[X_KNOWN]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
         entity, copy = scratch[X_ENTITY + slot], scratch[X_BASE + slot]
-        if entity >= 0:
-            stride = tables[tables[_T_SPACE] + tables[tables[_T_SLOT] + slot * SLOT_WORDS] * SPACE_WORDS]
-            for word in range(stride):
-                pool[entity + word] = scratch[copy + word]
-            scratch[X_BASE + slot] = entity
+        for word in range(tables[_space_row(s, slot)]):
+            pool[entity + word] = scratch[copy + word]
+        scratch[X_BASE + slot] = entity
 
 
 @jit

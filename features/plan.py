@@ -23,6 +23,10 @@ MAX_SLOTS = 16
 """Slots of a plan, its groups included: four bits of a node."""
 MAX_FAMILIES = 32
 """Columns followed per space: five bits of a pair's tag."""
+MAX_WINDOWS = 32
+"""Windows per space: a bit each of those in which something is due."""
+LANES = 8
+"""Words that are looked at together: tables for it are as long as so many words go into them."""
 MAX_DISTINCT = 16
 """Columns counted as distinct per space: a bit each for each of its slots in a log row."""
 MAX_RETAINED = 1 << 26
@@ -36,7 +40,7 @@ HEADER = 4
 UNASKED = -1
 """In place of a word that no feature needs."""
 CURSOR = 2
-"""Words of a cursor: the oldest node inside the window and its time."""
+"""Words of a cursor: the time of the oldest node inside the window, and that node; the times of all windows come first."""
 
 
 class Cell(IntEnum):
@@ -111,14 +115,15 @@ class Table(IntEnum):
     MARK_TO = 14
     STORED_TO = 15
     NUMBER_AT = 16
-    FILTER_FROM = 17
-    FILTER_TO = 18
+    NEEDED_FROM = 17  # facts that each filter needs
+    NEEDED_TO = 18  # and behind them, in the same order, those that it looks at
+    KEPT = 19  # bits of the slots of which anything is kept
 
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 9, 7, 6, 4, 5
-FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS, FILTER_WORDS = 5, 7, 4, 2
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 10, 9, 7, 4, 5
+FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS = 5, 7, 4
 # words of a log row before its links: time, amount, the filters it passes, small columns; bits for the columns that are counted as distinct
 # are behind the small columns, and in words of their own where there are too many. Behind the links the chains of extremes, and
 # last what only eviction reads: so what leaves a window of an account or customer is in one cache line with its link
@@ -135,11 +140,11 @@ class Program:
     """The plan as two arrays: what the kernel reads.
 
     tables: a header (see `Table`) and after it rows of slots (space, bits of the filters that its role can pass, keys from and to, emits from and
-    to, the first that is no plain VALUE, log word and shift of the marks), keys, spaces
-    (stride, groups from and to, families from and to, deques from and to), groups (window ms, cursor, bits of its runs' filters,
-    runs, word and log word of an extreme or 0), runs in order of their filters (words of count and sum, of UNASKED where not
+    to, the first that is no plain VALUE, log word and shift of the marks, row of its space), keys, spaces
+    (stride, groups from and to, families from and to, deques from and to, windows ms one after another, bits of the groups),
+    groups (window ms, words of its cursor's time and node, bits of its runs' filters, runs, word and log word of an extreme or 0), runs in order of their filters (words of count and sum, of UNASKED where not
     asked for; other cells from and to), cells (Cell, word, three operands), families (column, filter, bit, log word, whether the
-    time of a pair's newest arrival is asked for), deques (filter, word, sign, log word), filters (facts needed, facts looked at, the role aside),
+    time of a pair's newest arrival is asked for), deques (filter, word, sign, log word), filters (facts needed, then facts looked at, the role aside),
     emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
     floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
@@ -171,6 +176,8 @@ class _Place:
 
 _Recipe = tuple[Emit, int, list[int | _Place]]
 EVERY: _Filter = (0, 0)
+UNMET = -1
+"""Needed by no filter: more than there are facts."""
 ROLES = int(Fact.SENDING | Fact.RECEIVING)
 """Facts of a slot, not of an arrival."""
 
@@ -210,7 +217,9 @@ class _SpaceBuilder:
         return bit
 
     def lay_out(self) -> None:
-        """Give every cursor and cell its word."""
+        """Give every cursor and cell its word; DeclarationError for more windows than there are bits."""
+        if len(self.groups) > MAX_WINDOWS:
+            raise DeclarationError(f"one entity has {len(self.groups)} different windows; allowed {MAX_WINDOWS}")
         word = HEADER + CURSOR * len(self.groups)
         for group in self.groups.values():
             group.cells = dict.fromkeys(sorted(group.cells, key=lambda key: (key[1], key[0], key[2])), 0)
@@ -439,6 +448,7 @@ class _Compiler:
             self._space(tables, space, stored, stored_at, at) for space, at in zip(self.spaces, deques_at, strict=True)
         ]
         slots = range(SLOTS + len(self.groups))
+        spaces_at = tables.add(spaces)[0]
         emits = self._emits(tables, slots)
         keys = [self._keys(tables, slot) for slot in slots]
         header = {
@@ -450,16 +460,18 @@ class _Compiler:
                 (
                     space_of(slot), self._open_to(slot), *keys[slot], *emits[slot],
                     emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes.values()),
-                    *self._newest[slot],
+                    *self._newest[slot], spaces_at + SPACE_WORDS * space_of(slot),
                 )
                 for slot in slots
             ])[0],
-            Table.SPACE: tables.add(spaces)[0],
+            Table.SPACE: spaces_at,
+            Table.KEPT: sum(1 << slot for slot in slots if (space := self.spaces[space_of(slot)]).groups or space.families),
         }  # fmt: skip
         header[Table.STORED], header[Table.STORED_TO] = tables.add([(column,) for column in stored])
-        header[Table.FILTER_FROM], header[Table.FILTER_TO] = tables.add(
-            [(needs & ~ROLES, (needs | excludes) & ~ROLES) for needs, excludes in self.filters]
+        header[Table.NEEDED_FROM], header[Table.NEEDED_TO] = tables.add(
+            _in_lanes([needs & ~ROLES for needs, _ in self.filters], UNMET)
         )
+        tables.add(_in_lanes([(needs | excludes) & ~ROLES for needs, excludes in self.filters], 0))
         header[Table.OWN_FROM], header[Table.OWN_TO] = emits[-1]
         header[Table.MARK_FROM], header[Table.MARK_TO] = tables.add(
             [self._emit(recipe, len(self.missing) + i) for i, recipe in enumerate(self.hidden)]
@@ -521,6 +533,7 @@ class _Compiler:
     ) -> tuple[int, ...]:
         wide = 2 if space is self.spaces[space_of(Slot.SENDER)] else 1
         groups, deques = [], []
+        windows = tables.add(_in_lanes(list(space.groups), 0))[0]
         for number, group in enumerate(space.groups.values()):
             rows = {key: self._cell(tables, key, word, wide, deques_at) for key, word in group.cells.items()}
             wheres = sorted({key[1] for key in rows}, key=self.filters.__getitem__)
@@ -528,7 +541,14 @@ class _Compiler:
             bits = sum(1 << self.filters[where] for where in wheres)
             extremes = [(row[1], row[3]) for key, row in rows.items() if key[0] is Cell.EXTREME]
             groups.append(
-                (group.window, HEADER + CURSOR * number, _signed(bits), tables.add(runs)[0], *[*extremes, (0, 0)][0])
+                (
+                    group.window,
+                    HEADER + number,
+                    HEADER + len(space.groups) + number,
+                    _signed(bits),
+                    tables.add(runs)[0],
+                    *[*extremes, (0, 0)][0],
+                )
             )
             deques += [(self.filters[key[1]], *row[1:4]) for key, row in rows.items() if key[0] is Cell.DEQUE]
         families = [
@@ -541,7 +561,8 @@ class _Compiler:
             )
             for (column, where), family in space.families.items()
         ]
-        return space.stride, *tables.add(groups), *tables.add(families), *tables.add(deques)
+        ranges = (*tables.add(groups), *tables.add(families), *tables.add(deques))
+        return space.stride, *ranges, windows, (1 << len(groups)) - 1
 
     def _cell(self, tables: "_Tables", key: _CellKey, word: int, wide: int, deques_at: int) -> tuple[int, ...]:
         kind, _, operands = key
@@ -571,6 +592,11 @@ class _Compiler:
         if isinstance(operand, _Place):
             return self.spaces[operand.space].groups[operand.window].cells[operand.key]
         return int(operand)
+
+
+def _in_lanes(words: list[int], empty: int) -> list[tuple[int]]:
+    """Rows of a table that is looked at LANES words at a time."""
+    return [(word,) for word in words] + [(empty,)] * (-len(words) % LANES)
 
 
 def _signed(bits: int) -> int:

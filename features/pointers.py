@@ -78,3 +78,51 @@ def bit_count(typing_context: Any, mask: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), generate
+
+
+LANES = 8
+"""Words that are compared or added to together: a cache line, and one register of AVX-512."""
+
+
+def _lanes_at(builder: Any, words: Any, index: Any) -> Any:
+    """Eight words from an index on."""
+    place = builder.bitcast(builder.gep(words, [index]), ir.VectorType(ir.IntType(64), LANES).as_pointer())
+    return builder.load(place, align=8)
+
+
+def _in_every_lane(builder: Any, word: Any) -> Any:
+    lanes = ir.VectorType(ir.IntType(64), LANES)
+    one = builder.insert_element(ir.Constant(lanes, ir.Undefined), word, ir.IntType(32)(0))
+    return builder.shuffle_vector(
+        one, ir.Constant(lanes, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+    )
+
+
+def _bits_of(builder: Any, holds: Any) -> Any:
+    """A bit for each lane in which something holds."""
+    return builder.zext(builder.bitcast(holds, ir.IntType(LANES)), ir.IntType(64))
+
+
+@_intrinsic
+def not_later(typing_context: Any, times: Any, index: Any, ago: Any, at: Any, now: Any) -> Any:
+    """A bit for each of eight times: whether it is as long ago as the table says, or longer."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        times, index, ago, at, now = arguments
+        edges = builder.sub(_in_every_lane(builder, now), _lanes_at(builder, ago, at))
+        return _bits_of(builder, builder.icmp_signed("<=", _lanes_at(builder, times, index), edges))
+
+    words = types.CPointer(types.int64)
+    return types.int64(words, types.int64, words, types.int64, types.int64), generate
+
+
+@_intrinsic
+def are_met(typing_context: Any, needed: Any, index: Any, looked_at: Any, word: Any) -> Any:
+    """A bit for each of eight needs: whether a word has just those of the bits looked at; indices of both in one table."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table, index, looked_at, word = arguments
+        seen = builder.and_(_in_every_lane(builder, word), _lanes_at(builder, table, looked_at))
+        return _bits_of(builder, builder.icmp_signed("==", seen, _lanes_at(builder, table, index)))
+
+    return types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64), generate
