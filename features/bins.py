@@ -9,6 +9,7 @@ from functools import cached_property
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numba import njit
 from numpy.typing import NDArray
 
 from domain.errors import BundleError
@@ -21,8 +22,6 @@ WIDTH = MOST_BINS + 2
 """Columns of an array of counts: the bins of values, another value than the listed, missing; zeros where there are fewer."""
 SAMPLE = 100_000
 """Training vectors that edges are made of, evenly taken; counts are of all."""
-BLOCK = 1024
-"""Vectors counted by one pass over arrays that fit the processor's cache."""
 THREADS = 2
 LARGEST = float(np.finfo(np.float64).max)
 SCORE = "score"
@@ -93,7 +92,7 @@ class Reference(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
 @dataclass(frozen=True)
 class _Cuts:
-    """The bins of all columns as arrays: whole blocks are counted by few calls, most of which let other threads run.
+    """The bins of all columns as arrays, for the compiled step, which lets other threads run.
 
     edges: (columns, WIDTH), infinite after the last; last: (columns,), the bin after those of the edges; listed: (columns,).
     """
@@ -105,18 +104,23 @@ class _Cuts:
     def count(self, values: Floats) -> Counts:
         """Values (n, columns) by column and bin: (columns, WIDTH)."""
         total = np.zeros(self.edges.shape, np.int64)
-        for first in range(0, len(values), BLOCK):
-            total += self._count_block(values[first : first + BLOCK])
+        _count(np.ascontiguousarray(values, np.float64), self.edges, self.last, self.listed, total)
         return total
 
-    def _count_block(self, values: Floats) -> Counts:
-        values, columns = np.clip(values, -LARGEST, LARGEST), np.arange(len(self.last))
-        place = np.zeros(values.shape, np.int64)
-        for edge in range(MOST_BINS):
-            place += values > self.edges[:, edge]
-        place = np.where(self.listed & (self.edges[columns, place] != values), self.last, place)
-        place = np.where(np.isnan(values), self.last + 1, place)
-        return np.bincount((place + WIDTH * columns).ravel(), minlength=self.edges.size).reshape(self.edges.shape)
+
+@njit(cache=True, nogil=True)
+def _count(values: Floats, edges: Floats, last: Counts, listed: NDArray[np.bool_], total: Counts) -> None:
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            value = min(max(values[row, column], -LARGEST), LARGEST)
+            place = 0
+            for edge in range(MOST_BINS):
+                place += value > edges[column, edge]
+            if np.isnan(values[row, column]):
+                place = last[column] + 1
+            elif listed[column] and edges[column, place] != value:
+                place = last[column]
+            total[column, place] += 1
 
 
 def _cuts(bins: Sequence[Bins]) -> _Cuts:

@@ -18,16 +18,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from domain.errors import BundleError
+from features.contribution_kernel import SPLIT, Floats, Integers, Splits, contribute
+from features.lanes import LANES
 
-jit = njit(cache=True, nogil=True, error_model="numpy")
-inlined = njit(cache=True, error_model="numpy", forceinline=True)
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Nodes = NDArray[np.void]
 
 NODE = np.dtype([
@@ -43,8 +39,6 @@ asked from the root to here; enters: who takes the edge.
 """
 SMALL, MISSING = 1, 2
 """Who takes an edge: values up to the split (else those above), missing ones."""
-POINTS = 8
-"""Points of the integral that are taken together: they fill the processor's vector registers."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +62,8 @@ class Contributions:
         """`of` for each row of (n, features); ValueError where columns that the trees ask are not there."""
         if matrix.shape[1] < self.columns:
             raise ValueError(f"vectors of {matrix.shape[1]} features, the trees ask for {self.columns} and more")
-        out = np.zeros(matrix.shape)
-        _contribute(self.nodes, *self._passes, np.ascontiguousarray(matrix, np.float64), out)
+        out = np.empty(matrix.shape)
+        contribute(*self._laid_out(matrix.shape[1]), *self._rules, np.ascontiguousarray(matrix, np.float64), out)
         return out
 
     @cached_property
@@ -78,17 +72,24 @@ class Contributions:
         return int(self.nodes["feature"].max(initial=-1)) + 1
 
     @cached_property
-    def _passes(self) -> tuple[Integers, Integers, Floats, Floats]:
-        """Where trees begin (and the last ends), how many passes each takes, and by passes the points and weights of all."""
+    def _rules(self) -> tuple[Integers, Floats]:
+        """By how many times LANES points each tree is integrated, and the points and weights of one time, of two, and so on."""
         starts = np.flatnonzero(self.nodes["parent"] < 0)
-        asked = np.maximum.reduceat(self.nodes["asked"], starts) if len(starts) else np.ones(1)
-        passes = -(-asked.astype(np.int64) // (2 * POINTS))
-        rules = [np.polynomial.legendre.leggauss(POINTS * (n + 1)) for n in range(int(passes.max()))]
-        points, weights = (np.zeros((len(rules), len(rules), POINTS)) for _ in range(2))
-        for n, (at, weight) in enumerate(rules):
-            points[n, : n + 1] = (at.reshape(-1, POINTS) + 1) / 2
-            weights[n, : n + 1] = weight.reshape(-1, POINTS) / 2
-        return np.append(starts, len(self.nodes)), passes, points, weights
+        asked = np.maximum.reduceat(self.nodes["asked"], starts) if len(starts) else np.zeros(0)
+        passes = -(-asked.astype(np.int64) // (2 * LANES))
+        rules = [np.polynomial.legendre.leggauss(LANES * n) for n in range(1, int(passes.max(initial=1)) + 1)]
+        parts = [np.stack([(at + 1) / 2, weight / 2]).reshape(2, -1, LANES).swapaxes(0, 1) for at, weight in rules]
+        return passes, np.ascontiguousarray(np.concatenate(parts))
+
+    @cached_property
+    def _layouts(self) -> dict[int, tuple[Splits, Integers]]:
+        return {}
+
+    def _laid_out(self, width: int) -> tuple[Splits, Integers]:
+        """The trees as the compiled step reads them, for vectors of so many features."""
+        if width not in self._layouts:
+            self._layouts[width] = laid_out(self.nodes, width)
+        return self._layouts[width]
 
     def encode(self) -> bytes:
         """As .npz without pickled objects; the same contributions give the same bytes."""
@@ -110,76 +111,60 @@ class Contributions:
 
 
 def _are_trees(nodes: Nodes) -> bool:
-    """Whether the compiled step, which checks no index, can follow them: each names only nodes of its tree before it."""
+    """Whether the compiled step, which checks no index, can follow them.
+
+    Each names only nodes of its tree before it, and each split has two sides that tell of it alike.
+    """
     if not len(nodes):
         return True
     is_root, places = nodes["parent"] < 0, np.arange(len(nodes))
     own = places - np.maximum.accumulate(np.where(is_root, places, 0))
     edges, own = nodes[~is_root], own[~is_root]
     earlier = (edges["parent"] < own) & (edges["above"] < own) & (edges["above"] >= 0)
-    return bool(is_root[0] and (earlier & (edges["feature"] >= 0) & (edges["asked"] > 0)).all())
+    return bool(is_root[0] and (earlier & (edges["feature"] >= 0) & (edges["asked"] > 0)).all() and _are_paired(nodes))
 
 
-# ---- the compiled step -----------------------------------------------------------------------------------------------
+def _are_paired(nodes: Nodes) -> bool:
+    left, right = (nodes[side] for side in _sides(nodes))
+    if len(left) != len(right) or not (left["enters"] & SMALL).all():
+        return False
+    parents = np.concatenate(_sides(nodes))
+    alike = [left[name] == right[name] for name in ("parent", "feature", "above", "split")]
+    opposite = left["enters"] ^ right["enters"] == SMALL | MISSING
+    start = _starts(nodes)[parents]
+    is_once = len(np.unique(start + nodes["parent"][parents])) == len(left)
+    return bool(np.all(alike) and opposite.all() and is_once)
 
 
-@jit
-def _contribute(
-    nodes: Nodes, starts: Integers, passes: Integers, points: Floats, weights: Floats, matrix: Floats, out: Floats
-) -> None:
-    """What each value of a matrix (n, features) adds: out (n, features), zeros before."""
-    most = 0
-    for tree in range(len(starts) - 1):
-        most = max(most, starts[tree + 1] - starts[tree])
-    product, inverse, below = np.empty((most, POINTS)), np.empty((most, POINTS)), np.empty((most, POINTS))
-    passed, sums = np.empty(most), np.empty((matrix.shape[1], POINTS))
-    for row in range(len(matrix)):
-        sums[:] = 0
-        for tree in range(len(starts) - 1):
-            some = nodes[starts[tree] : starts[tree + 1]]
-            for n in range(passes[tree]):
-                rule = passes[tree] - 1
-                _down(some, matrix[row], points[rule, n], weights[rule, n], passed, product, inverse, below)
-                _up(some, passed, inverse, below, sums)
-        for feature in range(matrix.shape[1]):
-            out[row, feature] = sums[feature].sum()
+def _starts(nodes: Nodes) -> Integers:
+    """Where the tree of each node begins."""
+    is_root = nodes["parent"] < 0
+    return np.flatnonzero(is_root)[np.cumsum(is_root) - 1]
 
 
-@inlined
-def _down(
-    tree: Nodes, vector: Floats, points: Floats, weights: Floats, passed: Floats, product: Floats, inverse: Floats,
-    below: Floats,
-) -> None:  # fmt: skip
-    """Per node, whether the vector passes its feature's splits, and at each point the path's product, weighed.
-
-    inverse: of the factor of the edge's own feature; below: the product times the leaf's value.
-    """
-    passed[0] = 1.0
-    for k in range(POINTS):
-        product[0, k], inverse[0, k], below[0, k] = weights[k], 1.0, 0.0
-    for i in range(1, len(tree)):
-        node = tree[i]
-        parent, above, cover, value = node.parent, node.above, node.cover, node.value
-        x = vector[node.feature]
-        enters = (node.enters & MISSING) != 0 if np.isnan(x) else (x <= node.split) == ((node.enters & SMALL) != 0)
-        passed[i] = passed[above] if enters else 0.0
-        for k in range(POINTS):
-            factor = cover * (1.0 - points[k]) + passed[i] * points[k]
-            inverse[i, k] = 1.0 / factor
-            product[i, k] = product[parent, k] * factor * inverse[above, k]
-            below[i, k] = product[i, k] * value
+def laid_out(nodes: Nodes, width: int) -> tuple[Splits, Integers]:
+    """Nodes as splits for vectors of so many features, and where each tree begins among them, and the last ends."""
+    starts, start = np.flatnonzero(nodes["parent"] < 0), _starts(nodes)
+    left, right = _sides(nodes)
+    at = (start + nodes["parent"])[left]  # the node where each split is
+    place = np.full(len(nodes), -1)
+    place[at] = np.arange(len(at))
+    bounds = np.searchsorted(at, np.append(starts, len(nodes)))
+    own = np.arange(len(at)) - bounds[np.searchsorted(starts, at, "right") - 1]
+    edge = np.zeros(len(nodes), np.int64)
+    edge[left], edge[right] = 2 * own + 1, 2 * own + 2
+    splits = np.zeros(len(at), SPLIT)
+    splits["most"], splits["feature"] = nodes["split"][left], nodes["feature"][left]
+    splits["column"] = nodes["feature"][left] + width * (nodes["enters"][left] & MISSING != 0)
+    splits["edge"], splits["above"] = edge[at], edge[(start + nodes["above"])[left]]
+    for name, side in (("left", left), ("right", right)):
+        splits[f"{name}_cover"] = nodes["cover"][side]
+        splits[f"{name}_value"] = np.where(place[side] < 0, nodes["value"][side], 1)
+    return splits, bounds.astype(np.int64)
 
 
-@inlined
-def _up(tree: Nodes, passed: Floats, inverse: Floats, below: Floats, sums: Floats) -> None:
-    """Sum what lies below each edge, and add the edge's part to its feature: (features, POINTS).
-
-    An edge on a feature that was asked above speaks for the leaves below it, so the edge above no longer does.
-    """
-    for i in range(len(tree) - 1, 0, -1):
-        node = tree[i]
-        feature, parent, above = node.feature, node.parent, node.above
-        gain, taken = passed[i] - node.cover, passed[above] - tree[above].cover
-        for k in range(POINTS):
-            sums[feature, k] += below[i, k] * (gain * inverse[i, k] - taken * inverse[above, k])
-            below[parent, k] += below[i, k]
+def _sides(nodes: Nodes) -> tuple[Integers, Integers]:
+    """The places of the children of each split: left ones, right ones, in the order of their parents."""
+    children = np.flatnonzero(nodes["parent"] >= 0)
+    ordered = children[np.argsort((_starts(nodes) + nodes["parent"])[children], kind="stable")]
+    return ordered[0::2], ordered[1::2]

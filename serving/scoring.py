@@ -90,6 +90,7 @@ def stability_of(folder: Path, manifest: Manifest) -> Reference | None:
     reference = Reference.decode(stated(folder / STABILITY_FILE, manifest.stability_sha256))
     if reference.names != (*manifest.features, SCORE):
         raise BundleError(f"{folder / STABILITY_FILE} is of other features than the model, or in another order")
+    reference.count(np.empty((0, len(manifest.features))), np.empty(0))  # the compiled step is warm after it
     return reference
 
 

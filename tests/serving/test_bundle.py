@@ -82,7 +82,8 @@ def other_contributions(folder: Path) -> bytes:
 def more_contributions(folder: Path) -> bytes:
     """With one split on a column that no vector has."""
     contributions = Contributions.decode((folder / "contributions.npz").read_bytes())
-    contributions.nodes["feature"][1] = 99_999
+    first = contributions.nodes[: np.flatnonzero(contributions.nodes["parent"] < 0)[1]]
+    first["feature"][first["parent"] == 0] = 99_999
     return contributions.encode()
 
 

@@ -197,7 +197,19 @@ def test_a_vector_without_a_column_that_the_trees_ask_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("parent", 9), ("above", 9), ("above", -1), ("feature", -1), ("asked", 0)], ids=str
+    ("field", "value"),
+    [
+        ("parent", 9),
+        ("above", 9),
+        ("above", -1),
+        ("feature", -1),
+        ("asked", 0),
+        ("feature", 77),
+        ("split", 1e9),
+        ("enters", 0),
+        ("enters", 2),
+    ],
+    ids=str,
 )
 def test_nodes_that_the_compiled_step_could_not_follow_are_refused(field: str, value: int) -> None:
     booster, _ = grown(trees=2, num_leaves=4)
