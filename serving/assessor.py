@@ -22,7 +22,7 @@ from features.feature_set import FeatureSet
 from features.layout import Word
 from features.profile_kernel import Integers
 from serving import logs
-from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode
+from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode, read
 from serving.hearing import Hearing, Question, Terms, decision_of, hear
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
@@ -77,12 +77,13 @@ class Assessor:
 
     async def operation(self, body: bytes) -> bytes:
         """The decision on an operation, once it is durable; the stored one when the id was seen before."""
-        timing = Timing(self.metrics.stages, self._deadline_s)
-        operation: Operation = normal_operation(
-            decoded(OPERATION, body), self._identifiers, self.records.recorded_at.latest() + self._ahead
-        )
-        canonical, row = encode(operation), np.array(row_of_operation(operation), np.int64)
-        decided_at = instants.from_ms(instants.to_ms(self._clock()))
+        timing, now = Timing(self.metrics.stages, self._deadline_s), self._clock()
+        given, canonical = read(OPERATION, body)
+        operation: Operation = normal_operation(given, self._identifiers, self._latest(now))
+        if operation is not given:  # it did not come in normal form
+            canonical = encode(operation)
+        row = np.array(row_of_operation(operation), np.int64)
+        decided_at = instants.from_ms(instants.to_ms(now))
         hits, change = self.layers.registry.ask(operation, decided_at)
         timing.rested(await others_read())
         if (repeated := await self.records.repeated(("operation", operation.operation_id), canonical)) is not None:
@@ -107,7 +108,7 @@ class Assessor:
 
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
-        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self.records.recorded_at.latest() + self._ahead)
+        event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._latest(self._clock()))
         canonical, row = encode(event), np.array(row_of_event(event))
         await others_read()
         if (repeated := await self.records.repeated(("event", event.event_id), canonical)) is not None:
@@ -117,7 +118,7 @@ class Assessor:
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
-        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self.records.recorded_at.latest() + self._ahead)
+        outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._latest(self._clock()))
         canonical = encode(outcome)
         await others_read()
         # first: the outcome's own look-up must be the last
@@ -127,6 +128,10 @@ class Assessor:
         row = np.array(row_of_outcome(outcome, _row_of(outcome.operation_id, operation)))
         answer = encode(Recorded(outcome.outcome_id, self.records.next_sequence))
         return await self.records.record("outcome", outcome.outcome_id, canonical, row, answer)
+
+    def _latest(self, now: datetime) -> datetime:
+        """The last moment at which a record may have occurred."""
+        return self.records.recorded_at.latest(now) + self._ahead
 
     # ---- the way -----------------------------------------------------------------------------------------------------
 

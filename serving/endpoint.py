@@ -82,9 +82,9 @@ class Endpoint:
             return
         await send_answer(send, *await self._answer(route, scope, scope["headers"], b"", receive))
 
-    async def whole(self, route: Record, headers: Headers, body: bytes) -> Answer:
+    def whole(self, route: Record, headers: Headers, body: bytes) -> Awaitable[Answer]:
         """The answer to a POST that has come whole."""
-        return await self._answer(route, route.head, headers, body, None)
+        return self._answer(route, route.head, headers, body, None)
 
     async def _answer(
         self, route: Record, scope: dict[str, Any], given: Headers, body: bytes, receive: Receive | None

@@ -178,7 +178,7 @@ class Records:
             id_,
             self.recorded_at.now(),
             body,
-            row.astype("<i8").tobytes(),
+            row.astype("<i8", copy=False).tobytes(),
             ENCODING,
             answer,
             vector,
