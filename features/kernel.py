@@ -31,14 +31,19 @@ from features.plan import (
     CELL_WORDS,
     CURSOR,
     DEQUE_WORDS,
-    EMIT_WORDS,
+    DISTINCT_WORDS,
     FAMILY_WORDS,
     GROUP_WORDS,
     HEADER,
+    KIND_WORDS,
     LANES,
     LOG_HEADER,
+    MARK_WORDS,
     MAX_FAMILIES,
     MAX_SLOTS,
+    NEVER,
+    OPERAND_BITS,
+    OWN_WORDS,
     RUN_WORDS,
     SLOT_WORDS,
     SMALL_SHIFT,
@@ -48,7 +53,18 @@ from features.plan import (
     Emit,
     Table,
 )  # fmt: skip
-from features.pointers import are_met, as_floats, as_integers, bit_count, bit_length, lowest_bit, not_later, prefetch
+from features.pointers import (
+    add_passed,
+    are_met,
+    as_floats,
+    as_integers,
+    bit_count,
+    bit_length,
+    lowest_bit,
+    not_later,
+    prefetch,
+    put_in_place_of,
+)
 
 jit = njit(cache=True, error_model="numpy")
 inlined = njit(cache=True, error_model="numpy", forceinline=True)
@@ -84,16 +100,15 @@ P_HASH, P_NEWEST = range(PAIR_WORDS)
 BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
 """Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
 # words of a frame of scratch: the input row, the filters that it passes, bits of the slots that have a key and of those whose entity has history, whether pairs are asked for,
-# columns, per slot key, entity and record; per family previous time, per slot and family hash and place of a pair. Behind the frames: copies of records
+# columns, per slot key, entity and record; per slot and family hash and place of a pair. Behind the frames: copies of records
 X_ROW, X_PASSED, X_GIVEN, X_KNOWN, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
-X_PREVIOUS, X_HASH = 112, 144
+X_HASH = 112
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
 FRAMES = 5
 """An arrival's keys are hashed four arrivals ahead, its records asked for three ahead, what leaves its windows two ahead, and what
 is the oldest inside them then one ahead."""
 X_COPIES = FRAMES * FRAME
-NEVER = 2**63 - 1
 UNREAD = MISSING
 """Time of a cursor whose node was not looked at yet: its row is on the way."""
 FAMILY_STEP = 0x2545F4914F6CDD1D
@@ -123,7 +138,8 @@ _RADIAN = 3.141592653589793 / 180e6  # a millionth of a degree
 LAYOUT = zlib.crc32(
     repr([
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
-        CELL_WORDS, CURSOR, DEQUE_WORDS, EMIT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, LANES, LOG_HEADER, MAX_FAMILIES, MAX_SLOTS, RUN_WORDS,
+        CELL_WORDS, CURSOR, DEQUE_WORDS, DISTINCT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, KIND_WORDS, LANES, LOG_HEADER, MARK_WORDS, MAX_FAMILIES,
+        MAX_SLOTS, OPERAND_BITS, OWN_WORDS, RUN_WORDS,
         SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
         inspect.getsource(pointers),
     ]).encode()
@@ -171,7 +187,7 @@ def _slot_row(s: State, slot: int) -> int:
 @inlined
 def _space_row(s: State, slot: int) -> int:
     """Where the tables tell of the space of a slot's entities."""
-    return s.tables[_slot_row(s, slot) + 9]
+    return s.tables[_slot_row(s, slot) + 10]
 
 
 @inlined
@@ -299,37 +315,14 @@ def _new_entity(s: State, key: int, space: int) -> int:
     else:
         entity = meta[M_POOL]
         meta[M_POOL] += stride
-    for word in range(entity, entity + stride):
-        pool[word] = 0
+    image = tables[row + 17]
+    for word in range(stride):
+        pool[entity + word] = tables[image + word]
     pool[entity + R_KEY] = key
-    pool[entity + R_TAIL] = -1
     pool[entity + R_NODES] = space
-    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        pool[entity + tables[group + 1]] = NEVER
-        pool[entity + tables[group + 2]] = -1
-        _empty_cells(s, entity, group)
     _index_entity(s, entity, _entity_hash(key, space))
     meta[M_LIVE] += 1
     return entity
-
-
-@jit
-def _empty_cells(s: State, entity: int, group: int) -> None:
-    """Cells whose beginning is not zero: nodes and numbers of what has not been yet."""
-    pool, tables = s.pool, s.tables
-    for run in range(tables[group + 4], _runs_to(s, group), RUN_WORDS):
-        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
-            kind, word = tables[cell], entity + tables[cell + 1]
-            if kind == _C_LAST or kind == _C_LATEST or kind == _C_LOCATION or kind == _C_EXTREME:
-                pool[word] = -1
-            elif kind == _C_DEQUE:
-                pool[word] = pool[word + 1] = -1
-            elif kind == _C_NTH:
-                for i in range(tables[cell + 2]):
-                    pool[word + 1 + 2 * i] = -1
-            elif kind == _C_STEPS:
-                for i in range(tables[cell + 3] - tables[cell + 2]):
-                    pool[word + 2 * i] = -1
 
 
 @jit
@@ -408,24 +401,18 @@ def _has(passed: int, filtered: int) -> bool:
 
 
 @inlined
-def _run_of(s: State, group: int, filtered: int) -> int:
-    """The accumulators of a window and one of its filters."""
-    return s.tables[group + 4] + RUN_WORDS * bit_count(s.tables[group + 3] & ((np.int64(1) << np.int64(filtered)) - 1))
+def _run_of(bits: int, runs: int, filtered: int) -> int:
+    """The row of one filter among those of several."""
+    return runs + RUN_WORDS * bit_count(bits & ((np.int64(1) << np.int64(filtered)) - 1))
 
 
 @inlined
-def _add(s: State, records: Any, base: int, run: int, count: int, amount: int) -> None:
-    """Add to the count and to the sum of a run, which most runs have alone."""
-    counts, sums = s.tables[run], s.tables[run + 1]
-    if counts >= 0:
-        records[base + counts] += count
-    if sums >= 0:
-        records[base + sums] += amount
-
-
-@inlined
-def _runs_to(s: State, group: int) -> int:
-    return s.tables[group + 4] + RUN_WORDS * bit_count(s.tables[group + 3])
+def _add(s: State, records: Any, base: int, at: int, passed: int, amount: int) -> None:
+    """Add to the counts or sums that a row of the tables tells of, where their filters are passed."""
+    tables = s.tables
+    word, filters, count = base + tables[at], tables[at + 1], tables[at + 2]
+    for first in range(0, count, LANES):
+        add_passed(records, word + first, tables, filters + first, count - first, passed, amount)
 
 
 @inlined
@@ -437,12 +424,12 @@ def _upper(word: int) -> int:
 @inlined
 def _newest_at(s: State, row: int, slot: int) -> int:
     """The word of a log row that says, a bit each, of which pairs of a slot's entity it is the newest arrival."""
-    return row + s.tables[_slot_row(s, slot) + 7]
+    return row + s.tables[_slot_row(s, slot) + 8]
 
 
 @inlined
 def _newest_shift(s: State, slot: int, bit: int) -> int:
-    return s.tables[_slot_row(s, slot) + 8] + bit
+    return s.tables[_slot_row(s, slot) + 9] + bit
 
 
 @inlined
@@ -489,30 +476,39 @@ def _shift(s: State, records: Any, word: int, at: int, node: int) -> None:
 @inlined
 def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     """Take a node that leaves a window out of the window's accumulators."""
-    tables, log = s.tables, s.log
+    tables, log, slot = s.tables, s.log, node & 15
     row = (node >> 4) * tables[_T_LOG_WORDS]
-    passed = _in_role(s, log[row + L_PASSED], node & 15) & tables[group + 3]
+    passed = _in_role(s, log[row + L_PASSED], slot)
+    _add(s, records, base, group + 3, passed, -1)
+    _add(s, records, base, group + 6, passed, -log[row + L_AMOUNT])
+    for distinct in range(tables[group + 9], tables[group + 10], DISTINCT_WORDS):
+        newest = log[_newest_at(s, row, slot)] >> _newest_shift(s, slot, tables[distinct + 1])
+        records[base + tables[distinct]] -= newest & 1
+    passed &= tables[group + 11]
     while passed != 0:
-        run = _run_of(s, group, lowest_bit(passed))
-        passed &= passed - 1
-        _add(s, records, base, run, -1, -log[row + L_AMOUNT])
-        for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
-            kind, word = tables[cell], base + tables[cell + 1]
-            if kind == _C_SQUARES:
-                add_square(records, word, log[row + L_AMOUNT], -1)
-            elif kind == _C_DISTINCT:
-                slot = node & 15
-                records[word] -= (log[_newest_at(s, row, slot)] >> _newest_shift(s, slot, tables[cell + 3])) & 1
-            elif kind == _C_TALLY:
-                records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
-            elif kind == _C_DEQUE:  # of a window as long as the log: it is evicted
-                _shift(s, records, word, tables[cell + 3], node)
-            elif kind == _C_EXTREME and records[word] == node:
-                following = (log[_deque_word(s, node, tables[cell + 3])] >> 32) - 1
-                records[word] = following
-                if following >= 0:
-                    kept = L_TIME if tables[cell + 2] == 0 else L_AMOUNT
-                    records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + kept]
+        run = _run_of(tables[group + 11], tables[group + 12], lowest_bit(passed))
+        passed = _without_lowest(passed)
+        for cell in range(tables[run], tables[run + 1], CELL_WORDS):
+            _leave_cell(s, records, base, cell, row, node)
+
+
+@inlined
+def _leave_cell(s: State, records: Any, base: int, cell: int, row: int, node: int) -> None:
+    """Take a node, of a log row, out of one accumulator."""
+    tables, log = s.tables, s.log
+    kind, word = tables[cell], base + tables[cell + 1]
+    if kind == _C_SQUARES:
+        add_square(records, word, log[row + L_AMOUNT], -1)
+    elif kind == _C_TALLY:
+        records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
+    elif kind == _C_DEQUE:  # of a window as long as the log: it is evicted
+        _shift(s, records, word, tables[cell + 3], node)
+    elif records[word] == node:
+        following = (log[_deque_word(s, node, tables[cell + 3])] >> 32) - 1
+        records[word] = following
+        if following >= 0:
+            kept = L_TIME if tables[cell + 2] == 0 else L_AMOUNT
+            records[word + 1] = log[(following >> 4) * tables[_T_LOG_WORDS] + kept]
 
 
 @inlined
@@ -550,8 +546,8 @@ def _foresee(s: State, records: Any, base: int, slot: int, now: int) -> None:
         due = _without_lowest(due)
         node = records[base + tables[group + 2]]
         _foresee_node(s, node)
-        if records[base + tables[group + 5]] == node:
-            prefetch(s.log, _deque_word(s, node, tables[group + 6]))
+        if records[base + tables[group + 13]] == node:
+            prefetch(s.log, _deque_word(s, node, tables[group + 14]))
     passed = _in_role(s, s.scratch[X_PASSED], slot)
     for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
         if _has(passed, tables[deque]):
@@ -607,58 +603,60 @@ def _advance(s: State, records: Any, base: int, row: int, now: int, is_foreseen:
 
 
 @inlined
-def _enter(  # noqa: PLR0912 a kind each
-    s: State, entity: int, row: int, node: int, arrived: int, time: int, number: int
-) -> None:
-    """Add a new node to every window's accumulators; arrived: the filters that it has passed."""
+def _enter(s: State, entity: int, row: int, node: int, passed: int, time: int, number: int) -> None:
+    """Add a new node to every window's accumulators; passed: the filters that it has passed; row: of its entity's space."""
+    tables, pool = s.tables, s.pool
+    windows = (tables[row + 2] - tables[row + 1]) // GROUP_WORDS
+    for first in range(0, windows, LANES):  # of a window without nodes it is the oldest
+        put_in_place_of(pool, entity + HEADER + first, windows - first, NEVER, time)
+        put_in_place_of(pool, entity + HEADER + windows + first, windows - first, -1, node)
+    _add(s, pool, entity, row + 9, passed, 1)
+    _add(s, pool, entity, row + 12, passed, s.scratch[X_ROW + _W_AMOUNT])
+    arrived = passed
+    passed &= tables[row + 15]
+    while passed != 0:
+        run = _run_of(tables[row + 15], tables[row + 16], lowest_bit(passed))
+        passed = _without_lowest(passed)
+        for cell in range(tables[run], tables[run + 1], CELL_WORDS):
+            _enter_cell(s, entity, cell, node, arrived, time, number)
+
+
+@inlined
+def _enter_cell(s: State, entity: int, cell: int, node: int, arrived: int, time: int, number: int) -> None:
+    """Add a new node to one accumulator."""
     tables, pool, scratch = s.tables, s.pool, s.scratch
-    amount = scratch[X_ROW + _W_AMOUNT]
-    for group in range(tables[row + 1], tables[row + 2], GROUP_WORDS):
-        if pool[entity + tables[group + 2]] < 0:
-            pool[entity + tables[group + 1]] = time
-            pool[entity + tables[group + 2]] = node
-        edge = time - tables[group]
-        passed = arrived & tables[group + 3]
-        while passed != 0:
-            run = _run_of(s, group, lowest_bit(passed))
-            passed &= passed - 1
-            _add(s, pool, entity, run, 1, amount)
-            for cell in range(tables[run + 2], tables[run + 3], CELL_WORDS):
-                kind, word = tables[cell], entity + tables[cell + 1]
-                if kind == _C_SQUARES:
-                    add_square(pool, word, amount, 1)
-                elif kind == _C_DISTINCT:
-                    if scratch[X_PREVIOUS + tables[cell + 2]] <= edge:
-                        pool[word] += 1
-                elif kind == _C_LAST:
-                    pool[word] = number
-                    pool[word + 1] = time
-                elif kind == _C_TALLY:
-                    pool[word + scratch[X_COLUMNS + tables[cell + 2]]] += 1
-                elif kind == _C_EXTREME:
-                    sign = tables[cell + 2]
-                    if pool[word] < 0 or sign * (amount - pool[word + 1]) > 0:
-                        pool[word] = node
-                        pool[word + 1] = time if sign == 0 else amount
-                elif kind == _C_DEQUE:
-                    _push(s, word, tables[cell + 2], tables[cell + 3], node, amount)
-                elif kind == _C_NTH:
-                    n, oldest = tables[cell + 2], pool[word]
-                    pool[word + 1 + 2 * oldest] = number
-                    pool[word + 2 + 2 * oldest] = time
-                    pool[word] = oldest + 1 if oldest + 1 < n else 0
-                elif kind == _C_LATEST:
-                    value = scratch[X_COLUMNS + tables[cell + 2]]
-                    if value != MISSING:
-                        pool[word] = number
-                        pool[word + 1] = value
-                elif kind == _C_LOCATION:
-                    pool[word] = number
-                    pool[word + 1] = time
-                    pool[word + 2] = scratch[X_ROW + _W_LATITUDE]
-                    pool[word + 3] = scratch[X_ROW + _W_LONGITUDE]
-                else:
-                    _step_on(s, word, tables[cell + 2], tables[cell + 3], arrived, number, time)
+    amount, kind, word = scratch[X_ROW + _W_AMOUNT], tables[cell], entity + tables[cell + 1]
+    if kind == _C_SQUARES:
+        add_square(pool, word, amount, 1)
+    elif kind == _C_LAST:
+        pool[word] = number
+        pool[word + 1] = time
+    elif kind == _C_TALLY:
+        pool[word + scratch[X_COLUMNS + tables[cell + 2]]] += 1
+    elif kind == _C_EXTREME:
+        sign = tables[cell + 2]
+        if pool[word] < 0 or sign * (amount - pool[word + 1]) > 0:
+            pool[word] = node
+            pool[word + 1] = time if sign == 0 else amount
+    elif kind == _C_DEQUE:
+        _push(s, word, tables[cell + 2], tables[cell + 3], node, amount)
+    elif kind == _C_NTH:
+        n, oldest = tables[cell + 2], pool[word]
+        pool[word + 1 + 2 * oldest] = number
+        pool[word + 2 + 2 * oldest] = time
+        pool[word] = oldest + 1 if oldest + 1 < n else 0
+    elif kind == _C_LATEST:
+        value = scratch[X_COLUMNS + tables[cell + 2]]
+        if value != MISSING:
+            pool[word] = number
+            pool[word + 1] = value
+    elif kind == _C_LOCATION:
+        pool[word] = number
+        pool[word + 1] = time
+        pool[word + 2] = scratch[X_ROW + _W_LATITUDE]
+        pool[word + 3] = scratch[X_ROW + _W_LONGITUDE]
+    else:
+        _step_on(s, word, tables[cell + 2], tables[cell + 3], arrived, number, time)
 
 
 @jit
@@ -842,31 +840,35 @@ def _foresee_last_rows(s: State, slot: int) -> None:
 
 
 @inlined
-def _follow(s: State, slot: int, row: int, node: int, passed: int) -> None:
-    """Bring the entity's pairs up to date; X_PREVIOUS: the time at which each pair that is counted as distinct was last seen."""
-    scratch, tables, pairs, log = s.scratch, s.tables, s.pairs, s.log
-    number, at = -1, slot * MAX_FAMILIES - 1
+def _follow(s: State, entity: int, slot: int, row: int, node: int, passed: int, now: int) -> None:
+    """Bring the entity's pairs up to date, and count values as distinct in the windows in which they were not seen yet."""
+    scratch, tables, pairs = s.scratch, s.tables, s.pairs
+    at = slot * MAX_FAMILIES - 1
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
-        number += 1
         at += 1
-        scratch[X_PREVIOUS + number] = NEVER
-        value = scratch[X_COLUMNS + tables[family]]
-        if value == MISSING or not _has(passed, tables[family + 1]):
+        if scratch[X_COLUMNS + tables[family]] == MISSING or not _has(passed, tables[family + 1]):
             continue
         place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 2]
-        word = place * PAIR_WORDS
+        word, previous = place * PAIR_WORDS, MISSING
         if pairs[word + P_NEWEST] == 0:
-            scratch[X_PREVIOUS + number] = MISSING
             pairs[word] = scratch[X_HASH + at]
             s.meta[M_PAIRS] += 1
         elif bit >= 0:
-            last, other = _last_row(s, place), (pairs[word + P_NEWEST] >> 32) & 15
-            scratch[X_PREVIOUS + number] = log[last + L_TIME]
-            log[_newest_at(s, last, other)] &= ~(np.int64(1) << np.int64(_newest_shift(s, other, bit)))
+            previous = _outdate(s, place, bit)
         pairs[word + P_NEWEST] = (node << 32) | ((pairs[word + P_NEWEST] & 0xFFFFFFFF) + 1)
         if bit >= 0:
             here = _newest_at(s, (node >> 4) * tables[_T_LOG_WORDS], slot)
-            log[here] |= np.int64(1) << np.int64(_newest_shift(s, slot, bit))
+            s.log[here] |= np.int64(1) << np.int64(_newest_shift(s, slot, bit))
+        for distinct in range(tables[family + 5], tables[family + 6], DISTINCT_WORDS):
+            s.pool[entity + tables[distinct]] += 1 if previous <= now - tables[distinct + 1] else 0
+
+
+@inlined
+def _outdate(s: State, place: int, bit: int) -> int:
+    """The newest arrival of a pair is not its newest any more; its time."""
+    last, slot = _last_row(s, place), (s.pairs[place * PAIR_WORDS + P_NEWEST] >> 32) & 15
+    s.log[_newest_at(s, last, slot)] &= ~(np.int64(1) << np.int64(_newest_shift(s, slot, bit)))
+    return int(s.log[last + L_TIME])
 
 
 @jit
@@ -913,10 +915,13 @@ def _foresee_cells(s: State, entity: int, space: int, node: int, passed: int) ->
     tables, pool = s.tables, s.pool
     for group in range(tables[space + 1], tables[space + 2], GROUP_WORDS):
         if pool[entity + tables[group + 2]] == node:
-            due = passed & tables[group + 3]
+            prefetch(pool, entity + tables[group + 3])
+            prefetch(pool, entity + tables[group + 6])
+            due = passed & tables[group + 11]
             while due != 0:
-                prefetch(pool, entity + max(0, tables[_run_of(s, group, lowest_bit(due))]))
-                due &= due - 1
+                run = _run_of(tables[group + 11], tables[group + 12], lowest_bit(due))
+                prefetch(pool, entity + tables[tables[run] + 1])
+                due = _without_lowest(due)
 
 
 @inlined
@@ -1081,7 +1086,7 @@ def _emit_entropy(s: State, records: Any, tally: int, count: int, size: int, mis
     n = records[count]
     if n == 0:
         return missing
-    table = s.tables[_T_FEATURES] + (s.tables[_T_MARK_TO] - s.tables[_T_MARK_FROM]) // EMIT_WORDS
+    table = s.tables[_T_FEATURES] + (s.tables[_T_MARK_TO] - s.tables[_T_MARK_FROM]) // MARK_WORDS
     total = 0.0
     for value in range(size):
         if records[tally + value] > 1:
@@ -1149,12 +1154,18 @@ def _emit_steps(records: Any, word: int, steps: int, edge: int, kept: int) -> fl
 
 
 @inlined
+def _operand(word: int, place: int) -> int:
+    """An operand of an emit; its place in the vector is the one behind its last."""
+    return (word >> OPERAND_BITS * place) & ((1 << OPERAND_BITS) - 1)
+
+
+@inlined
 def _emit_one(  # noqa: PLR0912 a kind each
-    s: State, records: Any, base: int, slot: int, e: int, number: int, now: int, missing: float
+    s: State, records: Any, base: int, slot: int, emit: int, word: int, number: int, now: int, missing: float
 ) -> float:
-    """The value of one emit over the record of its slot's entity."""
+    """The value of one emit, of a kind and a word, over the record of its slot's entity."""
     tables, scratch = s.tables, s.scratch
-    emit, a, b, c, d = tables[e], tables[e + 2], tables[e + 3], tables[e + 4], tables[e + 5]
+    a, b, c = _operand(word, 0), _operand(word, 1), _operand(word, 2)
     kept = number - tables[_T_RETAINED]
     if emit == _E_VALUE:
         return np.float64(records[base + a])
@@ -1162,7 +1173,7 @@ def _emit_one(  # noqa: PLR0912 a kind each
         return np.float64(records[base + a]) / np.float64(records[base + b]) if records[base + b] != 0 else missing
     if emit == _E_PACE:
         rate = records[base + b]
-        return np.float64(records[base + a] * d) / np.float64(rate * c) if rate != 0 else missing
+        return np.float64(records[base + a] * tables[c + 1]) / np.float64(rate * tables[c]) if rate != 0 else missing
     if emit <= _E_OVER_MEAN:
         return _emit_amounts(records, emit, scratch[X_ROW + _W_AMOUNT], base + a, base + b, base + c, missing)
     if emit == _E_EXTREME:
@@ -1196,15 +1207,14 @@ def _emit_one(  # noqa: PLR0912 a kind each
             return missing
         return 0.0 if own == records[base + b + 1] else 1.0
     if emit == _E_STEPS:
-        return _emit_steps(records, base + a, b, now - c, max(kept, 0))
+        return _emit_steps(records, base + a, b, now - tables[c], max(kept, 0))
     return _emit_travel(s, records, emit, base + a, now, missing) if records[base + a] >= max(kept, 0) else missing
 
 
 @inlined
-def _emit_own(s: State, e: int, now: int) -> float:
+def _emit_own(s: State, emit: int, of: int, now: int) -> float:
     """Features of the operation itself, and whether the longest window has lost arrivals."""
     tables, scratch = s.tables, s.scratch
-    emit, of = tables[e], tables[e + 2]
     if emit == _E_AMOUNT:
         return np.float64(scratch[X_ROW + _W_AMOUNT])
     if emit == _E_COLUMN:
@@ -1223,19 +1233,31 @@ def _emit(s: State, records: Any, active: int, number: int, now: int, vector: An
         slot = lowest_bit(left)
         left = _without_lowest(left)
         row = _slot_row(s, slot)
-        if (scratch[X_KNOWN] >> slot) & 1 == 0:
-            for e in range(tables[row + 4], tables[row + 5], EMIT_WORDS):
-                vector[tables[e + 6]] = floats[tables[e + 6]]
+        if (scratch[X_KNOWN] >> slot) & 1 != 0:
+            _emit_slot(s, records, slot, number, now, vector)
         else:
-            base = scratch[X_BASE + slot]
-            for e in range(tables[row + 4], tables[row + 6], EMIT_WORDS):
-                vector[tables[e + 6]] = np.float64(records[base + tables[e + 2]])
-            for e in range(tables[row + 6], tables[row + 5], EMIT_WORDS):
-                out = tables[e + 6]
-                vector[out] = _emit_one(s, records, base, slot, e, number, now, floats[out])
+            for e in range(tables[row + 4], tables[row + 5]):
+                out = _operand(tables[e], 3)
+                vector[out] = floats[out]
     if active == EVERY_SLOT or active == 0:
-        for e in range(tables[_T_OWN_FROM], tables[_T_OWN_TO], EMIT_WORDS):
-            vector[tables[e + 6]] = _emit_own(s, e, now)
+        for e in range(tables[_T_OWN_FROM], tables[_T_OWN_TO], OWN_WORDS):
+            vector[tables[e + 2]] = _emit_own(s, tables[e], tables[e + 1], now)
+
+
+@inlined
+def _emit_slot(s: State, records: Any, slot: int, number: int, now: int, vector: Any) -> None:
+    """Every feature of a slot whose entity has history, kind by kind: most are plain values, then ratios of two."""
+    tables, row, base = s.tables, _slot_row(s, slot), s.scratch[X_BASE + slot]
+    for kind in range(tables[row + 6], tables[row + 7], KIND_WORDS):
+        emit, first, last = tables[kind], tables[kind + 1], tables[kind + 2]
+        if emit == _E_VALUE:
+            for e in range(first, last):
+                vector[_operand(tables[e], 3)] = np.float64(records[base + _operand(tables[e], 0)])
+        else:
+            for e in range(first, last):
+                word = tables[e]
+                out = _operand(word, 3)
+                vector[out] = _emit_one(s, records, base, slot, emit, word, number, now, s.floats[out])
 
 
 @jit
@@ -1245,10 +1267,10 @@ def _marks(s: State, number: int, now: int) -> int:
     bit = np.int64(1) << np.int64(FIRST_MARK)
     marks = np.int64(0)
     at = tables[_T_FEATURES]
-    for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], EMIT_WORDS):
-        slot = tables[e + 1]
+    for e in range(tables[_T_MARK_FROM], tables[_T_MARK_TO], MARK_WORDS):
+        slot = tables[e]
         if (scratch[X_KNOWN] >> slot) & 1 != 0:
-            value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, e, number, now, np.nan)
+            value = _emit_one(s, s.pool, scratch[X_BASE + slot], slot, tables[e + 1], tables[e + 2], number, now, np.nan)
             if value > floats[at]:
                 marks |= bit
         at += 1
@@ -1365,7 +1387,7 @@ def _arrive(s: State, number: int, now: int) -> int:
         s.log[links + slot] = (entity + 1) << 32
         _chain(s, entity, node, now)
         passed = _in_role(s, scratch[X_PASSED], slot)
-        _follow(s, slot, row, node, passed)
+        _follow(s, entity, slot, row, node, passed, now)
         _enter(s, entity, row, node, passed, now, number)
     meta[M_NUMBER] = number + 1
     meta[M_CLOCK] = now

@@ -37,21 +37,21 @@ MAX_FILTERS = 64
 """Different filters of a plan: a bit each of what an arrival passes."""
 HEADER = 4
 """Words of an entity's record before its cursors: KEY, TAIL, NODES, SINCE."""
-UNASKED = -1
-"""In place of a word that no feature needs."""
+NEVER = 2**63 - 1
+"""Time of a cursor of no node."""
 CURSOR = 2
 """Words of a cursor: the time of the oldest node inside the window, and that node; the times of all windows come first."""
 
 
 class Cell(IntEnum):
-    """What an accumulator holds, and in how many words (`WIDTH`; TALLY, NTH and STEPS have as many as they need)."""
+    """What an accumulator holds, and in how many words where it is more than one."""
 
     COUNT = 0
     SUM = 1
     SQUARES = 2  # three words, see `kernel.add_square`
     DISTINCT = 3
     LAST = 4  # number and time of the last arrival
-    TALLY = 5  # a count for each value of a small column
+    TALLY = 5  # words: a count for each value of a small column
     EXTREME = 6  # node and amount of the window's largest or smallest; node and time of its first, where the sign is 0
     DEQUE = 7  # first and last node of the chain that extremes are taken from
     NTH = 8  # where the ring begins, then number and time of the last n arrivals
@@ -60,7 +60,10 @@ class Cell(IntEnum):
     STEPS = 11  # for each step: number and time of the latest first step that led there
 
 
-WIDTH = {Cell.SQUARES: 3, Cell.LAST: 2, Cell.EXTREME: 2, Cell.DEQUE: 2, Cell.LATEST: 2, Cell.LOCATION: 4}
+_KEPT = (Cell.COUNT, Cell.SUM, Cell.DISTINCT)
+"""Numbers for which there are tables of their own; the rest are cells of runs."""
+_LEAVING = (Cell.SQUARES, Cell.TALLY, Cell.EXTREME, Cell.DEQUE)
+"""What a node that leaves a window changes."""
 
 
 class Emit(IntEnum):
@@ -122,8 +125,10 @@ class Table(IntEnum):
 
 TABLES = len(Table)
 # words of a row of each table
-SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 10, 9, 7, 4, 5
-FAMILY_WORDS, EMIT_WORDS, DEQUE_WORDS = 5, 7, 4
+SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 11, 18, 15, 2, 5
+FAMILY_WORDS, DEQUE_WORDS, DISTINCT_WORDS, KIND_WORDS, MARK_WORDS, OWN_WORDS = 7, 4, 2, 3, 3, 3
+OPERAND_BITS = 16
+"""Of an emit's place in the vector and its three operands: together a word."""
 # words of a log row before its links: time, amount, the filters it passes, small columns; bits for the columns that are counted as distinct
 # are behind the small columns, and in words of their own where there are too many. Behind the links the chains of extremes, and
 # last what only eviction reads: so what leaves a window of an account or customer is in one cache line with its link
@@ -140,12 +145,17 @@ class Program:
     """The plan as two arrays: what the kernel reads.
 
     tables: a header (see `Table`) and after it rows of slots (space, bits of the filters that its role can pass, keys from and to, emits from and
-    to, the first that is no plain VALUE, log word and shift of the marks, row of its space), keys, spaces
-    (stride, groups from and to, families from and to, deques from and to, windows ms one after another, bits of the groups),
-    groups (window ms, words of its cursor's time and node, bits of its runs' filters, runs, word and log word of an extreme or 0), runs in order of their filters (words of count and sum, of UNASKED where not
-    asked for; other cells from and to), cells (Cell, word, three operands), families (column, filter, bit, log word, whether the
-    time of a pair's newest arrival is asked for), deques (filter, word, sign, log word), filters (facts needed, then facts looked at, the role aside),
-    emits (Emit, slot, four operands, place in the vector). `from` and `to` are places in `tables`.
+    to, their kinds from and to, log word and shift of the marks, row of its space), keys, spaces (stride, groups from and to,
+    families from and to, deques from and to, windows ms one after another, bits of the groups, counts, sums, bits of the filters
+    of what else an arrival changes, runs of that, record of an entity without history), groups (window ms, words of its cursor's
+    time and node, counts, sums, distinct counts from and to, bits of the filters of what else a leaving node changes, runs of
+    that, word and log word of an extreme or 0), runs in order of their filters (cells from and to), cells (Cell, word, three
+    operands), distinct counts of a group (word, bit) and of a family (word, window ms), families (column, filter, bit, log word,
+    whether the time of a pair's newest arrival is asked for, distinct counts from and to), deques (filter, word, sign, log word),
+    filters (facts needed, then facts looked at, the role aside), kinds of emits (Emit, emits from and to), emits (place in the
+    vector and three operands in a word), marks (slot, Emit, emit), values of the operation itself (Emit, operand, place).
+    Counts and sums are three words each: their first word in a record, where their filters are, and how many they are.
+    `from` and `to` are places in `tables`.
     floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
 
@@ -174,6 +184,7 @@ class _Place:
     key: _CellKey
 
 
+_Row = tuple[_CellKey, tuple[int, ...]]
 _Recipe = tuple[Emit, int, list[int | _Place]]
 EVERY: _Filter = (0, 0)
 UNMET = -1
@@ -216,6 +227,18 @@ class _SpaceBuilder:
             )
         return bit
 
+    def cells_in_order(self) -> list[tuple[_Group, _CellKey]]:
+        """All counts, all sums, then the rest, each window by window: what is added to together stands together."""
+        cells = [(group, key) for group in self.groups.values() for key in group.cells]
+        return sorted(cells, key=lambda cell: min(cell[1][0], Cell.SQUARES))
+
+    def empty_record(self) -> list[int]:
+        """A record of an entity without history."""
+        cursors = [NEVER] * len(self.groups) + [-1] * len(self.groups)
+        cells = [word for _, key in self.cells_in_order() for word in _beginning(key)]
+        record = [0, -1, 0, 0, *cursors, *cells]
+        return record + [0] * (self.stride - len(record))
+
     def lay_out(self) -> None:
         """Give every cursor and cell its word; DeclarationError for more windows than there are bits."""
         if len(self.groups) > MAX_WINDOWS:
@@ -223,22 +246,31 @@ class _SpaceBuilder:
         word = HEADER + CURSOR * len(self.groups)
         for group in self.groups.values():
             group.cells = dict.fromkeys(sorted(group.cells, key=lambda key: (key[1], key[0], key[2])), 0)
-            for key in group.cells:
-                group.cells[key] = word
-                word += _width(key)
+        for group, key in self.cells_in_order():
+            group.cells[key] = word
+            word += len(_beginning(key))
         self.stride = -(-word // 8) * 8  # whole cache lines
 
 
-def _width(key: _CellKey) -> int:
+def _beginning(key: _CellKey) -> list[int]:
+    """The words of a cell before any arrival: -1 where a node or a number will be."""
     kind, _, operands = key
     match kind:
         case Cell.TALLY:
-            return SMALL_COLUMNS[Column(operands[0])]
+            return [0] * SMALL_COLUMNS[Column(operands[0])]
+        case Cell.SQUARES:
+            return [0, 0, 0]
+        case Cell.LAST | Cell.EXTREME | Cell.LATEST:
+            return [-1, 0]
+        case Cell.DEQUE:
+            return [-1, -1]
         case Cell.NTH:
-            return 1 + 2 * operands[0]
+            return [0, *[-1, 0] * operands[0]]
+        case Cell.LOCATION:
+            return [-1, 0, 0, 0]
         case Cell.STEPS:
-            return len(operands)  # needs and excludes of each step: as many words as number and time
-    return WIDTH.get(kind, 1)
+            return [-1, 0] * len(_steps(key))
+    return [0]
 
 
 class Plan:
@@ -458,9 +490,8 @@ class _Compiler:
             Table.RECORDS: sum(self.spaces[space_of(slot)].stride for slot in slots), Table.FEATURES: len(self.missing),
             Table.SLOT: tables.add([
                 (
-                    space_of(slot), self._open_to(slot), *keys[slot], *emits[slot],
-                    emits[slot][0] + EMIT_WORDS * sum(r[0] is Emit.VALUE and r[1] == slot for r in self.recipes.values()),
-                    *self._newest[slot], spaces_at + SPACE_WORDS * space_of(slot),
+                    space_of(slot), self._open_to(slot), *keys[slot], *emits[slot], *self._newest[slot],
+                    spaces_at + SPACE_WORDS * space_of(slot),
                 )
                 for slot in slots
             ])[0],
@@ -472,9 +503,11 @@ class _Compiler:
             _in_lanes([needs & ~ROLES for needs, _ in self.filters], UNMET)
         )
         tables.add(_in_lanes([(needs | excludes) & ~ROLES for needs, excludes in self.filters], 0))
-        header[Table.OWN_FROM], header[Table.OWN_TO] = emits[-1]
+        header[Table.OWN_FROM], header[Table.OWN_TO] = tables.add(
+            [(emit, sum(map(self._word, operands)), out) for out, (emit, slot, operands) in self.recipes.items() if slot < 0]
+        )
         header[Table.MARK_FROM], header[Table.MARK_TO] = tables.add(
-            [self._emit(recipe, len(self.missing) + i) for i, recipe in enumerate(self.hidden)]
+            [(recipe[1], recipe[0], self._emit(tables, recipe, 0)) for recipe in self.hidden]
         )
         entropy = [round(n * math.log2(n) * 2**40) / 2**40 if n else 0.0 for n in range(TALLIED)]
         limits = (mark.above for mark in self.marks[: len(self.hidden)])
@@ -534,35 +567,67 @@ class _Compiler:
         wide = 2 if space is self.spaces[space_of(Slot.SENDER)] else 1
         groups, deques = [], []
         windows = tables.add(_in_lanes(list(space.groups), 0))[0]
-        for number, group in enumerate(space.groups.values()):
-            rows = {key: self._cell(tables, key, word, wide, deques_at) for key, word in group.cells.items()}
-            wheres = sorted({key[1] for key in rows}, key=self.filters.__getitem__)
-            runs = [_run(tables, {key: row for key, row in rows.items() if key[1] == where}) for where in wheres]
-            bits = sum(1 << self.filters[where] for where in wheres)
-            extremes = [(row[1], row[3]) for key, row in rows.items() if key[0] is Cell.EXTREME]
-            groups.append(
-                (
-                    group.window,
-                    HEADER + number,
-                    HEADER + len(space.groups) + number,
-                    _signed(bits),
-                    tables.add(runs)[0],
-                    *[*extremes, (0, 0)][0],
-                )
-            )
-            deques += [(self.filters[key[1]], *row[1:4]) for key, row in rows.items() if key[0] is Cell.DEQUE]
-        families = [
-            (
-                column,
-                self.filters[where],
-                space.bits.get(family, -1),
-                stored_at + stored.index(column),
-                family in space.dated,
-            )
-            for (column, where), family in space.families.items()
-        ]
-        ranges = (*tables.add(groups), *tables.add(families), *tables.add(deques))
-        return space.stride, *ranges, windows, (1 << len(groups)) - 1
+        rows = {
+            (window, key): self._cell(tables, key, word, wide, deques_at)
+            for window, group in space.groups.items()
+            for key, word in group.cells.items()
+        }
+        for number, (window, group) in enumerate(space.groups.items()):
+            mine = {key: rows[window, key] for key in group.cells}
+            distinct = [(row[1], row[3]) for key, row in mine.items() if key[0] is Cell.DISTINCT]
+            extremes = [(row[1], row[3]) for key, row in mine.items() if key[0] is Cell.EXTREME]
+            groups.append((
+                window, HEADER + number, HEADER + len(space.groups) + number,
+                *self._added(tables, mine.items(), Cell.COUNT), *self._added(tables, mine.items(), Cell.SUM),
+                *tables.add(distinct),
+                *self._runs(tables, [(key, row) for key, row in mine.items() if key[0] in _LEAVING]),
+                *[*extremes, (0, 0)][0],
+            ))  # fmt: skip
+            deques += [(self.filters[key[1]], *row[1:4]) for key, row in mine.items() if key[0] is Cell.DEQUE]
+        cells = [(key, rows[group.window, key]) for group, key in space.cells_in_order()]
+        ranges = (
+            *tables.add(groups), *tables.add(self._families(tables, space, rows, stored, stored_at)), *tables.add(deques),
+        )  # fmt: skip
+        return (
+            space.stride, *ranges, windows, (1 << len(groups)) - 1,
+            *self._added(tables, cells, Cell.COUNT), *self._added(tables, cells, Cell.SUM),
+            *self._runs(tables, [(key, row) for key, row in cells if key[0] not in _KEPT]),
+            tables.add([(word,) for word in space.empty_record()])[0],
+        )  # fmt: skip
+
+    def _families(
+        self,
+        tables: "_Tables",
+        space: _SpaceBuilder,
+        cells: dict[tuple[int, _CellKey], tuple[int, ...]],
+        stored: list[Column],
+        stored_at: int,
+    ) -> list[tuple[int, ...]]:
+        """A row for each followed column, with the windows in which its values are counted as distinct."""
+        families: list[tuple[int, ...]] = []
+        for family, (column, where) in enumerate(space.families):
+            counted = [
+                (row[1], group.window)
+                for group, key in space.cells_in_order()
+                if (row := cells[group.window, key])[0] is Cell.DISTINCT and key[2][0] == family
+            ]
+            families.append((
+                column, self.filters[where], space.bits.get(family, -1), stored_at + stored.index(column), family in space.dated,
+                *tables.add(counted),
+            ))  # fmt: skip
+        return families
+
+    def _added(self, tables: "_Tables", cells: Iterable[_Row], kind: Cell) -> tuple[int, int, int]:
+        """Counts or sums that stand together: their first word, where their filters are, and how many they are."""
+        mine = [(row[1], self.filters[key[1]]) for key, row in cells if key[0] is kind]
+        at = tables.add(_in_lanes([bit for _, bit in mine], 0))[0]
+        return mine[0][0] if mine else 0, at, len(mine)
+
+    def _runs(self, tables: "_Tables", cells: list[_Row]) -> tuple[int, int]:
+        """The bits of the cells' filters, and where the run of each is, in order."""
+        bits = sorted({self.filters[key[1]] for key, _ in cells})
+        runs = [tables.add([row for key, row in cells if self.filters[key[1]] == bit]) for bit in bits]
+        return _signed(sum(1 << bit for bit in bits)), tables.add(runs)[0]
 
     def _cell(self, tables: "_Tables", key: _CellKey, word: int, wide: int, deques_at: int) -> tuple[int, ...]:
         kind, _, operands = key
@@ -574,19 +639,33 @@ class _Compiler:
                 return kind, word, *tables.add([(self.filters[step],) for step in _steps(key)]), 0
         return kind, word, *operands, *[0] * (3 - len(operands))
 
-    def _emits(self, tables: "_Tables", slots: range) -> dict[int, tuple[int, int]]:
-        """The emits of each slot and, at -1, of the operation itself, kinds together: (from, to)."""
-        placed = {}
-        for slot in (*slots, -1):
-            mine = [(recipe, out) for out, recipe in self.recipes.items() if recipe[1] == slot]
-            mine.sort(key=lambda pair: pair[0][0])
-            placed[slot] = tables.add([self._emit(recipe, out) for recipe, out in mine])
+    def _emits(self, tables: "_Tables", slots: range) -> dict[int, tuple[int, ...]]:
+        """The emits of each slot, kinds together, and the kinds: from and to of both."""
+        placed: dict[int, tuple[int, ...]] = {}
+        for slot in slots:
+            mine = sorted(
+                ((recipe, out) for out, recipe in self.recipes.items() if recipe[1] == slot), key=lambda pair: pair[0][0]
+            )
+            words = [(self._emit(tables, recipe, out),) for recipe, out in mine]
+            first, last = tables.add(words)
+            kinds = [recipe[0] for recipe, _ in mine]
+            ranges = [
+                (kind, first + kinds.index(kind), first + kinds.index(kind) + kinds.count(kind))
+                for kind in dict.fromkeys(kinds)
+            ]
+            placed[slot] = first, last, *tables.add(ranges)
         return placed
 
-    def _emit(self, recipe: _Recipe, out: int) -> tuple[int, ...]:
-        emit, slot, operands = recipe
+    def _emit(self, tables: "_Tables", recipe: _Recipe, out: int) -> int:
+        """The word of an emit: its operands and its place in the vector, OPERAND_BITS each, the place uppermost."""
+        emit, _, operands = recipe
         words = [self._word(operand) for operand in operands]
-        return emit, slot, *words, *[0] * (4 - len(words)), out
+        if emit in (Emit.PACE, Emit.STEPS):  # windows are longer than an operand
+            words[2:] = [tables.add([(window,) for window in words[2:]])[0]]
+        words += [0] * (3 - len(words))
+        if max(*words, out) >> OPERAND_BITS:
+            raise DeclarationError(f"{max(*words, out)} words of a record, a vector or tables; allowed {1 << OPERAND_BITS}")
+        return _signed(sum(word << OPERAND_BITS * place for place, word in enumerate([*words, out])))
 
     def _word(self, operand: int | _Place) -> int:
         if isinstance(operand, _Place):
@@ -602,13 +681,6 @@ def _in_lanes(words: list[int], empty: int) -> list[tuple[int]]:
 def _signed(bits: int) -> int:
     """64 bits as the integer of a table."""
     return bits - (bits >> 63 << 64)
-
-
-def _run(tables: "_Tables", rows: dict[_CellKey, tuple[int, ...]]) -> tuple[int, ...]:
-    """The cells of one window and filter: count and sum, which are added to without being asked what they are, and others."""
-    words = {key[0]: row[1] for key, row in rows.items()}
-    others = [row for key, row in rows.items() if key[0] not in (Cell.COUNT, Cell.SUM)]
-    return words.get(Cell.COUNT, UNASKED), words.get(Cell.SUM, UNASKED), *tables.add(others)
 
 
 def _steps(key: _CellKey) -> list[_Filter]:

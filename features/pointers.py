@@ -126,3 +126,53 @@ def are_met(typing_context: Any, needed: Any, index: Any, looked_at: Any, word: 
         return _bits_of(builder, builder.icmp_signed("==", seen, _lanes_at(builder, table, index)))
 
     return types.int64(types.CPointer(types.int64), types.int64, types.int64, types.int64), generate
+
+
+def _first_lanes(builder: Any, count: Any) -> Any:
+    """True in as many lanes as are counted, from the first on."""
+    lanes = ir.VectorType(ir.IntType(64), LANES)
+    return builder.icmp_signed("<", ir.Constant(lanes, list(range(LANES))), _in_every_lane(builder, count))
+
+
+def _keep_lanes(builder: Any, words: Any, index: Any, lanes: Any) -> None:
+    builder.store(lanes, builder.bitcast(builder.gep(words, [index]), lanes.type.as_pointer()), align=8)
+
+
+@_intrinsic
+def add_passed(
+    typing_context: Any, words: Any, index: Any, filters: Any, at: Any, count: Any, passed: Any, amount: Any
+) -> Any:
+    """Add an amount to those of at most eight words whose filters, numbered in a table, are passed.
+
+    All eight are written to, if only as they are: there is room for as many behind what words are in.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, index, filters, at, count, passed, amount = arguments
+        lanes = ir.VectorType(ir.IntType(64), LANES)
+        numbers = builder.and_(_lanes_at(builder, filters, at), _in_every_lane(builder, ir.IntType(64)(63)))
+        bits = builder.and_(
+            builder.lshr(_in_every_lane(builder, passed), numbers), _in_every_lane(builder, ir.IntType(64)(1))
+        )
+        addends = builder.and_(builder.neg(bits), _in_every_lane(builder, amount))
+        addends = builder.select(_first_lanes(builder, count), addends, ir.Constant(lanes, None))
+        _keep_lanes(builder, words, index, builder.add(_lanes_at(builder, words, index), addends))
+        return context.get_dummy_value()
+
+    pointer, word = types.CPointer(types.int64), types.int64
+    return types.void(pointer, word, pointer, word, word, word, word), generate
+
+
+@_intrinsic
+def put_in_place_of(typing_context: Any, words: Any, index: Any, count: Any, seen: Any, word: Any) -> Any:
+    """Put a word in place of another in at most eight; all eight are written to, as by `add_passed`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, index, count, seen, word = arguments
+        there = _lanes_at(builder, words, index)
+        is_seen = builder.icmp_signed("==", there, _in_every_lane(builder, seen))
+        is_seen = builder.and_(is_seen, _first_lanes(builder, count))
+        _keep_lanes(builder, words, index, builder.select(is_seen, _in_every_lane(builder, word), there))
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), *[types.int64] * 4), generate

@@ -102,6 +102,9 @@ def _every_aggregate() -> list[Declaration]:
         ]  # fmt: skip
         made += [Feature(by, SinceFirst(), ANY), Feature(by, Steps("scheme", (FAILED, SENT, SENT & LARGE)), ANY, days(7))]
         made.append(Ratio(Feature(by, Sum(), where, days(7)), Feature(by, Count(), GENUINE)))
+    made += [
+        Feature(Slot.CUSTOMER, Sum(), SENT, days(over)) for over in range(10, 20)
+    ]  # windows beyond those looked at together
     return made
 
 

@@ -58,7 +58,7 @@ from features.language import (
     minutes,
 )
 from features.layout import SLOTS, SMALL_COLUMNS, WORDS, Column, Fact, Slot
-from features.plan import MAX_DISTINCT, MAX_FAMILIES, MAX_FILTERS, MAX_MARKS, MAX_SLOTS, Plan
+from features.plan import MAX_DISTINCT, MAX_FAMILIES, MAX_FILTERS, MAX_MARKS, MAX_SLOTS, MAX_WINDOWS, Plan
 
 HOURLY = Feature(Slot.CUSTOMER, Count(), SENT, hours(1))
 FAILED = fact("failed", Fact.LOGIN_FAILED)
@@ -283,6 +283,13 @@ def test_more_marks_than_an_arrival_has_room_for_are_refused() -> None:
     assert len(Plan(counted(MAX_MARKS), 8).marks) == MAX_MARKS
     with pytest.raises(DeclarationError, match=f"{MAX_MARKS + 1} marks, twice .*; allowed {MAX_MARKS} of different names"):
         Plan(counted(MAX_MARKS + 1), 8)
+
+
+def test_more_windows_of_one_entity_than_there_are_bits_for_are_refused() -> None:
+    features = [Feature(Slot.CUSTOMER, Count(), SENT, minutes(over)) for over in range(1, MAX_WINDOWS + 2)]
+    assert len(Plan(features[:MAX_WINDOWS], 8)) == MAX_WINDOWS
+    with pytest.raises(DeclarationError, match=f"has {MAX_WINDOWS + 1} different windows; allowed {MAX_WINDOWS}"):
+        Plan(features, 8)
 
 
 def test_more_filters_than_a_word_has_bits_are_refused_and_one_that_is_shared_counts_once() -> None:
