@@ -45,7 +45,9 @@ class Explainer:
         self.entries = [known.get(name) for name in names]
         self.base = contributions.slope * contributions.expected + contributions.intercept
         self._columns = {
-            criterion: [i for i, entry in enumerate(self.entries) if entry is not None and entry.serves is criterion]
+            criterion: np.array(
+                [i for i, entry in enumerate(self.entries) if entry is not None and entry.serves is criterion], np.int64
+            )
             for criterion in FraudCriterion
         }
 
@@ -71,7 +73,8 @@ class Explainer:
         return tuple(self._reason(criterion, sum_, added, vector) for criterion, sum_ in raising[:MOST_REASONS])
 
     def _reason(self, criterion: FraudCriterion, sum_: float, added: Floats, vector: Floats) -> Reason:
-        strongest = max(self._columns[criterion], key=lambda column: float(added[column]))
+        columns = self._columns[criterion]
+        strongest = int(columns[added[columns].argmax()])
         said = self.said(strongest, float(vector[strongest]))
         text = f"odds of fraud times {_times(sum_)}; strongest, times {_times(float(added[strongest]))}: {said}"
         return Reason(Layer.SCORE, f"score_{criterion.name.lower()}", criterion, text)

@@ -172,7 +172,7 @@ class Together:
     def verdicts(self, values: Values) -> list[bool] | None:
         """Of each rule whether it fires; None when one of them fails."""
         try:
-            together = self._all.eval(self._environment.Activation(values))
+            together = self._all.eval(data=values)
         except RuntimeError:  # what the CEL library raises where it gives up
             return None
         return None if together.type() == cel.Type.ERROR else together.plain_value()
