@@ -664,7 +664,10 @@ class _Compiler:
             words[2:] = [tables.add([(window,) for window in words[2:]])[0]]
         words += [0] * (3 - len(words))
         if max(*words, out) >> OPERAND_BITS:
-            raise DeclarationError(f"{max(*words, out)} words of a record, a vector or tables; allowed {1 << OPERAND_BITS}")
+            raise DeclarationError(
+                f"a feature at place {out} of its vector, made of words {words} of a record of its entity; allowed below"
+                f" {1 << OPERAND_BITS}: declare fewer features, or fewer of one entity"
+            )
         return _signed(sum(word << OPERAND_BITS * place for place, word in enumerate([*words, out])))
 
     def _word(self, operand: int | _Place) -> int:
