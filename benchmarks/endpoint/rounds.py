@@ -1,5 +1,6 @@
 """Rounds of several servers in turn: as many answers as one core gives, latency of one connection, latency at a rate."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,7 @@ def measure(targets: Mapping[str, Target], effort: Effort, folder: Path, at_rate
             closed(target.server.port, target.requests, effort.connections, effort.warm_s)
             progress.update()
         for _ in range(effort.rounds):
+            os.sync()  # snapshots of the starts, a gigabyte each, would be written back beside a round
             disk.append(float(np.median(fdatasync(folder, effort.appends))) * 1000)
             for name, target in targets.items():
                 progress.set_postfix_str(name)
