@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from domain.errors import StateError
 from features import kernel
 from features.kernel import BEYOND, META_WORDS, PAIR_WORDS, Buffer
-from features.layout import MISSING, WORDS
-from features.plan import FAMILY_WORDS, LANES, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
+from features.layout import LANES, MISSING, WORDS
+from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, Plan, Table
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit
 
 from features import pointers
-from features.layout import FIRST_MARK, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
+from features.layout import FIRST_MARK, LANES, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import (
     CELL_WORDS,
     CURSOR,
@@ -36,7 +36,6 @@ from features.plan import (
     GROUP_WORDS,
     HEADER,
     KIND_WORDS,
-    LANES,
     LOG_HEADER,
     MARK_WORDS,
     MAX_FAMILIES,

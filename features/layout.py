@@ -141,4 +141,7 @@ class Word(IntEnum):
     LONGITUDE = 20
 
 
+LANES = 8
+"""Words that are compared or added to together: a cache line, and one register of AVX-512. What is looked at so is as long as so many
+words go into it, or has room for as many behind it."""
 WORDS = len(Word)

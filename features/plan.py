@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from domain.errors import DeclarationError
 from features import language as say
 from features.arrivals import ENCODING
-from features.layout import FIRST_MARK, MAX_MARKS, SLOTS, SMALL_COLUMNS, Column, Fact, Slot, space_of
+from features.layout import FIRST_MARK, LANES, MAX_MARKS, SLOTS, SMALL_COLUMNS, Column, Fact, Slot, space_of
 
 Integers = NDArray[np.int64]
 MAX_SLOTS = 16
@@ -25,8 +25,6 @@ MAX_FAMILIES = 32
 """Columns followed per space: five bits of a pair's tag."""
 MAX_WINDOWS = 32
 """Windows per space: a bit each of those in which something is due."""
-LANES = 8
-"""Words that are looked at together: tables for it are as long as so many words go into them."""
 MAX_DISTINCT = 16
 """Columns counted as distinct per space: a bit each for each of its slots in a log row."""
 MAX_RETAINED = 1 << 26

@@ -10,6 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from features.layout import LANES
+
 _intrinsic: Any = intrinsic  # a function of one argument fewer than it is written with: the first is the compiler's
 
 
@@ -78,10 +80,6 @@ def bit_count(typing_context: Any, mask: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), generate
-
-
-LANES = 8
-"""Words that are compared or added to together: a cache line, and one register of AVX-512."""
 
 
 def _lanes_at(builder: Any, words: Any, index: Any) -> Any:
