@@ -53,6 +53,11 @@ class Asking:
         self._entries, self._ways = entries, ways(identifiers)
         self._places: dict[frozenset[int], _Places] = {}
 
+    @property
+    def change(self) -> int:
+        """The number of the last change that is in force."""
+        return self._entries.change
+
     def ask(self, operation: Operation, at: datetime) -> tuple[tuple[Hit, ...], int]:
         """Every listed identifier of a canonical operation, on either side and in every part, also in another's field.
 

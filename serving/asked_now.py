@@ -15,7 +15,7 @@ from features.feature_set import FeatureSet
 from features.layout import Word
 from features.plan import Plan
 from features.profile_kernel import Integers
-from serving import chosen_rules, recovery, scoring
+from serving import card_key, chosen_rules, recovery, scoring
 from serving.hearing import Question, Terms, Vector
 from serving.live_profiles import LiveProfiles, Used
 from serving.metrics import Metrics
@@ -27,7 +27,9 @@ NEVER_DRAWN = 1.0
 
 
 def asked_now(settings: Settings, database: Database, plan: Plan, operation: Operation) -> Question:
-    """InputError for an operation without a normal form. Beside a running server; nothing is recorded."""
+    """InputError for an operation without a normal form, SettingsError for another card key than the database's: no listed card would
+    be met. Beside a running server; nothing is recorded."""
+    card_key.check(settings, database)
     identifiers = settings.identifiers()
     latest = datetime.now(UTC) + timedelta(seconds=settings.clock_ahead_s)
     operation = normal_operation(operation, identifiers, latest)

@@ -83,11 +83,12 @@ class Assessor:
         if operation is not given:  # it did not come in normal form
             canonical = encode(operation)
         row = np.array(row_of_operation(operation), np.int64)
-        decided_at = instants.from_ms(instants.to_ms(now))
-        hits, change = self.layers.registry.ask(operation, decided_at)
+        decided_at, hits, change = self._listed(operation, now)
         timing.rested(await others_read())
         if (repeated := await self.records.repeated(("operation", operation.operation_id), canonical)) is not None:
             return repeated
+        if self.layers.registry.change != change:  # while others were read, or the id was looked up
+            decided_at, hits, change = self._listed(operation, self._clock())
         live, question = self.layers.live, self._question(operation, row, hits, change, timing)
         hearing = hear(question)
         if hearing.late is not None:
@@ -134,6 +135,11 @@ class Assessor:
         return self.records.recorded_at.latest(now) + self._ahead
 
     # ---- the way -----------------------------------------------------------------------------------------------------
+
+    def _listed(self, operation: Operation, now: datetime) -> tuple[datetime, tuple[Hit, ...], int]:
+        """The moment to the millisecond, what the registry says as of then, and the last change that was in force."""
+        decided_at = instants.from_ms(instants.to_ms(now))
+        return decided_at, *self.layers.registry.ask(operation, decided_at)
 
     def _question(self, operation: Operation, row: Integers, hits: tuple[Hit, ...], change: int, timing: Timing) -> Question:
         """What is asked about an operation; hits: what the registry said, as of the change of that number."""

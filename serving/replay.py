@@ -27,6 +27,7 @@ from domain.errors import BuranaError, HistoryError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel
 from features.history import History
+from serving import card_key
 from serving.app import Burana
 from serving.backfill import Arrival, arrivals, entries
 from serving.client import Connection, Response, connect
@@ -126,6 +127,7 @@ async def in_process(history: History, before: History, settings: Settings) -> R
         champion(settings.models)  # what is missing is said before the ledger is filled, which takes minutes
     burana = Burana(settings)
     with databases.connect(settings.database) as database:
+        card_key.use(settings, database)
         bring_in(database, entries(before, 0, settings.identifiers(), datetime.now(UTC)))
     await burana.open()
     handlers = {"/v1/operations": burana.assessor.operation, "/v1/events": burana.assessor.event,

@@ -1,5 +1,7 @@
 """What another process lists is obeyed within a second, and goes on acting when the database is gone."""
 
+import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -10,12 +12,13 @@ from casework import database as databases
 from casework.registry import Registry
 from domain.errors import LedgerError
 from domain.identifiers import IdentifierKind
+from serving.settings import Settings
 from tests import registry
 from tests.casework.test_registry import IDENTIFIERS, NOW
 from tests.casework.test_registry import operation as paid
 from tests.databases import execute
 from tests.serving.examples import body, operation
-from tests.serving.running import REPOSITORY, file_in
+from tests.serving.running import REPOSITORY, InProcess, file_in
 
 PHONE = "+996700424242"
 LISTED_BY_ANOTHER = """
@@ -42,6 +45,20 @@ def test_what_a_second_process_lists_is_obeyed_within_a_second(server):
         number += 1
         assert time.time() - recorded < 1.5, "a second, and half of one for a machine that others use"
         time.sleep(0.05)
+
+
+def test_what_is_listed_after_an_operation_was_read_and_before_it_is_decided_is_obeyed(tmp_path, models):
+    with InProcess(Settings(home=tmp_path, models=models, deadline_ms=10_000)) as running:
+        burana, sent = running.burana, body(operation(1, recipient={"phone": PHONE}))
+
+        async def listed_between() -> bytes:
+            asked = asyncio.create_task(burana.assessor.operation(sent))
+            await asyncio.sleep(0)  # it was read, and waits for the others of its turn
+            registry.add(burana.database, burana.settings.identifiers(), IdentifierKind.PHONE, PHONE)
+            burana.assessor.layers.registry.refresh()
+            return await asked
+
+        assert json.loads(running.run(listed_between()))["level"] == "high"
 
 
 def test_a_registry_that_cannot_be_read_keeps_acting(tmp_path):
