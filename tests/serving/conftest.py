@@ -1,7 +1,5 @@
 """A real bundle, made once for all processes of a test run, and Buranas that run on it."""
 
-import fcntl
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +10,8 @@ import pytest
 
 from domain.bundle import champion
 from serving.settings import Settings
+from tests.mlflow_store import StoreIn
+from tests.once import made_once
 from tests.serving.running import REPOSITORY, InProcess, Server
 
 PATIENCE_MS = 10_000
@@ -19,21 +19,21 @@ PATIENCE_MS = 10_000
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> Path:
     """A folder of bundles with its champion; nobody changes it."""
-    return _made(tmp_path_factory, "bundle") / "models"
+    return _made(tmp_path_factory, store_in, "bundle") / "models"
 
 
 @pytest.fixture(scope="session")
-def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def profiled(tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> Path:
     """A folder with `models`, whose champion reads profiles, and the `world` that it was trained on; nobody changes it."""
-    return _made(tmp_path_factory, "profiled", "--profiles")
+    return _made(tmp_path_factory, store_in, "profiled", "--profiles")
 
 
 @pytest.fixture(scope="session")
-def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rival(tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> Path:
     """The folder of a bundle of fewer trees, trained on the world of `models`; nobody changes it."""
-    return champion(_made(tmp_path_factory, "rival", "--trees", "8") / "models")
+    return champion(_made(tmp_path_factory, store_in, "rival", "--trees", "8") / "models")
 
 
 @pytest.fixture
@@ -45,17 +45,14 @@ def line(models: Path, rival: Path, profiled: Path, tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def _made(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
-    shared.mkdir(exist_ok=True)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "models" / "CHAMPION").exists():
-            command = [sys.executable, "-m", "tests.serving.make_bundle", str(shared), *arguments]
-            made = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
-            assert made.returncode == 0, made.stderr
-    return shared
+def _made(tmp_path_factory: pytest.TempPathFactory, store: StoreIn, name: str, *arguments: str) -> Path:
+    def make(folder: Path) -> None:
+        store(folder)
+        command = [sys.executable, "-m", "tests.serving.make_bundle", str(folder), *arguments]
+        made = subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+
+    return made_once(tmp_path_factory, name, "models/CHAMPION", make)
 
 
 @pytest.fixture
