@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from casework import database as databases
 from domain.bundle import champion
+from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
+from features.plan import Plan
+from serving.live_rules import live_rules
 from serving.settings import Settings
 from tests.mlflow_store import StoreIn
 from tests.once import made_once
-from tests.serving.running import REPOSITORY, InProcess, Server
+from tests.serving.running import REPOSITORY, InProcess, Server, file_in
 
 PATIENCE_MS = 10_000
 """Tests run beside others: only those of the deadline itself may meet it."""
@@ -55,9 +60,22 @@ def _made(tmp_path_factory: pytest.TempPathFactory, store: StoreIn, name: str, *
     return made_once(tmp_path_factory, name, "models/CHAMPION", make)
 
 
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the tables and the starter rules, as the first start leaves them, and no records; nobody changes it.
+
+    A copy of it opens in 75 ms of CPU, an empty home in 165.
+    """
+    home = tmp_path_factory.mktemp("begun")
+    with databases.connect(file_in(home)) as database:
+        live_rules(database, FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS)))
+    return home
+
+
 @pytest.fixture
-def settings(tmp_path: Path, models: Path) -> Settings:
-    """Settings of a Burana with an empty home; changes are followed quickly."""
+def settings(tmp_path: Path, models: Path, begun: Path) -> Settings:
+    """Settings of a Burana with nothing recorded; changes are followed quickly."""
+    shutil.copytree(begun, tmp_path / "home")
     return Settings(home=tmp_path / "home", models=models, refresh_s=0.05, deadline_ms=PATIENCE_MS)
 
 
