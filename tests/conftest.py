@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import prometheus_client  # noqa: F401 before Feast, which would have all registries of a process share their values in files
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from casework.database import url_of
+from tests import mlflow_store
+from tests.once import made_once
 from tests.postgresql import PostgreSQL
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -51,6 +54,13 @@ def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server; whoever stops it starts it again."""
     with closing(PostgreSQL()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def store_in(tmp_path_factory: pytest.TempPathFactory) -> mlflow_store.StoreIn:
+    """Puts an empty MLflow store in a folder; its URI. The store is made once for all processes of a test run."""
+    made = made_once(tmp_path_factory, "mlflow", mlflow_store.FILE, mlflow_store.make)
+    return partial(mlflow_store.copied, made)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def code(notebook: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory) -> dict[str, str]:
+def world(tmp_path_factory, store_in) -> dict[str, str]:
     """The environment that names a small history, a champion trained on all but its last days, and a ledger of these."""
     folder = tmp_path_factory.mktemp("notebooks")
     history, models = folder / "history", folder / "models"
@@ -57,7 +57,7 @@ def world(tmp_path_factory) -> dict[str, str]:
     settings = TrainSettings(
         end=FIRST_REPLAYED, warm_up=timedelta(0), parity_rows=2_000, fit=FitSettings(boosting=Boosting(trees=40))
     )
-    bundle, _, _ = train(history, models, f"sqlite:///{folder}/mlflow.db", settings)
+    bundle, _, _ = train(history, models, store_in(folder), settings)
     set_champion(models, bundle.name)
     whole, home = read_history(history), folder / "home"
     before, after = cut(whole, None, FIRST_REPLAYED), cut(whole, FIRST_REPLAYED, None)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,8 @@ PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
 
 
 @pytest.fixture
-def settings(line: Path, tmp_path: Path) -> Settings:
+def settings(line: Path, tmp_path: Path, begun: Path) -> Settings:
+    shutil.copytree(begun, tmp_path / "home")
     return Settings(home=tmp_path / "home", models=line, profiles=tmp_path / "profiles", refresh_s=0.02)
 
 

@@ -42,7 +42,8 @@ text = "{id} fired"
 
 
 @pytest.fixture
-def settings(line: Path, tmp_path: Path) -> Settings:
+def settings(line: Path, tmp_path: Path, begun: Path) -> Settings:
+    shutil.copytree(begun, tmp_path / "home")
     return Settings(home=tmp_path / "home", models=line, profiles=tmp_path / "none", refresh_s=0.02, deadline_ms=10_000)
 
 

@@ -77,8 +77,9 @@ def world(profiled: Path) -> World:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, world: World) -> Settings:
+def settings(tmp_path: Path, begun: Path, world: World) -> Settings:
     """A home that holds all but the last day; profiles are looked for quickly, and there are none."""
+    shutil.copytree(begun, tmp_path / "home")
     settings = Settings(
         home=tmp_path / "home", models=world.models, profiles=tmp_path / "profiles", refresh_s=0.05, profiles_refresh_s=0.05
     )

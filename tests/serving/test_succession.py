@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,8 @@ CONNECTIONS, SWAPS = 6, 7
 
 
 @pytest.fixture
-def settings(line: Path, tmp_path: Path) -> Settings:
+def settings(line: Path, tmp_path: Path, begun: Path) -> Settings:
+    shutil.copytree(begun, tmp_path / "home")
     return Settings(
         home=tmp_path / "home", models=line, profiles=tmp_path / "profiles", refresh_s=0.02, profiles_refresh_s=0.05
     )

@@ -21,6 +21,7 @@ from features.feature_set import FeatureSet
 from features.labels import UNKNOWN
 from features.plan import Plan
 from serving import cli, scoring
+from tests.mlflow_store import StoreIn
 from training.boosting import Boosting
 from training.dataset import labels_as_of
 from training.evaluate_command import table
@@ -50,11 +51,11 @@ def matrix(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(history: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+def bundle(history: Path, tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> tuple[Path, Manifest]:
     home = tmp_path_factory.mktemp("trained")
     fitting = FitSettings(boosting=Boosting(trees=12))
     settings = TrainSettings(end=SPLIT, warm_up=timedelta(0), parity_rows=1_000, fit=fitting)
-    folder, manifest, _ = train(history, home / "models", f"sqlite:///{home}/mlflow.db", settings)
+    folder, manifest, _ = train(history, home / "models", store_in(home), settings)
     return folder, manifest
 
 

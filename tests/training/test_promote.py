@@ -21,6 +21,7 @@ from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import cli
+from tests.mlflow_store import StoreIn
 from training import champions, figures, promote, released, tracking
 from training.boosting import Boosting
 from training.comparison import AT_BUDGET, Scored, compare
@@ -58,16 +59,14 @@ def dealt_out(history: histories.History) -> histories.History:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def made(tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> Trained:
     folder = tmp_path_factory.mktemp("rivals")
     write(simulate(WorldSettings(seed=5, customers=400, days=45, fraud_share=0.04)), folder / "history")
     histories.write(dealt_out(histories.read(folder / "history")), folder / "dealt out")
     fitting = FitSettings(boosting=Boosting(trees=30))
     settings = TrainSettings(start=START, end=SPLIT, parity_rows=2_000, fit=fitting)
-    better, worse = (
-        train(folder / of, folder / "models", f"sqlite:///{folder}/mlflow.db", settings)[1].version
-        for of in ("history", "dealt out")
-    )
+    store = store_in(folder)
+    better, worse = (train(folder / of, folder / "models", store, settings)[1].version for of in ("history", "dealt out"))
     return Trained(folder / "history", folder / "models", folder / "mlflow.db", better, worse)
 
 

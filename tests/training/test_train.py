@@ -18,6 +18,7 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
 from serving import scoring
+from tests.mlflow_store import StoreIn
 from training import bundles, tracking
 from training.boosting import Boosting
 from training.pipeline import FitSettings
@@ -54,18 +55,18 @@ def test_the_bundle_is_served(trained: tuple[Path, Manifest, Path]) -> None:
     assert 0 <= model.score(np.full(len(plan), np.nan)) <= 1
 
 
-def test_a_model_with_profiles_names_them_behind_behaviour(history: Path, tmp_path: Path) -> None:
+def test_a_model_with_profiles_names_them_behind_behaviour(history: Path, tmp_path: Path, store_in: StoreIn) -> None:
     with_profiles = replace(SETTINGS, profiles=True)
-    bundle, manifest, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", with_profiles)
+    bundle, manifest, _ = train(history, tmp_path / "models", store_in(tmp_path), with_profiles)
     features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
     assert (manifest.features, manifest.declarations) == (features.names, features.hash)
     assert scoring.load(bundle, features.plan).manifest.features == features.names
 
 
 def test_the_same_history_seed_and_versions_give_the_same_model_bytes(
-    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
+    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path, store_in: StoreIn
 ) -> None:
-    again, _, _ = train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
+    again, _, _ = train(history, tmp_path / "models", store_in(tmp_path), SETTINGS)
     for name in (MODEL_FILE, CONTRIBUTIONS_FILE):
         assert (again / name).read_bytes() == (trained[0] / name).read_bytes()
 
@@ -119,7 +120,7 @@ def test_the_run_is_in_mlflow_with_its_bundle_and_the_registry_has_aliases(train
 
 
 def test_nothing_that_became_known_later_changes_the_model(
-    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path
+    history: Path, trained: tuple[Path, Manifest, Path], tmp_path: Path, store_in: StoreIn
 ) -> None:
     whole = histories.read(history)
     past = histories.History(
@@ -128,7 +129,7 @@ def test_nothing_that_became_known_later_changes_the_model(
         histories.between(whole.outcomes, "known_at", None, END),
     )
     histories.write(past, tmp_path / "past")
-    bundle, _, _ = train(tmp_path / "past", tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", SETTINGS)
+    bundle, _, _ = train(tmp_path / "past", tmp_path / "models", store_in(tmp_path), SETTINGS)
     assert (bundle / MODEL_FILE).read_bytes() == (trained[0] / MODEL_FILE).read_bytes()
 
 

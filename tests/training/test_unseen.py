@@ -16,6 +16,7 @@ from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import scoring
+from tests.mlflow_store import StoreIn
 from training import promises, released
 from training.boosting import Boosting
 from training.dataset import labels_as_of
@@ -30,12 +31,12 @@ SPLIT = WORLD.start + timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Manifest]:
+def trained(tmp_path_factory: pytest.TempPathFactory, store_in: StoreIn) -> tuple[Path, Path, Manifest]:
     """A history, and a bundle that was trained on what came before SPLIT."""
     home = tmp_path_factory.mktemp("trained")
     write(simulate(WORLD), home / "history")
     settings = TrainSettings(end=SPLIT, warm_up=timedelta(0), parity_rows=500, fit=FitSettings(boosting=Boosting(trees=12)))
-    bundle, manifest, _ = train(home / "history", home / "models", f"sqlite:///{home}/mlflow.db", settings)
+    bundle, manifest, _ = train(home / "history", home / "models", store_in(home), settings)
     return home / "history", bundle, manifest
 
 
