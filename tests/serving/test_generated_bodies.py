@@ -75,6 +75,8 @@ def state_of(path: Path) -> dict[str, bytes]:
 
 
 def test_what_is_refused_leaves_no_trace_and_no_body_is_answered_as_nobody_described(bodies, settings, tmp_path, caplog):
+    alone = replace(settings, home=tmp_path / "alone")
+    shutil.copytree(settings.home, alone.home)
     answers = sent(settings, bodies, TOGETHER)
     found = Counter((route, answer.status) for (route, _), answer in zip(bodies, answers, strict=True))
     print("\n" + "\n".join(f"{route:16} {status} {count:7}" for (route, status), count in sorted(found.items())))
@@ -86,8 +88,6 @@ def test_what_is_refused_leaves_no_trace_and_no_body_is_answered_as_nobody_descr
         answer.json["sequence"]: record for record, answer in zip(bodies, answers, strict=True) if answer.status == 200
     }
     assert len(accepted) > len(bodies) / 10
-    alone = replace(settings, home=tmp_path / "alone")
-    alone.home.mkdir()
     shutil.copy(settings.home / "card.key", alone.home)  # the same hashes and lots
     again = sent(alone, [accepted[sequence] for sequence in sorted(accepted)], 1)
     assert all(answer.status == 200 for answer in again)
