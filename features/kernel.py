@@ -1341,6 +1341,16 @@ def _foresee_staying(s: State, records: Any, now: int) -> None:
 
 
 @jit
+def _foresee_written(s: State, vector: Any, width: int) -> None:
+    """Ask for what an arrival will write: its vector of so many words, and the row of the log after the next."""
+    for word in range(0, width, LANES):
+        prefetch(vector, word)
+    row = (s.meta[M_NEXT] + 1) * s.tables[_T_LOG_WORDS]
+    for word in range(row, row + s.tables[_T_LOG_WORDS], LANES):
+        prefetch(s.log, word)
+
+
+@jit
 def _advance_all(s: State, records: Any, now: int) -> None:
     """Bring the windows of all slots up to now, each by as many rounds as its longest way needs."""
     is_first, going = True, s.scratch[X_KNOWN]
@@ -1494,7 +1504,9 @@ def apply(handle: int, was_read: bool) -> bool:
 
 @jit
 def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -> None:
-    """Take a row of a replay into a frame, and foresee where its entities are looked up."""
+    """Take a row of a replay into a frame, and foresee where its entities are looked up; ask for the row of eight turns later."""
+    for word in range(0, words, LANES):
+        prefetch(row, (i + 8) * words + word)
     for word in range(words):
         s.scratch[X_ROW + word] = row[i * words + word]
     _prepare(s, parts[3 * i + 2] if has_parts else EVERY_SLOT)
@@ -1531,6 +1543,7 @@ def replay(
             _foresee_leaving(third, third.pool, _clock(third))
         if start <= i + 1 < count:
             _foresee_staying(second, second.pool, _clock(second))
+            _foresee_written(second, as_integers(matrix + 8 * width * wants[i + 1]), width if wants[i + 1] >= 0 else 0)
         if i >= start:
             active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
             if has_parts:

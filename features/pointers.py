@@ -37,14 +37,14 @@ def as_floats(typing_context: Any, address: Any) -> Any:
 
 @_intrinsic
 def prefetch(typing_context: Any, words: Any, index: Any) -> Any:
-    """Ask for a word's cache line, to be written to soon."""
+    """Ask for a word's cache line. Also where it will be written to: a line that no other core has is written to all the same."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)]
+            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(0), word(3), word(1)]
         )
         return context.get_dummy_value()
 
