@@ -23,7 +23,7 @@ from features.plan import FAMILY_WORDS, MAX_FAMILIES, SLOT_WORDS, SPACE_WORDS, P
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
-SNAPSHOT_FORMAT = 6
+SNAPSHOT_FORMAT = 7
 SAVED = (Buffer.META, Buffer.LOG, Buffer.POOL, Buffer.DIRECTORY, Buffer.PAIRS)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 READ_BYTES = 1 << 20

@@ -29,7 +29,7 @@ from features import pointers
 from features.layout import FIRST_MARK, LANES, MISSING, NIGHT_ENDS, SMALL_COLUMNS, Column, Fact, Slot, Word
 from features.plan import (
     CELL_WORDS,
-    CURSOR,
+    CURSOR_HALVES,
     DEQUE_WORDS,
     DISTINCT_WORDS,
     FAMILY_WORDS,
@@ -48,6 +48,7 @@ from features.plan import (
     SMALL_SHIFT,
     SPACE_WORDS,
     TALLIED,
+    WHOLE,
     Cell,
     Emit,
     Table,
@@ -59,10 +60,15 @@ from features.pointers import (
     as_integers,
     bit_count,
     bit_length,
+    count_passed,
+    half,
     lowest_bit,
     not_later,
     prefetch,
+    put_half,
     put_in_place_of,
+    put_where_empty,
+    whole_or_half,
 )
 
 jit = njit(cache=True, error_model="numpy")
@@ -86,8 +92,9 @@ class Buffer(IntEnum):
 
 # words of a log row
 L_TIME, L_AMOUNT, L_PASSED, L_SMALL = range(LOG_HEADER)
-# words of a record's header: key, newest node (of a free record: the next free one), nodes * MAX_SLOTS + space, time of the oldest
-R_KEY, R_TAIL, R_NODES, R_SINCE = range(HEADER)
+# words of a record's header: key; newest node and, in the upper half, nodes * MAX_SLOTS + space; time of the oldest (of a free record:
+# the next free one)
+R_KEY, R_CHAIN, R_SINCE = range(HEADER)
 # words of meta: arrivals so far, clock, time of the last evicted arrival, words of the pool in use, pairs, live entities, next
 # and oldest row of the ring, rows kept, rows in all, and of both hash tables how many bits a hash is longer than a home; from M_FREE on, one list of free records per space
 (M_NUMBER, M_CLOCK, M_EVICTED_TIME, M_POOL, M_PAIRS, M_LIVE, M_NEXT, M_OLDEST, M_KEPT, M_ROWS,
@@ -137,9 +144,9 @@ _RADIAN = 3.141592653589793 / 180e6  # a millionth of a degree
 LAYOUT = zlib.crc32(
     repr([
         *([*map(int, words), *words.__members__] for words in (Slot, Column, Fact, Word, Cell, Emit, Table)),
-        CELL_WORDS, CURSOR, DEQUE_WORDS, DISTINCT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, KIND_WORDS, LANES, LOG_HEADER, MARK_WORDS, MAX_FAMILIES,
+        CELL_WORDS, CURSOR_HALVES, DEQUE_WORDS, DISTINCT_WORDS, FAMILY_WORDS, GROUP_WORDS, HEADER, KIND_WORDS, LANES, LOG_HEADER, MARK_WORDS, MAX_FAMILIES,
         MAX_SLOTS, OPERAND_BITS, OWN_WORDS, RUN_WORDS,
-        SLOT_WORDS, SPACE_WORDS, TALLIED, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
+        SLOT_WORDS, SPACE_WORDS, TALLIED, WHOLE, NIGHT_ENDS, sorted(SMALL_COLUMNS.items()), sorted(SMALL_SHIFT.items()),
         inspect.getsource(pointers),
     ]).encode()
 )  # fmt: skip
@@ -273,6 +280,23 @@ def _double(table: Any, width: int, homes: int, shift: int) -> None:
 
 
 @inlined
+def _nodes_of(records: Any, base: int) -> int:
+    """Nodes of a record, times MAX_SLOTS, and its space."""
+    return (records[base + R_CHAIN] >> 32) & 0xFFFFFFFF
+
+
+@inlined
+def _space_of(records: Any, base: int) -> int:
+    return _nodes_of(records, base) % MAX_SLOTS
+
+
+@inlined
+def _newest_of(records: Any, base: int) -> int:
+    """The newest node of a record that has one."""
+    return int(records[base + R_CHAIN] & 0xFFFFFFFF)
+
+
+@inlined
 def _entity_hash(key: int, space: int) -> int:
     return _mixed(key ^ (space << 56)) | 1  # never MISSING
 
@@ -289,7 +313,7 @@ def _find_entity(s: State, hashed: int, key: int, space: int) -> int:
             return -1
         if entry >> 32 == upper:
             entity = (entry & 0xFFFFFFFF) - 1
-            if pool[entity + R_KEY] == key and pool[entity + R_NODES] % MAX_SLOTS == space:
+            if pool[entity + R_KEY] == key and _space_of(pool, entity) == space:
                 return entity
         place += 1
 
@@ -310,7 +334,7 @@ def _new_entity(s: State, key: int, space: int) -> int:
     stride = tables[row]
     entity = meta[M_FREE + space]
     if entity >= 0:
-        meta[M_FREE + space] = pool[entity + R_TAIL]
+        meta[M_FREE + space] = pool[entity + R_SINCE]
     else:
         entity = meta[M_POOL]
         meta[M_POOL] += stride
@@ -318,7 +342,7 @@ def _new_entity(s: State, key: int, space: int) -> int:
     for word in range(stride):
         pool[entity + word] = tables[image + word]
     pool[entity + R_KEY] = key
-    pool[entity + R_NODES] = space
+    pool[entity + R_CHAIN] = space << 32
     _index_entity(s, entity, _entity_hash(key, space))
     meta[M_LIVE] += 1
     return entity
@@ -328,13 +352,13 @@ def _new_entity(s: State, key: int, space: int) -> int:
 def _forget_entity(s: State, entity: int) -> None:
     """An entity of which nothing is retained has no history: its key leaves the directory, its record is free."""
     meta, pool, directory, shift = s.meta, s.pool, s.directory, s.meta[M_DIRECTORY_SHIFT]
-    space = pool[entity + R_NODES] % MAX_SLOTS
+    space = _space_of(pool, entity)
     place = _home(_entity_hash(pool[entity + R_KEY], space), shift)
     while (directory[place] & 0xFFFFFFFF) != entity + 1:
         place += 1
     _take_out(directory, place, 1, shift)
-    pool[entity + R_NODES] = space
-    pool[entity + R_TAIL] = meta[M_FREE + space]
+    pool[entity + R_CHAIN] = space << 32
+    pool[entity + R_SINCE] = meta[M_FREE + space]
     meta[M_FREE + space] = entity
     meta[M_LIVE] -= 1
 
@@ -407,11 +431,25 @@ def _run_of(bits: int, runs: int, filtered: int) -> int:
 
 @inlined
 def _add(s: State, records: Any, base: int, at: int, passed: int, amount: int) -> None:
-    """Add to the counts or sums that a row of the tables tells of, where their filters are passed."""
+    """Add to the sums that a row of the tables tells of, where their filters are passed."""
     tables = s.tables
     word, filters, count = base + tables[at], tables[at + 1], tables[at + 2]
     for first in range(0, count, LANES):
         add_passed(records, word + first, tables, filters + first, count - first, passed, amount)
+
+
+@inlined
+def _count(s: State, records: Any, base: int, at: int, passed: int, more: int) -> None:
+    """As `_add`, to counts, which are halves of words."""
+    tables = s.tables
+    place, filters, count = 2 * base + tables[at], tables[at + 1], tables[at + 2]
+    for first in range(0, count, LANES):
+        count_passed(records, place + first, tables, filters + first, count - first, passed, more)
+
+
+@inlined
+def _add_to_half(records: Any, place: int, more: int) -> None:
+    put_half(records, place, half(records, place) + more)
 
 
 @inlined
@@ -478,11 +516,11 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
     tables, log, slot = s.tables, s.log, node & 15
     row = (node >> 4) * tables[_T_LOG_WORDS]
     passed = _in_role(s, log[row + L_PASSED], slot)
-    _add(s, records, base, group + 3, passed, -1)
+    _count(s, records, base, group + 3, passed, -1)
     _add(s, records, base, group + 6, passed, -log[row + L_AMOUNT])
     for distinct in range(tables[group + 9], tables[group + 10], DISTINCT_WORDS):
         newest = log[_newest_at(s, row, slot)] >> _newest_shift(s, slot, tables[distinct + 1])
-        records[base + tables[distinct]] -= newest & 1
+        _add_to_half(records, 2 * base + tables[distinct], -(newest & 1))
     passed &= tables[group + 11]
     while passed != 0:
         run = _run_of(tables[group + 11], tables[group + 12], lowest_bit(passed))
@@ -493,13 +531,13 @@ def _leave(s: State, records: Any, base: int, group: int, node: int) -> None:
 
 @inlined
 def _leave_cell(s: State, records: Any, base: int, cell: int, row: int, node: int) -> None:
-    """Take a node, of a log row, out of one accumulator."""
+    """Take a node, of a log row, out of one accumulator; the place of a tally is in halves."""
     tables, log = s.tables, s.log
     kind, word = tables[cell], base + tables[cell + 1]
     if kind == _C_SQUARES:
         add_square(records, word, log[row + L_AMOUNT], -1)
     elif kind == _C_TALLY:
-        records[word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255)] -= 1
+        _add_to_half(records, base + word + ((log[row + L_SMALL] >> tables[cell + 3]) & 255), -1)
     elif kind == _C_DEQUE:  # of a window as long as the log: it is evicted
         _shift(s, records, word, tables[cell + 3], node)
     elif records[word] == node:
@@ -538,12 +576,12 @@ def _foresee_extreme(s: State, node: int, at: int) -> None:
 def _foresee(s: State, records: Any, base: int, slot: int, now: int) -> None:
     """Ask for the log rows that will leave windows, and for those that a new node will be hung on."""
     tables, row = s.tables, _space_row(s, slot)
-    prefetch(s.log, _link_of(s, records[base + R_TAIL]))
+    prefetch(s.log, _link_of(s, _newest_of(records, base)))
     due = _due(s, records, base, row, now)
     while due != 0:
         group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
         due = _without_lowest(due)
-        node = records[base + tables[group + 2]]
+        node = half(records, 2 * base + tables[group + 2])
         _foresee_node(s, node)
         if records[base + tables[group + 13]] == node:
             prefetch(s.log, _deque_word(s, node, tables[group + 14]))
@@ -561,7 +599,7 @@ def _foresee_next(s: State, records: Any, base: int, slot: int, now: int) -> Non
     while due != 0:
         group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
         due = _without_lowest(due)
-        _foresee_node(s, _next_of(s, records[base + tables[group + 2]]))
+        _foresee_node(s, _next_of(s, half(records, 2 * base + tables[group + 2])))
     passed = _in_role(s, s.scratch[X_PASSED], slot)
     for deque in range(tables[row + 5], tables[row + 6], DEQUE_WORDS):
         last, sign, at = records[base + tables[deque + 1] + 1], tables[deque + 2], tables[deque + 3]
@@ -585,14 +623,15 @@ def _advance(s: State, records: Any, base: int, row: int, now: int, is_foreseen:
         group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
         due = _without_lowest(due)
         edge = now - tables[group]
-        time, node = records[base + tables[group + 1]], records[base + tables[group + 2]]
+        time, node = records[base + tables[group + 1]], half(records, 2 * base + tables[group + 2])
         if time == UNREAD:
             time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
         if time <= edge:
             following = _next_of(s, node)
             _foresee_node(s, following)
             _leave(s, records, base, group, node)
-            records[base + tables[group + 2]] = node = following
+            node = following
+            put_half(records, 2 * base + tables[group + 2], node)
             time = NEVER if node < 0 else UNREAD
             if is_foreseen and node >= 0:
                 time = log[(node >> 4) * tables[_T_LOG_WORDS] + L_TIME]
@@ -608,8 +647,8 @@ def _enter(s: State, entity: int, row: int, node: int, passed: int, time: int, n
     windows = (tables[row + 2] - tables[row + 1]) // GROUP_WORDS
     for first in range(0, windows, LANES):  # of a window without nodes it is the oldest
         put_in_place_of(pool, entity + HEADER + first, windows - first, NEVER, time)
-        put_in_place_of(pool, entity + HEADER + windows + first, windows - first, -1, node)
-    _add(s, pool, entity, row + 9, passed, 1)
+        put_where_empty(pool, 2 * (entity + HEADER + windows) + first, windows - first, node)
+    _count(s, pool, entity, row + 9, passed, 1)
     _add(s, pool, entity, row + 12, passed, s.scratch[X_ROW + _W_AMOUNT])
     arrived = passed
     passed &= tables[row + 15]
@@ -622,7 +661,7 @@ def _enter(s: State, entity: int, row: int, node: int, passed: int, time: int, n
 
 @inlined
 def _enter_cell(s: State, entity: int, cell: int, node: int, arrived: int, time: int, number: int) -> None:
-    """Add a new node to one accumulator."""
+    """Add a new node to one accumulator; the place of a tally is in halves."""
     tables, pool, scratch = s.tables, s.pool, s.scratch
     amount, kind, word = scratch[X_ROW + _W_AMOUNT], tables[cell], entity + tables[cell + 1]
     if kind == _C_SQUARES:
@@ -631,7 +670,7 @@ def _enter_cell(s: State, entity: int, cell: int, node: int, arrived: int, time:
         pool[word] = number
         pool[word + 1] = time
     elif kind == _C_TALLY:
-        pool[word + scratch[X_COLUMNS + tables[cell + 2]]] += 1
+        _add_to_half(pool, entity + word + scratch[X_COLUMNS + tables[cell + 2]], 1)
     elif kind == _C_EXTREME:
         sign = tables[cell + 2]
         if pool[word] < 0 or sign * (amount - pool[word + 1]) > 0:
@@ -763,7 +802,7 @@ def _foresee_records(s: State, is_read: bool) -> None:
 @inlined
 def _is_of(records: Any, base: int, key: int, space: int) -> bool:
     """Whether a record that was guessed is a key's."""
-    nodes = records[base + R_NODES]
+    nodes = _nodes_of(records, base)
     return bool(records[base + R_KEY] == key and nodes % MAX_SLOTS == space and nodes >= MAX_SLOTS)
 
 
@@ -859,7 +898,7 @@ def _follow(s: State, entity: int, slot: int, row: int, node: int, passed: int, 
             here = _newest_at(s, (node >> 4) * tables[_T_LOG_WORDS], slot)
             s.log[here] |= np.int64(1) << np.int64(_newest_shift(s, slot, bit))
         for distinct in range(tables[family + 5], tables[family + 6], DISTINCT_WORDS):
-            s.pool[entity + tables[distinct]] += 1 if previous <= now - tables[distinct + 1] else 0
+            _add_to_half(s.pool, 2 * entity + tables[distinct], 1 if previous <= now - tables[distinct + 1] else 0)
 
 
 @inlined
@@ -880,7 +919,7 @@ def _stored(s: State, row: int, family: int) -> int:
 def _unfollow(s: State, entity: int, row: int, passed: int) -> None:
     """Take an evicted node out of its pairs; a pair of which nothing is retained is forgotten."""
     tables, pairs, shift = s.tables, s.pairs, s.meta[M_PAIRS_SHIFT]
-    space = s.pool[entity + R_NODES] % MAX_SLOTS
+    space = _space_of(s.pool, entity)
     at = tables[_T_SPACE] + space * SPACE_WORDS
     tag = _tag(_entity_hash(s.pool[entity + R_KEY], space), -1)
     for family in range(tables[at + 3], tables[at + 4], FAMILY_WORDS):
@@ -904,7 +943,8 @@ def _unfollow(s: State, entity: int, row: int, passed: int) -> None:
 @inlined
 def _foresee_header(s: State, entity: int, space: int) -> None:
     """Prefetch a record's header and cursors."""
-    for word in range(0, HEADER + CURSOR * (s.tables[space + 2] - s.tables[space + 1]) // GROUP_WORDS, 8):
+    windows = (s.tables[space + 2] - s.tables[space + 1]) // GROUP_WORDS
+    for word in range(0, HEADER + CURSOR_HALVES * windows // 2, LANES):
         prefetch(s.pool, entity + word)
 
 
@@ -913,13 +953,14 @@ def _foresee_cells(s: State, entity: int, space: int, node: int, passed: int) ->
     """Prefetch the accumulators of the windows that still begin with a node."""
     tables, pool = s.tables, s.pool
     for group in range(tables[space + 1], tables[space + 2], GROUP_WORDS):
-        if pool[entity + tables[group + 2]] == node:
-            prefetch(pool, entity + tables[group + 3])
+        if half(pool, 2 * entity + tables[group + 2]) == node:
+            prefetch(pool, entity + tables[group + 3] // 2)
             prefetch(pool, entity + tables[group + 6])
             due = passed & tables[group + 11]
             while due != 0:
                 run = _run_of(tables[group + 11], tables[group + 12], lowest_bit(due))
-                prefetch(pool, entity + tables[tables[run] + 1])
+                word = tables[tables[run] + 1]
+                prefetch(pool, entity + (word // 2 if tables[tables[run]] == _C_TALLY else word))
                 due = _without_lowest(due)
 
 
@@ -959,7 +1000,7 @@ def _foresee_forgotten(s: State, row: int) -> None:
             continue
         space, passed = _space_row(s, slot), _in_role(s, s.log[row + L_PASSED], slot)
         hashed = _entity_hash(pool[entity + R_KEY], tables[_slot_row(s, slot)])
-        if pool[entity + R_NODES] < 2 * MAX_SLOTS:
+        if _nodes_of(pool, entity) < 2 * MAX_SLOTS:
             prefetch(s.directory, _home(hashed, meta[M_DIRECTORY_SHIFT]))
         else:
             _foresee_cells(s, entity, space, (meta[M_OLDEST] << 4) | slot, passed)
@@ -982,7 +1023,7 @@ def _evict(s: State) -> None:
         if entity < 0:
             continue
         _unfollow(s, entity, row, _in_role(s, log[row + L_PASSED], slot))
-        if pool[entity + R_NODES] < 2 * MAX_SLOTS:
+        if _nodes_of(pool, entity) < 2 * MAX_SLOTS:
             _forget_entity(s, entity)
         else:
             _begin_later(s, entity, (oldest << 4) | slot)
@@ -997,14 +1038,14 @@ def _begin_later(s: State, entity: int, node: int) -> None:
     pool, tables = s.pool, s.tables
     following = _next_of(s, node)
     time = s.log[(following >> 4) * tables[_T_LOG_WORDS] + L_TIME]
-    at = tables[_T_SPACE] + pool[entity + R_NODES] % MAX_SLOTS * SPACE_WORDS
+    at = tables[_T_SPACE] + _space_of(pool, entity) * SPACE_WORDS
     for group in range(tables[at + 1], tables[at + 2], GROUP_WORDS):
-        if pool[entity + tables[group + 2]] == node:
+        if half(pool, 2 * entity + tables[group + 2]) == node:
             _leave(s, pool, entity, group, node)
             pool[entity + tables[group + 1]] = time
-            pool[entity + tables[group + 2]] = following
+            put_half(pool, 2 * entity + tables[group + 2], following)
     pool[entity + R_SINCE] = time
-    pool[entity + R_NODES] -= MAX_SLOTS
+    pool[entity + R_CHAIN] -= MAX_SLOTS << 32
 
 
 @jit
@@ -1031,9 +1072,9 @@ def _product(a: Any, b: Any) -> tuple[Any, Any]:
 
 @jit
 def spread(records: Any, count: int, total: int, squares: int) -> float:
-    """count * sum of squares - sum * sum, exact in 128 bits, then rounded: float(high) * 2^64 + float(low)."""
-    n: Any = np.uint64(records[count])
-    t: Any = np.uint64(records[total])
+    """count * sum of squares - sum * sum, exact in 128 bits, then rounded: float(high) * 2^64 + float(low); squares: their word."""
+    n: Any = np.uint64(count)
+    t: Any = np.uint64(total)
     hh, hl, ll = np.uint64(records[squares]), np.uint64(records[squares + 1]), np.uint64(records[squares + 2])
     # hh * 2^40 + hl * 2^21 + ll
     low = hh << np.uint64(40)
@@ -1053,14 +1094,13 @@ def spread(records: Any, count: int, total: int, squares: int) -> float:
 
 
 @inlined
-def _emit_amounts(records: Any, emit: int, amount: int, count: int, total: int, squares: int, missing: float) -> float:
-    """Features of the amounts in a window; count, total, squares: words of the accumulators."""
-    n, t = records[count], records[total]
+def _emit_amounts(records: Any, emit: int, amount: int, n: int, t: int, squares: int, missing: float) -> float:
+    """Features of n amounts of a window, t together; squares: the word of theirs."""
     if n == 0:
         return missing
     if emit == _E_OVER_MEAN:
         return np.float64(amount * n) / np.float64(t) if t != 0 else missing
-    deviation = np.sqrt(spread(records, count, total, squares))
+    deviation = np.sqrt(spread(records, n, t, squares))
     if emit == _E_DEVIATION:
         return deviation / np.float64(n)
     return np.float64(amount * n - t) / deviation if deviation != 0.0 else missing
@@ -1080,16 +1120,15 @@ def _n_log_n(floats: Any, table: int, n: int) -> float:
 
 
 @jit
-def _emit_entropy(s: State, records: Any, tally: int, count: int, size: int, missing: float) -> float:
+def _emit_entropy(s: State, records: Any, tally: int, n: int, size: int, missing: float) -> float:
     """log2 n - (sum of n_i log2 n_i) / n, from a table: + - x / alone."""
-    n = records[count]
     if n == 0:
         return missing
     table = s.tables[_T_FEATURES] + (s.tables[_T_MARK_TO] - s.tables[_T_MARK_FROM]) // MARK_WORDS
     total = 0.0
     for value in range(size):
-        if records[tally + value] > 1:
-            total += _n_log_n(s.floats, table, records[tally + value])
+        if half(records, tally + value) > 1:
+            total += _n_log_n(s.floats, table, half(records, tally + value))
     return (_n_log_n(s.floats, table, n) - total) / np.float64(n)
 
 
@@ -1128,7 +1167,7 @@ def _emit_travel(s: State, records: Any, emit: int, word: int, now: int, missing
 
 
 @inlined
-def _emit_pair(s: State, slot: int, emit: int, family: int, records: Any, count: int, now: int, missing: float) -> float:
+def _emit_pair(s: State, slot: int, emit: int, family: int, n: int, now: int, missing: float) -> float:
     """What the entity's past says about the operation's own value of a column."""
     place = s.scratch[X_PLACE + slot * MAX_FAMILIES + family]
     if place < 0:
@@ -1141,7 +1180,7 @@ def _emit_pair(s: State, slot: int, emit: int, family: int, records: Any, count:
     same = np.float64(s.pairs[place * PAIR_WORDS + P_NEWEST] & 0xFFFFFFFF) if known else 0.0
     if emit == _E_SAME_COUNT:
         return same
-    return same / np.float64(records[count]) if records[count] != 0 else missing
+    return same / np.float64(n) if n != 0 else missing
 
 
 @jit
@@ -1159,6 +1198,12 @@ def _operand(word: int, place: int) -> int:
 
 
 @inlined
+def _number(records: Any, base: int, operand: int) -> int:
+    """A count, a distinct count or a sum, by the operand of an emit."""
+    return int(whole_or_half(records, 2 * base + (operand & (WHOLE - 1)), operand & WHOLE))
+
+
+@inlined
 def _emit_one(  # noqa: PLR0912 a kind each
     s: State, records: Any, base: int, slot: int, emit: int, word: int, number: int, now: int, missing: float
 ) -> float:
@@ -1167,14 +1212,16 @@ def _emit_one(  # noqa: PLR0912 a kind each
     a, b, c = _operand(word, 0), _operand(word, 1), _operand(word, 2)
     kept = number - tables[_T_RETAINED]
     if emit == _E_VALUE:
-        return np.float64(records[base + a])
+        return np.float64(_number(records, base, a))
     if emit == _E_RATIO:
-        return np.float64(records[base + a]) / np.float64(records[base + b]) if records[base + b] != 0 else missing
+        below = _number(records, base, b)
+        return np.float64(_number(records, base, a)) / np.float64(below) if below != 0 else missing
     if emit == _E_PACE:
-        rate = records[base + b]
-        return np.float64(records[base + a] * tables[c + 1]) / np.float64(rate * tables[c]) if rate != 0 else missing
+        rate = _number(records, base, b)
+        return np.float64(_number(records, base, a) * tables[c + 1]) / np.float64(rate * tables[c]) if rate != 0 else missing
     if emit <= _E_OVER_MEAN:
-        return _emit_amounts(records, emit, scratch[X_ROW + _W_AMOUNT], base + a, base + b, base + c, missing)
+        n, total = _number(records, base, a), _number(records, base, b)
+        return _emit_amounts(records, emit, scratch[X_ROW + _W_AMOUNT], n, total, base + c, missing)
     if emit == _E_EXTREME:
         return np.float64(records[base + a + 1]) if records[base + a] >= 0 else missing
     if emit == _E_OVER_MAX:
@@ -1194,12 +1241,13 @@ def _emit_one(  # noqa: PLR0912 a kind each
     if emit == _E_SINCE_EARLIEST:
         return (now - records[base + a + 1]) / 1000.0 if records[base + a] >= 0 else missing
     if emit <= _E_SINCE_SAME:
-        return _emit_pair(s, slot, emit, b, records, base + c, now, missing)
+        return _emit_pair(s, slot, emit, b, half(records, 2 * base + c), now, missing)
     if emit == _E_TALLY_SHARE:
-        n = records[base + b]
-        return np.float64(records[base + a + scratch[X_COLUMNS + c]]) / np.float64(n) if n != 0 else missing
+        n = half(records, 2 * base + b)
+        same = half(records, 2 * base + a + scratch[X_COLUMNS + c])
+        return np.float64(same) / np.float64(n) if n != 0 else missing
     if emit == _E_ENTROPY:
-        return _emit_entropy(s, records, base + a, base + b, c, missing)
+        return _emit_entropy(s, records, 2 * base + a, half(records, 2 * base + b), c, missing)
     if emit == _E_CHANGED:
         own = scratch[X_COLUMNS + a]
         if own == MISSING or records[base + b] < max(kept, 0):
@@ -1251,7 +1299,7 @@ def _emit_slot(s: State, records: Any, slot: int, number: int, now: int, vector:
         emit, first, last = tables[kind], tables[kind + 1], tables[kind + 2]
         if emit == _E_VALUE:
             for e in range(first, last):
-                vector[_operand(tables[e], 3)] = np.float64(records[base + _operand(tables[e], 0)])
+                vector[_operand(tables[e], 3)] = np.float64(_number(records, base, _operand(tables[e], 0)))
         else:
             for e in range(first, last):
                 word = tables[e]
@@ -1307,13 +1355,12 @@ def _write_row(s: State, place: int, number: int, now: int) -> None:
 def _chain(s: State, entity: int, node: int, now: int) -> None:
     """Append a node to the chain of an entity."""
     pool = s.pool
-    if pool[entity + R_NODES] < MAX_SLOTS:
+    nodes = _nodes_of(pool, entity)
+    if nodes < MAX_SLOTS:
         pool[entity + R_SINCE] = now
     else:
-        tail = pool[entity + R_TAIL]
-        s.log[_link_of(s, tail)] |= node + 1
-    pool[entity + R_TAIL] = node
-    pool[entity + R_NODES] += MAX_SLOTS
+        s.log[_link_of(s, _newest_of(pool, entity))] |= node + 1
+    pool[entity + R_CHAIN] = ((nodes + MAX_SLOTS) << 32) | node
 
 
 @jit
@@ -1338,6 +1385,22 @@ def _foresee_staying(s: State, records: Any, now: int) -> None:
         base = scratch[X_BASE + slot]
         if base >= 0 and _is_of(records, base, scratch[X_KEY + slot], s.tables[_slot_row(s, slot)]):
             _foresee_next(s, records, base, slot, now)
+
+
+@jit
+def _foresee_written(s: State, vector: Any, width: int) -> None:
+    """Ask for what an arrival will write: its vector of so many words, and the row of the log after the next."""
+    for word in range(0, width, LANES):
+        prefetch(vector, word)
+    _foresee_row(s, s.meta[M_NEXT] + 1)
+
+
+@inlined
+def _foresee_row(s: State, place: int) -> None:
+    """Ask for a whole row of the log."""
+    row = place * s.tables[_T_LOG_WORDS]
+    for word in range(row, row + s.tables[_T_LOG_WORDS], LANES):
+        prefetch(s.log, word)
 
 
 @jit
@@ -1430,6 +1493,7 @@ def read(handle: int) -> None:
     s = _state(handle, 0)
     now, number = _clock(s), s.meta[M_NUMBER]
     _prepare(s, EVERY_SLOT)
+    _foresee_row(s, s.meta[M_NEXT])  # written to when it arrives
     _foresee_records(s, True)
     _locate(s)
     _foresee_leaving(s, s.pool, now)
@@ -1494,7 +1558,9 @@ def apply(handle: int, was_read: bool) -> bool:
 
 @jit
 def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -> None:
-    """Take a row of a replay into a frame, and foresee where its entities are looked up."""
+    """Take a row of a replay into a frame, and foresee where its entities are looked up; ask for the row of eight turns later."""
+    for word in range(0, words, LANES):
+        prefetch(row, (i + 8) * words + word)
     for word in range(words):
         s.scratch[X_ROW + word] = row[i * words + word]
     _prepare(s, parts[3 * i + 2] if has_parts else EVERY_SLOT)
@@ -1531,6 +1597,7 @@ def replay(
             _foresee_leaving(third, third.pool, _clock(third))
         if start <= i + 1 < count:
             _foresee_staying(second, second.pool, _clock(second))
+            _foresee_written(second, as_integers(matrix + 8 * width * wants[i + 1]), width if wants[i + 1] >= 0 else 0)
         if i >= start:
             active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
             if has_parts:

@@ -33,12 +33,13 @@ MAX_POOL = 1 << 32
 """Words of the pool of records: an entity is its first word's number, and has 32 bits in links and directory."""
 MAX_FILTERS = 64
 """Different filters of a plan: a bit each of what an arrival passes."""
-HEADER = 4
-"""Words of an entity's record before its cursors: KEY, TAIL, NODES, SINCE."""
+HEADER = 3
+"""Words of an entity's record before its cursors: KEY, CHAIN, SINCE."""
 NEVER = 2**63 - 1
 """Time of a cursor of no node."""
-CURSOR = 2
-"""Words of a cursor: the time of the oldest node inside the window, and that node; the times of all windows come first."""
+CURSOR_HALVES = 3
+"""Halves of words of a cursor: two of the time of the oldest node inside the window, one of that node. The times of all windows
+come first."""
 
 
 class Cell(IntEnum):
@@ -58,6 +59,10 @@ class Cell(IntEnum):
     STEPS = 11  # for each step: number and time of the latest first step that led there
 
 
+IN_HALVES = (Cell.COUNT, Cell.DISTINCT, Cell.TALLY)
+"""Counts of nodes, of which there are fewer than 2^31: each in half a word."""
+_ORDER = {Cell.COUNT: 0, Cell.DISTINCT: 1, Cell.TALLY: 1, Cell.SUM: 2}
+"""Of cells in a record; all others behind them."""
 _KEPT = (Cell.COUNT, Cell.SUM, Cell.DISTINCT)
 """Numbers for which there are tables of their own; the rest are cells of runs."""
 _LEAVING = (Cell.SQUARES, Cell.TALLY, Cell.EXTREME, Cell.DEQUE)
@@ -127,6 +132,8 @@ SLOT_WORDS, SPACE_WORDS, GROUP_WORDS, RUN_WORDS, CELL_WORDS = 11, 18, 15, 2, 5
 FAMILY_WORDS, DEQUE_WORDS, DISTINCT_WORDS, KIND_WORDS, MARK_WORDS, OWN_WORDS = 7, 4, 2, 3, 3, 3
 OPERAND_BITS = 16
 """Of an emit's place in the vector and its three operands: together a word."""
+WHOLE = 1 << OPERAND_BITS - 1
+"""Added to an operand that is a place of a whole word where places are counted in halves."""
 # words of a log row before its links: time, amount, the filters it passes, small columns; bits for the columns that are counted as distinct
 # are behind the small columns, and in words of their own where there are too many. Behind the links the chains of extremes, and
 # last what only eviction reads: so what leaves a window of an account or customer is in one cache line with its link
@@ -152,7 +159,8 @@ class Program:
     whether the time of a pair's newest arrival is asked for, distinct counts from and to), deques (filter, word, sign, log word),
     filters (facts needed, then facts looked at, the role aside), kinds of emits (Emit, emits from and to), emits (place in the
     vector and three operands in a word), marks (slot, Emit, emit), values of the operation itself (Emit, operand, place).
-    Counts and sums are three words each: their first word in a record, where their filters are, and how many they are.
+    Counts and sums are three words each: their first word in a record (of counts, of the windows' nodes, of distinct counts and
+    tallies it is the half of a word, counted from the record's beginning), where their filters are, and how many they are.
     `from` and `to` are places in `tables`.
     floats: the missing value of each feature, the limit of each mark, then n log2 n for n below TALLIED.
     """
@@ -226,32 +234,47 @@ class _SpaceBuilder:
         return bit
 
     def cells_in_order(self) -> list[tuple[_Group, _CellKey]]:
-        """All counts, all sums, then the rest, each window by window: what is added to together stands together."""
+        """All counts, what else is in halves, all sums, then the rest, each window by window: what is added to together stands together."""
         cells = [(group, key) for group in self.groups.values() for key in group.cells]
-        return sorted(cells, key=lambda cell: min(cell[1][0], Cell.SQUARES))
+        return sorted(cells, key=lambda cell: _ORDER.get(cell[1][0], len(_ORDER)))
 
     def empty_record(self) -> list[int]:
         """A record of an entity without history."""
-        cursors = [NEVER] * len(self.groups) + [-1] * len(self.groups)
-        cells = [word for _, key in self.cells_in_order() for word in _beginning(key)]
-        record = [0, -1, 0, 0, *cursors, *cells]
+        halves = [-1] * len(self.groups) + [0] * self._halves
+        words = [word for _, key in self.cells_in_order() if key[0] not in IN_HALVES for word in _beginning(key)]
+        record = [0, 0, 0, *[NEVER] * len(self.groups), *_packed(halves), *words]
         return record + [0] * (self.stride - len(record))
 
+    @property
+    def _halves(self) -> int:
+        """Of all the cells that are in halves."""
+        return sum(len(_beginning(key)) for _, key in self.cells_in_order() if key[0] in IN_HALVES)
+
     def lay_out(self) -> None:
-        """Give every cursor and cell its word; DeclarationError for more windows than there are bits."""
+        """Give every cursor and cell its word, or its half of one; DeclarationError for more windows than there are bits."""
         if len(self.groups) > MAX_WINDOWS:
             raise DeclarationError(f"one entity has {len(self.groups)} different windows; allowed {MAX_WINDOWS}")
-        word = HEADER + CURSOR * len(self.groups)
+        half = 2 * HEADER + CURSOR_HALVES * len(self.groups)
+        word = -(-(half + self._halves) // 2)
         for group in self.groups.values():
             group.cells = dict.fromkeys(sorted(group.cells, key=lambda key: (key[1], key[0], key[2])), 0)
         for group, key in self.cells_in_order():
-            group.cells[key] = word
-            word += len(_beginning(key))
+            if key[0] in IN_HALVES:
+                group.cells[key] = half
+                half += len(_beginning(key))
+            else:
+                group.cells[key] = word
+                word += len(_beginning(key))
         self.stride = -(-word // 8) * 8  # whole cache lines
 
 
+def _packed(halves: list[int]) -> list[int]:
+    """Numbers of 32 bits, two in a word, the lower half first."""
+    return [int(word) for word in np.array(halves + [0] * (len(halves) % 2), np.int32).view(np.int64)]
+
+
 def _beginning(key: _CellKey) -> list[int]:
-    """The words of a cell before any arrival: -1 where a node or a number will be."""
+    """The words of a cell before any arrival, or halves of words: -1 where a node or a number will be."""
     kind, _, operands = key
     match kind:
         case Cell.TALLY:
@@ -575,7 +598,7 @@ class _Compiler:
             distinct = [(row[1], row[3]) for key, row in mine.items() if key[0] is Cell.DISTINCT]
             extremes = [(row[1], row[3]) for key, row in mine.items() if key[0] is Cell.EXTREME]
             groups.append((
-                window, HEADER + number, HEADER + len(space.groups) + number,
+                window, HEADER + number, 2 * (HEADER + len(space.groups)) + number,
                 *self._added(tables, mine.items(), Cell.COUNT), *self._added(tables, mine.items(), Cell.SUM),
                 *tables.add(distinct),
                 *self._runs(tables, [(key, row) for key, row in mine.items() if key[0] in _LEAVING]),
@@ -669,9 +692,13 @@ class _Compiler:
         return _signed(sum(word << OPERAND_BITS * place for place, word in enumerate([*words, out])))
 
     def _word(self, operand: int | _Place) -> int:
-        if isinstance(operand, _Place):
-            return self.spaces[operand.space].groups[operand.window].cells[operand.key]
-        return int(operand)
+        """What the kernel finds an operand by; one that is beyond what fits an operand of an emit stays so."""
+        if not isinstance(operand, _Place):
+            return int(operand)
+        place = self.spaces[operand.space].groups[operand.window].cells[operand.key]
+        if operand.key[0] is Cell.SUM:
+            return 2 * place + WHOLE
+        return place + WHOLE if operand.key[0] in IN_HALVES and place >= WHOLE else place
 
 
 def _in_lanes(words: list[int], empty: int) -> list[tuple[int]]:

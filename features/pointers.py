@@ -37,14 +37,14 @@ def as_floats(typing_context: Any, address: Any) -> Any:
 
 @_intrinsic
 def prefetch(typing_context: Any, words: Any, index: Any) -> Any:
-    """Ask for a word's cache line, to be written to soon."""
+    """Ask for a word's cache line. Also where it will be written to: a line that no other core has is written to all the same."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(1), word(3), word(1)]
+            cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch"), [place, word(0), word(3), word(1)]
         )
         return context.get_dummy_value()
 
@@ -80,6 +80,49 @@ def bit_count(typing_context: Any, mask: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.int64), generate
+
+
+def _half_at(builder: Any, words: Any, place: Any, kind: Any) -> Any:
+    """A pointer to what begins at a half of a word: halves are counted from the first word's lower one on."""
+    halves = builder.bitcast(words, ir.IntType(32).as_pointer())
+    return builder.bitcast(builder.gep(halves, [place]), kind.as_pointer())
+
+
+@_intrinsic
+def half(typing_context: Any, words: Any, place: Any) -> Any:
+    """The number in a half of a word, with its sign."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, place = arguments
+        held = builder.load(_half_at(builder, words, place, ir.IntType(32)), align=4)
+        return builder.sext(held, ir.IntType(64))
+
+    return types.int64(types.CPointer(types.int64), types.int64), generate
+
+
+@_intrinsic
+def put_half(typing_context: Any, words: Any, place: Any, number: Any) -> Any:
+    """Put a number of 32 bits into a half of a word."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, place, number = arguments
+        builder.store(builder.trunc(number, ir.IntType(32)), _half_at(builder, words, place, ir.IntType(32)), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), types.int64, types.int64), generate
+
+
+@_intrinsic
+def whole_or_half(typing_context: Any, words: Any, place: Any, is_whole: Any) -> Any:
+    """The word that begins at a half, or the number in the half alone."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, place, is_whole = arguments
+        word = builder.load(_half_at(builder, words, place, ir.IntType(64)), align=4)
+        alone = builder.sext(builder.trunc(word, ir.IntType(32)), ir.IntType(64))
+        return builder.select(builder.icmp_signed("!=", is_whole, ir.IntType(64)(0)), word, alone)
+
+    return types.int64(types.CPointer(types.int64), types.int64, types.int64), generate
 
 
 def _lanes_at(builder: Any, words: Any, index: Any) -> Any:
@@ -136,6 +179,19 @@ def _keep_lanes(builder: Any, words: Any, index: Any, lanes: Any) -> None:
     builder.store(lanes, builder.bitcast(builder.gep(words, [index]), lanes.type.as_pointer()), align=8)
 
 
+def _halves_at(builder: Any, words: Any, place: Any) -> Any:
+    """A pointer to eight halves from a place on."""
+    return _half_at(builder, words, place, ir.VectorType(ir.IntType(32), LANES))
+
+
+def _passing(builder: Any, filters: Any, at: Any, count: Any, passed: Any) -> Any:
+    """A bit for each of eight filters of a table: whether it is among the first so many, and passed."""
+    numbers = builder.and_(_lanes_at(builder, filters, at), _in_every_lane(builder, ir.IntType(64)(63)))
+    one = _in_every_lane(builder, ir.IntType(64)(1))
+    bits = builder.and_(builder.lshr(_in_every_lane(builder, passed), numbers), one)
+    return builder.and_(builder.icmp_signed("==", bits, one), _first_lanes(builder, count))
+
+
 @_intrinsic
 def add_passed(
     typing_context: Any, words: Any, index: Any, filters: Any, at: Any, count: Any, passed: Any, amount: Any
@@ -147,14 +203,28 @@ def add_passed(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         words, index, filters, at, count, passed, amount = arguments
-        lanes = ir.VectorType(ir.IntType(64), LANES)
-        numbers = builder.and_(_lanes_at(builder, filters, at), _in_every_lane(builder, ir.IntType(64)(63)))
-        bits = builder.and_(
-            builder.lshr(_in_every_lane(builder, passed), numbers), _in_every_lane(builder, ir.IntType(64)(1))
-        )
-        addends = builder.and_(builder.neg(bits), _in_every_lane(builder, amount))
-        addends = builder.select(_first_lanes(builder, count), addends, ir.Constant(lanes, None))
+        added = _in_every_lane(builder, amount)
+        addends = builder.select(_passing(builder, filters, at, count, passed), added, ir.Constant(added.type, None))
         _keep_lanes(builder, words, index, builder.add(_lanes_at(builder, words, index), addends))
+        return context.get_dummy_value()
+
+    pointer, word = types.CPointer(types.int64), types.int64
+    return types.void(pointer, word, pointer, word, word, word, word), generate
+
+
+@_intrinsic
+def count_passed(
+    typing_context: Any, words: Any, place: Any, filters: Any, at: Any, count: Any, passed: Any, amount: Any
+) -> Any:
+    """As `add_passed`, of halves of words."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, place, filters, at, count, passed, amount = arguments
+        halves = ir.VectorType(ir.IntType(32), LANES)
+        where = _halves_at(builder, words, place)
+        added = builder.trunc(_in_every_lane(builder, amount), halves)
+        addends = builder.select(_passing(builder, filters, at, count, passed), added, ir.Constant(halves, None))
+        builder.store(builder.add(builder.load(where, align=4), addends), where, align=4)
         return context.get_dummy_value()
 
     pointer, word = types.CPointer(types.int64), types.int64
@@ -174,3 +244,21 @@ def put_in_place_of(typing_context: Any, words: Any, index: Any, count: Any, see
         return context.get_dummy_value()
 
     return types.void(types.CPointer(types.int64), *[types.int64] * 4), generate
+
+
+@_intrinsic
+def put_where_empty(typing_context: Any, words: Any, place: Any, count: Any, number: Any) -> Any:
+    """Put a number into those of at most eight halves that are -1; all eight are written to, as by `add_passed`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, place, count, number = arguments
+        halves = ir.VectorType(ir.IntType(32), LANES)
+        where = _halves_at(builder, words, place)
+        there = builder.load(where, align=4)
+        is_empty = builder.icmp_signed("==", there, ir.Constant(halves, [-1] * LANES))
+        is_empty = builder.and_(is_empty, _first_lanes(builder, count))
+        put = builder.trunc(_in_every_lane(builder, number), halves)
+        builder.store(builder.select(is_empty, put, there), where, align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.CPointer(types.int64), *[types.int64] * 3), generate

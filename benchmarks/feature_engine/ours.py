@@ -4,6 +4,7 @@ import itertools
 import resource
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from features.plan import Plan
 Integers = NDArray[np.int64]
 PARTS = 64
 """So many that the state of one fits the processor's own memory."""
+ROUNDS = 2
+"""Of the kernel and of writing its matrix: in the second both have the memory that the first one held."""
+WRITING = ("write_cpu_s", "write_system_cpu_s")
 
 
 class Replay:
@@ -89,10 +93,23 @@ def whole_set(operations: int) -> dict[str, Any]:
 
 
 def matrix_file(operations: int, folder: Path) -> dict[str, Any]:
-    """As `whole_set`, and each slice of the matrix goes to a Parquet file, as `features.batch.write_matrix` would write it."""
+    """As `whole_set`, and each slice of the matrix goes to a Parquet file, as `features.batch.write_matrix` would write it.
+
+    Both ROUNDS times, each time from nothing: the best round of each counts, and every round is given.
+    """
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    rounds = [_matrix_file(plan, operations, folder / "matrix.parquet") for _ in range(ROUNDS)]
+    best, written = min(rounds, key=itemgetter("cpu_s")), min(rounds, key=itemgetter("write_cpu_s"))
+    return (
+        best
+        | {key: written[key] for key in WRITING}
+        | {"rounds": [{key: each[key] for key in ("cpu_s", "system_cpu_s", *WRITING)} for each in rounds]}
+    )
+
+
+def _matrix_file(plan: Plan, operations: int, path: Path) -> dict[str, Any]:
+    """One round: a new engine and a new file."""
     replay = Replay(plan)
-    path = folder / "matrix.parquet"
     schema = pa.schema([(name, pa.float64()) for name in plan.names])
     write_cpu_s = write_system_s = 0.0
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:

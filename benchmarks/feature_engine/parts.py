@@ -45,11 +45,13 @@ def run_here(name: str, sizes: Sizes, folder: Path) -> dict[str, Any]:
 
 
 def run_apart(name: str, sizes: Sizes, folder: Path) -> dict[str, Any]:
-    """As `run_here`, in a process of its own."""
+    """As `run_here`, in a process of its own, with memory at hand: see `memory`."""
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-m", "benchmarks.feature_engine.memory"], check=True, cwd=root)
     result = folder / f"{name}.json"
     command = [sys.executable, "-m", "benchmarks.feature_engine", "--part", name, "--folder", str(folder),
                "--rows", str(sizes.rows), "--large-rows", str(sizes.large_rows), "--singles", str(sizes.singles),
                "--json", str(result)]  # fmt: skip
-    subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[2])
+    subprocess.run(command, check=True, cwd=root)
     figures: dict[str, Any] = json.loads(result.read_text())
     return figures

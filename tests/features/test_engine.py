@@ -292,7 +292,7 @@ def crowded(count: int) -> list[list[int]]:
 
 def test_records_beyond_two_gigawords_are_as_any_others() -> None:
     """An entity's number takes the upper half of a link, its last bit included: eviction finds it as well."""
-    near, far = Engine(SHORT), Engine(SHORT, rows=2**22)
+    near, far = Engine(SHORT), Engine(SHORT, rows=2**23)
     far._meta[kernel.M_POOL] = 2**31 - 1_000 & ~7  # as if so many records were taken; memory is taken when it is touched
     for row in crowded(200):
         assert far.read(row).tobytes() == near.read(row).tobytes()

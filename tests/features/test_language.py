@@ -57,8 +57,18 @@ from features.language import (
     marked,
     minutes,
 )
-from features.layout import SLOTS, SMALL_COLUMNS, WORDS, Column, Fact, Slot
-from features.plan import MAX_DISTINCT, MAX_FAMILIES, MAX_FILTERS, MAX_MARKS, MAX_SLOTS, MAX_WINDOWS, Plan
+from features.layout import LANES, SLOTS, SMALL_COLUMNS, WORDS, Column, Fact, Slot, space_of
+from features.plan import (
+    MAX_DISTINCT,
+    MAX_FAMILIES,
+    MAX_FILTERS,
+    MAX_MARKS,
+    MAX_SLOTS,
+    MAX_WINDOWS,
+    SPACE_WORDS,
+    Plan,
+    Table,
+)
 
 HOURLY = Feature(Slot.CUSTOMER, Count(), SENT, hours(1))
 FAILED = fact("failed", Fact.LOGIN_FAILED)
@@ -480,10 +490,14 @@ def test_a_log_longer_than_its_numbers_reach_is_refused() -> None:
     with pytest.raises(DeclarationError, match=f"seen {2**27}, allowed a power of two from 8 to {2**26}"):
         Plan([HOURLY], 2**27)
     with pytest.raises(DeclarationError, match=rf"seen {2**26}, of \d+ words of records each; allowed fewer than \d+"):
-        Plan(
-            [replace(HOURLY, by=by, over=over) for by in Slot if by is not Slot.RECIPIENT for over in (hours(1), days(1))],
-            2**26,
-        )
+        slots = [slot for slot in Slot if slot is not Slot.RECIPIENT]
+        Plan([replace(HOURLY, by=by, over=over) for by in slots for over in (hours(1), days(1), days(2))], 2**26)
+
+
+def test_a_record_of_two_windows_and_four_counts_is_one_cache_line() -> None:
+    plan = Plan([replace(HOURLY, where=where, over=over) for where in (SENT, NIGHT) for over in (hours(1), days(1))], 2**10)
+    tables = plan.program.tables
+    assert tables[tables[Table.SPACE] + SPACE_WORDS * space_of(Slot.CUSTOMER)] == LANES
 
 
 # ---- the hash --------------------------------------------------------------------------------------------------------
