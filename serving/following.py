@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from itertools import count
+from math import ceil
 from time import monotonic
 from typing import Any, Protocol
 
@@ -118,10 +119,10 @@ class Following:
         operations a second that was one in a hundred.
         """
         every = self._every_s if every_s is None else every_s
-        began = monotonic() + next(self._places) * every
-        await asyncio.sleep(began - monotonic())
+        due = monotonic() + next(self._places) * every
         while True:
-            await asyncio.sleep(every - (monotonic() - began) % every)
+            due += every * max(1, ceil((monotonic() - due) / every))  # a sleep may end early, a turn may take longer
+            await asyncio.sleep(due - monotonic())
             await _tried(turn, words)
 
     def _held(self, turn: Turn, words: str, every_s: float | None = None) -> Coroutine[Any, Any, None]:
