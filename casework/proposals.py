@@ -77,16 +77,23 @@ def decide(
     has decided, and whatever the kind's function raises: then nothing is decided.
     """
     with database.transaction() as connection:
-        proposal = _open(connection, proposal_id)
-        if is_same_person(proposal.proposed_by, person):
-            raise SamePersonError(f"proposal {proposal_id} was made by {proposal.proposed_by}: another person decides on it")
-        decided = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
-        row = {**decided, "decided_key": _key(person)}
-        connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(row))
-        words = f"proposals: {verdict} {proposal.kind} {proposal_id}"
-        change = record_change(connection, person, reason, words, after=_after(connection, proposal_id, row))
-        if verdict is Ruling.APPROVED:
-            kinds[proposal.kind](connection, replace(proposal, **decided), change)
+        decided(connection, proposal_id, verdict, person, reason, kinds)
+
+
+def decided(
+    connection: Connection, proposal_id: int, verdict: Ruling, person: str, reason: str, kinds: Mapping[str, Apply]
+) -> None:
+    """As `decide`, in a transaction that has more to do."""
+    proposal = _open(connection, proposal_id)
+    if is_same_person(proposal.proposed_by, person):
+        raise SamePersonError(f"proposal {proposal_id} was made by {proposal.proposed_by}: another person decides on it")
+    told = {"verdict": verdict, "decided_at": timestamp(), "decided_by": person, "decided_reason": reason}
+    row = {**told, "decided_key": _key(person)}
+    connection.execute(update(PROPOSALS).where(_P.proposal_id == proposal_id).values(row))
+    words = f"proposals: {verdict} {proposal.kind} {proposal_id}"
+    change = record_change(connection, person, reason, words, after=_after(connection, proposal_id, row))
+    if verdict is Ruling.APPROVED:
+        kinds[proposal.kind](connection, replace(proposal, **told), change)
 
 
 def _after(connection: Connection, proposal_id: int, row: Mapping[str, Any]) -> dict[str, Any]:

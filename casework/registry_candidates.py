@@ -4,7 +4,7 @@ Proposed are the recipient's identifiers that name money and the device; what a 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -13,7 +13,7 @@ from casework import proposals
 from casework.audit_log import next_number, record_change
 from casework.database import Database
 from casework.ledger import Entry
-from casework.proposals import Proposal
+from casework.proposals import Proposal, Ruling
 from casework.registry_entries import insert_entry, live, retire_expired, said, with_rows
 from casework.registry_keys import MONEY_KINDS
 from casework.tables import PROPOSALS
@@ -39,29 +39,57 @@ _IDENTIFIER = msgspec.json.Decoder(_Identifier)
 _OPERATION, _DECISION = msgspec.json.Decoder(Operation), msgspec.json.Decoder(Decision)
 
 
+class Candidate(NamedTuple):
+    """What a decision would have listed. content: of its proposal; rules: codes of those that spoke."""
+
+    listing: Listing
+    content: dict[str, Any]
+    rules: frozenset[str]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What is proposed once."""
+        return self.listing.kind, self.listing.value
+
+
 def propose_from(
-    database: Database, entries: Iterable[Entry], known: set[tuple[str, str]]
-) -> list[tuple[int, tuple[str, ...]]]:
-    """Propose what the high-risk decisions among entries of the ledger say, once for each identifier.
+    database: Database, entries: Iterable[Entry], known: set[tuple[str, str]], listing_rules: frozenset[str] = frozenset()
+) -> int:
+    """Propose what the high-risk decisions among entries of the ledger say, once for each identifier; how many.
 
-    known: what was proposed before, see `proposed_before`; grows. (proposal's id, codes of the rules that spoke) of each new one.
+    known: what was proposed before, see `proposed_before`; grows. listing_rules: what one of these spoke for is confirmed as well.
+    Each in a transaction of its own: what a rule confirms is never left half done, and whoever writes beside waits for one alone.
     """
-    found = [candidate for entry in entries for candidate in candidates(entry)]
-    if all((listing.kind, listing.value) in known for listing, *_ in found):
-        return []
-    new: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
-    with database.transaction() as connection:
-        for listing, content, rules in found:
-            key = listing.kind, listing.value
-            if key not in known and key not in new and live(connection, listing) is None:
-                reason = f"high-risk decision on operation {content['evidence']['operation_id']}"
-                new[key] = proposals.proposed(connection, KIND, content, PROPOSER, reason), rules
-    known.update(new)
-    return list(new.values())
+    made = 0
+    for entry in entries:
+        for candidate in candidates(entry):
+            if candidate.key in known or _is_listed(database, candidate):
+                continue
+            with database.transaction() as connection:
+                if live(connection, candidate.listing) is None:
+                    _propose(connection, candidate, candidate.rules & listing_rules)
+                    made += 1
+            known.add(candidate.key)
+    return made
 
 
-def candidates(entry: Entry) -> Iterator[tuple[Listing, dict[str, Any], tuple[str, ...]]]:
-    """What an entry of the ledger would have listed: the listing, the content of its proposal, the rules that spoke."""
+def _is_listed(database: Database, candidate: Candidate) -> bool:
+    """Looked at before anybody has to wait for a transaction: most of what is rejected again and again is on a list."""
+    with database.reading() as connection:
+        return live(connection, candidate.listing) is not None
+
+
+def _propose(connection: Connection, candidate: Candidate, confirming: frozenset[str]) -> None:
+    """Propose it; approved at once in the name of the first of the rules that confirm it, if there are any."""
+    reason = f"high-risk decision on operation {candidate.content['evidence']['operation_id']}"
+    made = proposals.proposed(connection, KIND, candidate.content, PROPOSER, reason)
+    if confirming:
+        by, why = f"rule {min(confirming)}", f"declared to list: {', '.join(sorted(confirming))}"
+        proposals.decided(connection, made, Ruling.APPROVED, by, why, {KIND: apply_entry})
+
+
+def candidates(entry: Entry) -> Iterator[Candidate]:
+    """What an entry of the ledger would have listed."""
     if entry.type != "operation" or entry.answer is None:
         return
     decision = _DECISION.decode(entry.answer)
@@ -72,14 +100,14 @@ def candidates(entry: Entry) -> Iterator[tuple[Listing, dict[str, Any], tuple[st
         "score": None if decision.score is None else f"{decision.score:.6f}",
         "reasons": [f"{reason.layer}: {reason.code}: {reason.text}" for reason in decision.reasons],
     }  # fmt: skip
-    rules = tuple(reason.code for reason in decision.reasons if reason.layer is Layer.RULES)
+    rules = frozenset(reason.code for reason in decision.reasons if reason.layer is Layer.RULES)
     for field, kind, value in identifiers_of(_OPERATION.decode(entry.body)):
         if (field.startswith("recipient.") and kind in MONEY_KINDS) or kind is IdentifierKind.DEVICE:
             listing = Listing(
                 kind=kind, value=value, list=List.PROHIBITED, ground=Ground.HIGH_RISK_CONFIRMED, source=Source.OWN_CASE,
                 reference=f"operation {decision.operation_id}",
             )  # fmt: skip
-            yield listing, {**said(listing), "field": field, "evidence": evidence}, rules
+            yield Candidate(listing, {**said(listing), "field": field, "evidence": evidence}, rules)
 
 
 def apply_entry(connection: Connection, proposal: Proposal, _: int) -> None:
@@ -94,7 +122,7 @@ def apply_entry(connection: Connection, proposal: Proposal, _: int) -> None:
 
 
 def last_proposed(database: Database) -> int:
-    """The sequence number of the last decision that something was proposed of, 0 before the first."""
+    """The sequence number of the last decision that something was proposed of, 0 before the first; more of it may be missing."""
     query = select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND).order_by(PROPOSALS.c.proposal_id.desc()).limit(1)
     with database.reading() as connection:
         content = connection.scalar(query)

@@ -4,16 +4,11 @@ Another thread reads what was decided since its last turn. A rule that the opera
 once what it spoke for; a score alone confirms nothing, whatever its height.
 """
 
-import logging
-
-from casework import approvals, registry_candidates
+from casework import registry_candidates
 from casework.database import Database
 from casework.ledger import Ledger
-from casework.proposals import Ruling
-from domain.errors import ConflictError
 from domain.levels import RiskLevel
 
-log = logging.getLogger("burana")
 BATCH = 10_000
 """Entries of the ledger looked at in one turn."""
 HIGH = f'"level":"{RiskLevel.HIGH.word}"'.encode()
@@ -36,23 +31,11 @@ class Candidates:
         last = self._ledger.last_sequence
         if self._looked_to is None:
             self._known = registry_candidates.proposed_before(self._database)
-            self._looked_to = max(registry_candidates.last_proposed(self._database), last - MOST_BEHIND)
+            self._looked_to = max(registry_candidates.last_proposed(self._database) - 1, last - MOST_BEHIND)
         up_to = min(last, self._looked_to + BATCH)
         if up_to <= self._looked_to:
             return 0
-        made = registry_candidates.propose_from(
-            self._database, self._ledger.answered(HIGH, self._looked_to, up_to), self._known
-        )
+        high = self._ledger.answered(HIGH, self._looked_to, up_to)
+        made = registry_candidates.propose_from(self._database, high, self._known, self._listing_rules)
         self._looked_to = up_to
-        for proposal_id, rules in made:
-            self._confirm(proposal_id, self._listing_rules.intersection(rules))
-        return len(made)
-
-    def _confirm(self, proposal_id: int, rules: frozenset[str]) -> None:
-        if not rules:
-            return
-        by, reason = f"rule {min(rules)}", f"declared to list: {', '.join(sorted(rules))}"
-        try:
-            approvals.decide(self._database, proposal_id, Ruling.APPROVED, by, reason)
-        except ConflictError as error:  # somebody was faster
-            log.info("proposal %d: %s", proposal_id, error)
+        return made

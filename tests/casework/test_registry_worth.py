@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 
 from casework import approvals, proposals, registry_candidates, registry_entries, registry_quality, registry_value
 from casework import database as databases
@@ -13,6 +14,7 @@ from casework.ledger import Entry, Ledger
 from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.writers import bring_in
+from domain.errors import LedgerError
 from domain.events import Outcome, OutcomeSource
 from domain.events import Verdict as Known
 from domain.identifiers import IdentifierKind
@@ -114,8 +116,42 @@ def test_r40_a_rule_that_was_declared_to_list_confirms_what_it_spoke_for_and_no_
     ]
 
 
+def test_r40_what_a_rule_lists_is_proposed_and_confirmed_together_or_not_at_all(database, monkeypatch):
+    spoke = {"layer": "rules", "code": "fictitious_store", "criterion": None, "text": "a store that is none"}
+    bring_in(database, iter([paid(1, "0555000001", "high", reasons=(spoke,))]))
+    live = Registry(database, IDENTIFIERS)
+    to_list, listed = registry_candidates.apply_entry, []
+
+    def fails_at_the_second(connection: Connection, proposal: proposals.Proposal, change: int) -> None:
+        listed.append(proposal.content["value"])
+        if len(listed) == 2:
+            raise LedgerError("the disk is full")
+        to_list(connection, proposal, change)
+
+    monkeypatch.setattr(registry_candidates, "apply_entry", fails_at_the_second)
+    following = Candidates(database, frozenset({"fictitious_store"}))
+    with pytest.raises(LedgerError, match="disk"):
+        following.turn()
+    live.refresh()
+    assert listed == ["+996555000001", "d-1"]
+    assert (len(live), proposals.open_proposals(database)) == (1, []), "the second is neither listed nor proposed"
+    after_a_start = Candidates(database, frozenset({"fictitious_store"}))
+    assert (after_a_start.turn(), after_a_start.turn()) == (1, 0), "the rest of what a decision speaks for comes later"
+    live.refresh()
+    assert (len(live), proposals.open_proposals(database)) == (2, [])
+
+
+def test_r40_whoever_writes_beside_waits_for_one_proposed_entry_and_for_none_that_is_listed(database, monkeypatch):
+    registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555000009", List.PROHIBITED)
+    bring_in(database, iter([paid(n, f"055500000{n}", "high") for n in (1, 2, 9)]))
+    held, transaction = [], database.transaction
+    monkeypatch.setattr(database, "transaction", lambda: held.append(1) or transaction())
+    assert Candidates(database, frozenset()).turn() == 3, "two telephones and the device"
+    assert len(held) == 3
+
+
 def test_what_is_on_a_list_already_is_not_proposed(database):
     registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555000002", List.PROHIBITED)
     bring_in(database, iter([paid(1, "0555000002", "high")]))
-    assert [one[0] for one in registry_candidates.propose_from(database, Ledger(database).read(), set())] == [1]
+    assert registry_candidates.propose_from(database, Ledger(database).read(), set()) == 1
     assert proposals.of_id(database, 1).content["kind"] == "device"
