@@ -1,1 +1,5 @@
 """Measurements: peers side by side, one table, one JSON."""
+
+from domain import untold
+
+untold.tell_nobody()

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -54,7 +53,6 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[Runner]:
 
     Burana is installed on every machine of the cluster, in the same version. SettingsError when Ray is not installed here.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
     try:
         import ray  # noqa: PLC0415 - optional, and seconds to import
     except ImportError as error:

@@ -1,1 +1,5 @@
 """History in, model bundle out."""
+
+from domain import untold
+
+untold.tell_nobody()

@@ -109,7 +109,6 @@ def without_secrets(text: str) -> str:
 
 def _mlflow() -> Any:
     """MLflow, imported when a run begins: it takes seconds, and says much that is not ours."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside MLflow and what it imports
