@@ -145,7 +145,7 @@ The world is simulated: these figures say that the parts fit together, nothing a
 Where to look next
   the interface   .venv/bin/burana serve --home {folder}/home --models {folder}/models --profiles {folder}/profiles/snapshots
                   then http://127.0.0.1:8000/docs (any name, a key as password; .venv/bin/burana keys make --home {folder}/home --caller me --by me)
-  training runs   .venv/bin/mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db
+  training runs   MLFLOW_DISABLE_TELEMETRY=true .venv/bin/mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db
   the notebooks   .venv/bin/jupyter lab notebooks
                   recall_and_false_positives, thresholds, errors, feature_value, drift: on {folder}, or on what their variables name
   what moved      .venv/bin/burana drift --home {folder}/home --models {folder}/models
