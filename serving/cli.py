@@ -1,12 +1,15 @@
 """`burana`: one command; what belongs to training is found by entry point, so serving installs without it."""
 
 import argparse
+import ast
 import importlib
 import importlib.metadata
+import importlib.util
 import logging
 import os
+import re
 import sys
-from types import ModuleType
+from pathlib import Path
 
 from domain.errors import BuranaError
 
@@ -28,8 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[0] not in known:
         print(f"burana: no command {arguments[0]!r}; allowed: {', '.join(sorted(known))}", file=sys.stderr)
         return 2
+    if arguments[0] not in SERVING and (missing := _missing()) is not None:
+        print(f"burana {arguments[0]}: {missing}", file=sys.stderr)
+        return 2
     command = importlib.import_module(known[arguments[0]])
-    parser = argparse.ArgumentParser(prog=f"burana {arguments[0]}", description=_first_line(command))
+    parser = argparse.ArgumentParser(prog=f"burana {arguments[0]}", description=_first_line(known[arguments[0]]))
     command.add_arguments(parser)
     try:
         return int(command.run(parser.parse_args(arguments[1:])))
@@ -45,18 +51,31 @@ def modules() -> dict[str, str]:
 
 
 def _overview(modules: dict[str, str]) -> str:
-    lines = ["burana COMMAND [--help]", ""]
+    lines, missing = ["burana COMMAND [--help]", ""], _missing() if modules.keys() - set(SERVING) else None
+    width = max(map(len, modules))
     for name, module in sorted(modules.items()):
-        try:
-            text = _first_line(importlib.import_module(module))
-        except ImportError as error:
-            text = f"not installed here ({error.name} is missing; install burana[training])"
-        lines.append(f"  {name:10} {text}")
+        lines.append(f"  {name:{width}} {_first_line(module) if name in SERVING or missing is None else missing}")
     return "\n".join(lines)
 
 
-def _first_line(module: ModuleType) -> str:
-    return (module.__doc__ or "").strip().splitlines()[0]
+def _missing() -> str | None:
+    """Why the commands of training cannot run here; None where all that they need is installed."""
+    for requirement in importlib.metadata.requires("burana") or ():
+        name = re.match(r"[\w.-]+", requirement)
+        if name is not None and re.search(r"extra == .training.", requirement):
+            try:
+                importlib.metadata.version(name[0])
+            except importlib.metadata.PackageNotFoundError:
+                return f"not installed here ({name[0]} is missing; install burana[training])"
+    return None
+
+
+def _first_line(module: str) -> str:
+    """What a command does, read in its file: importing all of them takes seconds."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None, f"{module} is a file of the distribution"
+    said = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""
+    return said.partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -27,35 +27,3 @@ def test_the_demo_never_removes_a_folder_that_it_did_not_make(tmp_path: Path) ->
     assert done.returncode == 2
     assert "was not made by the demo" in done.stderr
     assert (tmp_path / "mine" / "precious").exists()
-
-
-def test_an_unknown_command_is_told_the_known_ones() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.cli", "fly"], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 2
-    assert "no command 'fly'; allowed: audit, backfill" in done.stderr
-
-
-def test_help_lists_every_command_with_a_sentence() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "serving.cli", "--help"], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0
-    for name in (
-        "serve",
-        "replay",
-        "backfill",
-        "features",
-        "challengers",
-        "keys",
-        "registry",
-        "rules",
-        "simulate",
-        "import",
-        "train",
-        "promote",
-        "demo",
-    ):
-        assert f"  {name} " in done.stdout
-    assert "not installed" not in done.stdout
