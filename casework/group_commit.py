@@ -43,6 +43,7 @@ class GroupCommit:
         self._gathered: list[_Waiting] = []
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._failure: LedgerError | None = None
+        self._mending, self._is_closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._write, name="ledger", daemon=True)
         self._thread.start()
 
@@ -62,17 +63,22 @@ class GroupCommit:
     def mend(self) -> None:
         """After a failed write, with nothing under way: accept entries again. LedgerError when the database does not yet.
 
-        The caller then brings its state back to what is committed, before it appends.
+        The caller then brings its state back to what is committed, before it appends. It may be called from any thread.
         """
-        self._writer.mend()
-        self._failure = None
+        with self._mending:
+            if self._is_closed:
+                raise LedgerError("the ledger is let go of, this process ends")
+            self._writer.mend()
+            self._failure = None
 
     def close(self) -> None:
-        """Write what was appended, then let go of the ledger."""
+        """Write what was appended, then let go of the ledger; a `mend` under way in another thread is waited for."""
         self._hand_over()
         self._queue.put(None)
         self._thread.join()
-        self._writer.close()
+        with self._mending:  # a SQLite session that is closed while a thread is in it takes the process down
+            self._is_closed = True
+            self._writer.close()
 
     def _put(self, waiting: _Waiting) -> None:
         self._gathered.append(waiting)

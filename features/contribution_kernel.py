@@ -71,6 +71,7 @@ def contribute(splits: Splits, bounds: Integers, passes: Integers, points: Float
             for k in range(LANES):
                 total += sums[LANES * column + k]
             out[row, column] = total
+    room[0] = 0.0  # an array is freed after its last use, even where an address in it is still in use: this is the last
 
 
 @inlined

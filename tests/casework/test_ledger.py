@@ -190,6 +190,47 @@ def test_a_full_disk_refuses_and_room_on_it_ends_that(tmp_path):
             assert append(commits, entry(kept + 1)) == [None]
 
 
+def test_closing_waits_for_who_mends(database):
+    """A session of SQLite that is closed while a thread is in it takes the process down: seen as SIGSEGV."""
+    slow = Slow(writer(database))
+    commits = GroupCommit(slow)
+    mending, ending = threading.Thread(target=commits.mend), threading.Thread(target=commits.close)
+    mending.start()
+    assert slow.began.wait(10)
+    ending.start()
+    ending.join(0.3)
+    slow.may_end.set()
+    for thread in (mending, ending):
+        thread.join()
+    assert slow.ended == ["mend", "close"]
+
+
+class Slow:
+    """A writer that mends when it is told to, and in which order its calls ended."""
+
+    def __init__(self, writing: Writer) -> None:
+        self._writing, self.ended = writing, []
+        self.began, self.may_end = threading.Event(), threading.Event()
+
+    def mend(self):
+        self.began.set()
+        assert self.may_end.wait(10)
+        self._writing.mend()
+        self.ended.append("mend")
+
+    def close(self):
+        self._writing.close()
+        self.ended.append("close")
+
+
+def test_a_ledger_that_was_let_go_of_is_not_held_again(database):
+    commits = GroupCommit(writer(database))
+    commits.close()
+    with pytest.raises(LedgerError, match="let go of"):
+        commits.mend()
+    writer(database).close()
+
+
 def test_a_ledger_that_cannot_be_read_says_so(commits, ledger, database):
     append(commits, entry(1))
     execute(database, "ALTER TABLE entries RENAME TO elsewhere")

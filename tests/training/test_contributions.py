@@ -173,6 +173,17 @@ def test_the_same_vector_gets_the_same_bits_alone_among_many_and_after_a_file() 
     assert all(read.of(row).tobytes() == added.tobytes() for row, added in zip(matrix[:50], together, strict=True))
 
 
+def test_memory_of_the_compiled_step_is_its_own_until_the_end() -> None:
+    """So much of it for a wide vector that it goes back to the system the moment it is freed: SIGSEGV where that is too early."""
+    booster, matrix = grown(trees=5)
+    contributions = contributions_of(booster, IDENTITY)
+    wide = np.zeros((1, 20_000))
+    wide[0, : matrix.shape[1]] = matrix[0]
+    added = contributions.of(wide[0])
+    np.testing.assert_array_equal(added[: matrix.shape[1]], contributions.of(matrix[0]))
+    assert not added[matrix.shape[1] :].any()
+
+
 def test_contributions_of_another_booster_are_found_out() -> None:
     (booster, matrix), (other, _) = grown(seed=5, trees=5), grown(seed=6, trees=5)
     with pytest.raises(BundleError, match=r"contributions of \d+ of 60 rows are not LightGBM's"):
