@@ -203,17 +203,22 @@ def given_out(database: Database, after: int, list_: List, least: int = PAGE) ->
         up_to = end or connection.scalar(select(func.max(numbers.c.change))) or after
         changes = [*_changes(connection, FeedAction.ADD, _R.added_change, own, after, up_to),
                    *_changes(connection, FeedAction.WITHDRAW, _R.removed_change, own, after, up_to)]  # fmt: skip
-    return FeedPage(after, up_to, datetime.now(UTC), tuple(sorted(changes, key=lambda one: (one.sequence, one.action))))
+    # entry by entry: what had expired and is listed anew by one change is withdrawn before it is added
+    changes.sort(key=lambda one: (one[1].sequence, one[0], one[1].action))
+    return FeedPage(after, up_to, datetime.now(UTC), tuple(change for _, change in changes))
 
 
-def _changes(connection: Connection, action: FeedAction, column: Any, own: Any, after: int, up_to: int) -> list[FeedChange]:
-    query = select(column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
+def _changes(
+    connection: Connection, action: FeedAction, column: Any, own: Any, after: int, up_to: int
+) -> list[tuple[int, FeedChange]]:
+    """By the entry that each is of."""
+    query = select(_R.entry_id, column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
         *own, column > after, column <= up_to
     )
     return [
-        FeedChange(
+        (entry_id, FeedChange(
             number, action, IdentifierKind(kind), value, reference,
             *(None if bound is None else datetime.fromisoformat(bound) for bound in (begins, ends)),
-        )
-        for number, kind, value, reference, begins, ends in connection.execute(query.order_by(column, _R.entry_id)).all()
+        ))
+        for entry_id, number, kind, value, reference, begins, ends in connection.execute(query).all()
     ]  # fmt: skip

@@ -122,3 +122,17 @@ def test_our_own_cases_go_out_in_the_form_in_which_others_are_taken(database, tm
         told = {row["value"] for row in registry_entries.listed(other)}
     assert told == {f"+99655500001{number}" for number in (0, 2, 3, 4)}
     assert pages == 3
+
+
+def test_what_had_expired_and_is_listed_anew_is_listed_where_our_changes_are_followed(database, tmp_path):
+    number = "0555000001"
+    registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, number, valid_to=ISSUED.replace(year=2025))
+    with databases.connect(databases.url_of(tmp_path / "other.db")) as other:
+        follow(other)
+        first = registry_feeds.given_out(database, 0, List.PROHIBITED)
+        registry_feeds.take(other, IDENTIFIERS, "black", first, "feeds")
+        registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, number)
+        anew = registry_feeds.given_out(database, first.up_to, List.PROHIBITED)
+        registry_feeds.take(other, IDENTIFIERS, "black", anew, "feeds")
+        assert [change.action for change in anew.changes] == [FeedAction.WITHDRAW, FeedAction.ADD]
+        assert Registry(other, IDENTIFIERS).hits(operation(recipient={"phone": number})) != ()
