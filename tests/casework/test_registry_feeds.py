@@ -69,6 +69,16 @@ def test_a_page_that_came_before_changes_nothing_and_a_gap_is_refused(database):
     assert len(registry_entries.listed(database)) == 3
 
 
+def test_a_page_with_nothing_new_leaves_no_entry_in_the_audit_log(database):
+    follow(database)
+    take(database, 0, phone(1, 1))
+    before = rows(database, "SELECT count(*) FROM audit")
+    assert [take(database, *page).up_to for page in ((1,), (0, phone(1, 1)), (0,))] == [1, 1, 1]
+    assert rows(database, "SELECT count(*) FROM audit") == before
+    take(database, 1, phone(2, 2))
+    assert rows(database, "SELECT count(*) FROM audit") != before
+
+
 def test_a_change_that_cannot_be_read_is_told_and_does_not_stop_the_rest(database):
     follow(database)
     taken = take(database, 0, msgspec.structs.replace(phone(1, 1), value="call me"), phone(2, 2))
