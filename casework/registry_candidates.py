@@ -57,7 +57,7 @@ def propose_from(
 ) -> int:
     """Propose what the high-risk decisions among entries of the ledger say, once for each identifier; how many.
 
-    known: what was proposed before, see `proposed_before`; grows. listing_rules: what one of these spoke for is confirmed as well.
+    known: what was proposed before, see `proposed_after`; grows. listing_rules: what one of these spoke for is confirmed as well.
     Each in a transaction of its own: what a rule confirms is never left half done, and whoever writes beside waits for one alone.
     """
     made = 0
@@ -129,8 +129,14 @@ def last_proposed(database: Database) -> int:
     return 0 if content is None else int(msgspec.json.decode(content)["evidence"]["sequence"])
 
 
-def proposed_before(database: Database) -> set[tuple[str, str]]:
-    """(kind, value) of what was proposed, whatever became of it; an entry that was removed since may be listed by hand."""
+def proposed_after(database: Database, proposal_id: int) -> tuple[set[tuple[str, str]], int]:
+    """(kind, value) of what was proposed after a proposal, whatever became of it, and the last proposal of these.
+
+    An entry that was removed since may be listed by hand.
+    """
+    columns = PROPOSALS.c
+    query = select(columns.proposal_id, columns.content).where(columns.kind == KIND, columns.proposal_id > proposal_id)
     with database.reading() as connection:
-        contents = connection.scalars(select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND)).all()
-    return {(one.kind, one.value) for one in map(_IDENTIFIER.decode, contents)}
+        found = connection.execute(query.order_by(columns.proposal_id)).all()
+    said = [_IDENTIFIER.decode(content) for _, content in found]
+    return {(one.kind, one.value) for one in said}, found[-1].proposal_id if found else proposal_id
