@@ -45,10 +45,10 @@ class RuleFollower:
             return
         if (asked := (stored.version, layers.features)) == self._refused:
             return
-        self._refused = asked
         try:
             rules = await asyncio.to_thread(Rules, stored.content, layers.features.names, stored.version, stored.shadow)
         except RuleError:
+            self._refused = asked
             self._assessor.metrics.rules_refused.inc()
             raise
         self._refused = None
