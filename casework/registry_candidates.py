@@ -14,7 +14,7 @@ from casework.audit_log import next_number, record_change
 from casework.database import Database
 from casework.ledger import Entry
 from casework.proposals import Proposal, Ruling
-from casework.registry_entries import insert_entry, live, retire_expired, said, with_rows
+from casework.registry_entries import insert_entry, retire_expired, said, unexpired, with_rows
 from casework.registry_keys import MONEY_KINDS
 from casework.tables import PROPOSALS
 from domain.decision import Decision, Layer
@@ -66,7 +66,7 @@ def propose_from(
             if candidate.key in known or _is_listed(database, candidate):
                 continue
             with database.transaction() as connection:
-                if live(connection, candidate.listing) is None:
+                if unexpired(connection, candidate.listing) is None:
                     _propose(connection, candidate, candidate.rules & listing_rules)
                     made += 1
             known.add(candidate.key)
@@ -76,7 +76,7 @@ def propose_from(
 def _is_listed(database: Database, candidate: Candidate) -> bool:
     """Looked at before anybody has to wait for a transaction: most of what is rejected again and again is on a list."""
     with database.reading() as connection:
-        return live(connection, candidate.listing) is not None
+        return unexpired(connection, candidate.listing) is not None
 
 
 def _propose(connection: Connection, candidate: Candidate, confirming: frozenset[str]) -> None:
