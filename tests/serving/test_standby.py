@@ -14,15 +14,19 @@ import psycopg
 import pytest
 
 from casework import card_keys, postgresql
+from casework import database as databases
 from casework.database import Database
 from casework.ledger import reading
+from casework.rule_sets import BURANA
 from domain.decision import Decision
 from domain.errors import LedgerError, SettingsError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.layout import WORDS
 from features.plan import Plan
-from serving import cli, recorded_settings, recovery, verification
+from serving import cli, live_rules, recorded_settings, recovery, verification
 from serving.contracts import OPERATION, encode
+from serving.rule_desk import Desk
 from serving.settings import CARD_KEY_FILE, Settings
 from serving.standby import Standby
 from serving.typed_client import Client, ClientError
@@ -175,6 +179,22 @@ def test_a_standby_is_not_ready_follows_and_takes_over_when_the_other_ends(pair:
         other = operation(3, amount={"minor": 5, "currency": "KGS"})
         standby.wait(0.5)
         assert standby.post("/v1/operations", body(other)).status == 409, "an id is known whoever recorded it"
+
+
+def test_of_two_processes_that_begin_on_an_empty_database_the_later_takes_the_rules_of_the_first(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, starter = FeatureSet(PLAN), live_rules.starter_rules()
+
+    def meanwhile() -> str:
+        with databases.connect(url) as other:
+            Desk(other, features.names).load(starter, BURANA, "by the first")
+        return starter
+
+    monkeypatch.setattr(live_rules, "starter_rules", meanwhile)
+    with databases.connect(url) as database:
+        assert len(live_rules.live_rules(database, features).rules) > 0
+        assert rows(database, "SELECT reason FROM rule_sets") == [("by the first",)]
 
 
 def test_what_a_take_over_records_is_tried_again_until_it_is_in_the_audit_log(
