@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection, func, insert, select, union_all
 
 from casework import proposals
+from casework.audit_form import LARGEST
 from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, as_kept, timestamp
@@ -114,7 +115,7 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         if not new and page.up_to <= cursor:  # whoever asks every minute fills no log
             return Taken(cursor, 0, 0, 0, ())
         words = f"registry: {len(new)} changes of the feed {feed}, up to {page.up_to}"
-        told = {"feed": feed, "after": cursor, "up_to": page.up_to, "changes": len(new)}
+        told = {"feed": feed, "after": _said(cursor), "up_to": _said(page.up_to), "changes": len(new)}
         change = next_number(connection)
         counts, rejects = _done(connection, identifiers, of, new, change, person)
         row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
@@ -125,6 +126,11 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         after[ROWS] |= kept(connection, REGISTRY_FEED_PAGES, _F.proposal_id == of.proposal_id, _F.up_to > cursor)
         record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=after)
         return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
+
+
+def _said(number: int) -> int | str:
+    """As the audit log keeps it: a number that not every reader of JSON has is text there, such as one made of nanoseconds."""
+    return number if number <= LARGEST else str(number)
 
 
 def _done(

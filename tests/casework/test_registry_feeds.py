@@ -69,6 +69,14 @@ def test_a_page_that_came_before_changes_nothing_and_a_gap_is_refused(database):
     assert len(registry_entries.listed(database)) == 3
 
 
+def test_a_list_may_number_its_changes_by_nanoseconds(database):
+    follow(database)
+    first, second = 1_795_341_600_000_000_000, 2**62
+    assert take(database, 0, phone(first, 1)).added == 1
+    assert take(database, first, phone(second, 2)).added == 1
+    assert registry_feeds.cursor(database, "black") == second
+
+
 def test_a_page_with_nothing_new_leaves_no_entry_in_the_audit_log(database):
     follow(database)
     take(database, 0, phone(1, 1))
