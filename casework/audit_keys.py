@@ -69,17 +69,34 @@ def made(name: str) -> PrivateKey:
 
 
 def write(key: PrivateKey, home: Path, folder: Path) -> None:
-    """Keep a new key: the public one beside the checkpoints first, then the private one in the home, in place of an older one."""
+    """Keep a new key, in place of an older one: `publish` and `keep`."""
+    publish(key, folder)
+    keep(key, home)
+
+
+def publish(key: PrivateKey, folder: Path) -> None:
+    """Add the public key to those beside the checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / PUBLIC_FILE).open("a", encoding="utf-8") as file:
-        file.write(f"{key.public}\n")
+    lines = "".join(f"{known}\n" for known in (*public_keys(folder), key.public))
+    _write(folder / PUBLIC_FILE, lines, 0o644)
+
+
+def keep(key: PrivateKey, home: Path) -> None:
+    """Keep the private key in the home: from then on it signs, and an older one is gone."""
     text = (
         f"{_PRIVATE}{key.name}+{key.public.hash.hex()}+{base64.b64encode(_ED25519 + key.key.private_bytes_raw()).decode()}\n"
     )
-    draft = home / f".{KEY_FILE}.{os.getpid()}"
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(home / KEY_FILE)
+    _write(home / KEY_FILE, text, 0o600)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """All of it or nothing, on the disk before it takes the place of an older one."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    draft.replace(file)
 
 
 def read(home: Path) -> PrivateKey | None:

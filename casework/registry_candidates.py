@@ -14,7 +14,7 @@ from casework.audit_log import next_number, record_change
 from casework.database import Database
 from casework.ledger import Entry
 from casework.proposals import Proposal, Ruling
-from casework.registry_entries import insert_entry, live, retire_expired, said, with_rows
+from casework.registry_entries import insert_entry, retire_expired, said, unexpired, with_rows
 from casework.registry_keys import MONEY_KINDS
 from casework.tables import PROPOSALS
 from domain.decision import Decision, Layer
@@ -57,7 +57,7 @@ def propose_from(
 ) -> int:
     """Propose what the high-risk decisions among entries of the ledger say, once for each identifier; how many.
 
-    known: what was proposed before, see `proposed_before`; grows. listing_rules: what one of these spoke for is confirmed as well.
+    known: what was proposed before, see `proposed_after`; grows. listing_rules: what one of these spoke for is confirmed as well.
     Each in a transaction of its own: what a rule confirms is never left half done, and whoever writes beside waits for one alone.
     """
     made = 0
@@ -66,7 +66,7 @@ def propose_from(
             if candidate.key in known or _is_listed(database, candidate):
                 continue
             with database.transaction() as connection:
-                if live(connection, candidate.listing) is None:
+                if unexpired(connection, candidate.listing) is None:
                     _propose(connection, candidate, candidate.rules & listing_rules)
                     made += 1
             known.add(candidate.key)
@@ -76,7 +76,7 @@ def propose_from(
 def _is_listed(database: Database, candidate: Candidate) -> bool:
     """Looked at before anybody has to wait for a transaction: most of what is rejected again and again is on a list."""
     with database.reading() as connection:
-        return live(connection, candidate.listing) is not None
+        return unexpired(connection, candidate.listing) is not None
 
 
 def _propose(connection: Connection, candidate: Candidate, confirming: frozenset[str]) -> None:
@@ -129,8 +129,14 @@ def last_proposed(database: Database) -> int:
     return 0 if content is None else int(msgspec.json.decode(content)["evidence"]["sequence"])
 
 
-def proposed_before(database: Database) -> set[tuple[str, str]]:
-    """(kind, value) of what was proposed, whatever became of it; an entry that was removed since may be listed by hand."""
+def proposed_after(database: Database, proposal_id: int) -> tuple[set[tuple[str, str]], int]:
+    """(kind, value) of what was proposed after a proposal, whatever became of it, and the last proposal of these.
+
+    An entry that was removed since may be listed by hand.
+    """
+    columns = PROPOSALS.c
+    query = select(columns.proposal_id, columns.content).where(columns.kind == KIND, columns.proposal_id > proposal_id)
     with database.reading() as connection:
-        contents = connection.scalars(select(PROPOSALS.c.content).where(PROPOSALS.c.kind == KIND)).all()
-    return {(one.kind, one.value) for one in map(_IDENTIFIER.decode, contents)}
+        found = connection.execute(query.order_by(columns.proposal_id)).all()
+    said = [_IDENTIFIER.decode(content) for _, content in found]
+    return {(one.kind, one.value) for one in said}, found[-1].proposal_id if found else proposal_id

@@ -85,10 +85,20 @@ def live(connection: Connection, listing: Listing) -> dict[str, Any] | None:
     return None if found is None else dict(found)
 
 
+def unexpired(connection: Connection, listing: Listing) -> dict[str, Any] | None:
+    """As `live`, without one whose time has run out: that acts no more, and gives way to who lists it anew."""
+    found = live(connection, listing)
+    return None if found is None or _has_expired(found) else found
+
+
+def _has_expired(entry: dict[str, Any]) -> bool:
+    return entry["valid_to"] is not None and entry["valid_to"] < timestamp()
+
+
 def retire_expired(connection: Connection, listing: Listing, change: int, person: str) -> None:
     """Take the same identifier's entry off the list where its time has run out, so that it can be listed anew."""
     found = live(connection, listing)
-    if found is not None and found["valid_to"] is not None and found["valid_to"] < timestamp():
+    if found is not None and _has_expired(found):
         remove_entry(
             connection, found["entry_id"], RemovalGround.EXPIRED, change, person, "its time had run out; it is listed anew"
         )

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection, func, insert, select, union_all
 
 from casework import proposals
+from casework.audit_form import LARGEST
 from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, as_kept, timestamp
@@ -111,8 +112,10 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
                 f"the feed {feed} was taken up to {cursor}, this page begins after {page.after}: send those between"
             )
         new = [change for change in page.changes if change.sequence > cursor]
+        if not new and page.up_to <= cursor:  # whoever asks every minute fills no log
+            return Taken(cursor, 0, 0, 0, ())
         words = f"registry: {len(new)} changes of the feed {feed}, up to {page.up_to}"
-        told = {"feed": feed, "after": cursor, "up_to": page.up_to, "changes": len(new)}
+        told = {"feed": feed, "after": _said(cursor), "up_to": _said(page.up_to), "changes": len(new)}
         change = next_number(connection)
         counts, rejects = _done(connection, identifiers, of, new, change, person)
         row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
@@ -123,6 +126,11 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         after[ROWS] |= kept(connection, REGISTRY_FEED_PAGES, _F.proposal_id == of.proposal_id, _F.up_to > cursor)
         record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=after)
         return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
+
+
+def _said(number: int) -> int | str:
+    """As the audit log keeps it: a number that not every reader of JSON has is text there, such as one made of nanoseconds."""
+    return number if number <= LARGEST else str(number)
 
 
 def _done(
@@ -203,17 +211,22 @@ def given_out(database: Database, after: int, list_: List, least: int = PAGE) ->
         up_to = end or connection.scalar(select(func.max(numbers.c.change))) or after
         changes = [*_changes(connection, FeedAction.ADD, _R.added_change, own, after, up_to),
                    *_changes(connection, FeedAction.WITHDRAW, _R.removed_change, own, after, up_to)]  # fmt: skip
-    return FeedPage(after, up_to, datetime.now(UTC), tuple(sorted(changes, key=lambda one: (one.sequence, one.action))))
+    # entry by entry: what had expired and is listed anew by one change is withdrawn before it is added
+    changes.sort(key=lambda one: (one[1].sequence, one[0], one[1].action))
+    return FeedPage(after, up_to, datetime.now(UTC), tuple(change for _, change in changes))
 
 
-def _changes(connection: Connection, action: FeedAction, column: Any, own: Any, after: int, up_to: int) -> list[FeedChange]:
-    query = select(column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
+def _changes(
+    connection: Connection, action: FeedAction, column: Any, own: Any, after: int, up_to: int
+) -> list[tuple[int, FeedChange]]:
+    """By the entry that each is of."""
+    query = select(_R.entry_id, column, _R.kind, _R.value, _R.reference, _R.valid_from, _R.valid_to).where(
         *own, column > after, column <= up_to
     )
     return [
-        FeedChange(
+        (entry_id, FeedChange(
             number, action, IdentifierKind(kind), value, reference,
             *(None if bound is None else datetime.fromisoformat(bound) for bound in (begins, ends)),
-        )
-        for number, kind, value, reference, begins, ends in connection.execute(query.order_by(column, _R.entry_id)).all()
+        ))
+        for entry_id, number, kind, value, reference, begins, ends in connection.execute(query).all()
     ]  # fmt: skip

@@ -7,6 +7,7 @@ A history that comes from a ledger also has decisions.parquet: what was decided 
 
 import hashlib
 import itertools
+import os
 import shutil
 import tempfile
 import typing
@@ -267,17 +268,34 @@ def write_tables(history: History, folder: Path) -> None:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A draft folder that becomes `folder` in one rename when the block ends well, and vanishes when it does not."""
+def whole_folder(folder: Path, durable: bool = False) -> Iterator[Path]:
+    """A draft folder that becomes `folder` in one rename when the block ends well, and vanishes when it does not.
+
+    durable: whether what it holds is on the disk before it has its name, and the name when this returns.
+    """
     if folder.exists():
         raise HistoryError(f"{folder} exists; name a new folder or remove it first")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield draft
+        if durable:
+            _sync(*draft.iterdir(), draft)
         draft.rename(folder)
+        if durable:
+            _sync(folder.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sync(*paths: Path) -> None:
+    """Wait until files, or the names in a folder, are on the disk."""
+    for path in paths:
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def sha256(folder: Path) -> str:

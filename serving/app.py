@@ -83,6 +83,7 @@ class Burana:
             self.assessor = Assessor(settings, identifiers, layers, self.records, self.clock, self.metrics)
             if self.is_standby:
                 self.records.broken = HeldElsewhereError("the ledger is not held yet")
+            self._has_recorded = False
             await self._acting()
             self.snapshots = Snapshots(settings, self.metrics, lambda: self.records.engine.applied)
             self.readiness = Readiness(settings, self.ledger, self.assessor, self.tenure, self.clock)
@@ -134,18 +135,23 @@ class Burana:
         return profiles
 
     async def recover(self) -> None:
-        """After a failed write, or as a standby: see `Tenure.turn`."""
+        """After a failed write, or as a standby: see `Tenure.turn`. SettingsError where the card key is no longer the one in use."""
+        if self.is_standby:  # it is not to take over, and hash cards that no entry is listed under
+            await asyncio.to_thread(card_key.check, self.settings, self.database)
         if await self.tenure.turn(self.records):
+            self._has_recorded = False
+        if not self._has_recorded:
             await self._acting()
 
     async def _acting(self) -> None:
-        """Record card key, settings and who lets the champion act, once this process takes records."""
+        """Record card key, settings and who lets the champion act, once this process takes records; what fails is for the next turn."""
         if self.is_standby:
             return
         await asyncio.to_thread(card_key.use, self.settings, self.database)
         await asyncio.to_thread(recorded_settings.record, self.database, self.settings)
         if (model := self.assessor.layers.model) is not None:
             await asyncio.to_thread(succession.record, self.database, self.settings.models, model)
+        self._has_recorded = True
 
 
 def gate(settings: Settings, keys: Keys, metrics: Metrics) -> Gate:

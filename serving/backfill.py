@@ -34,13 +34,15 @@ def arrivals(history: History) -> Iterator[Arrival]:
     return heapq.merge(*streams, key=itemgetter(0))
 
 
-def entries(history: History, after: int, identifiers: Identifiers, latest: datetime) -> Iterator[Entry]:
+def entries(
+    history: History, after: int, identifiers: Identifiers, latest: datetime, last_recorded_at: str = ""
+) -> Iterator[Entry]:
     """Ledger entries of a history, numbered from `after` + 1, without answers.
 
-    HistoryError for a record that the endpoint would refuse or write otherwise: not in normal form, or later than `latest`.
+    last_recorded_at: of the ledger's last entry, which these are not recorded before, whatever the clock shows. HistoryError for a record that the endpoint would refuse or write otherwise: not in normal form, or later than `latest`.
     """
     rows, _ = rows_of_history(history)
-    recorded_at = timestamp()
+    recorded_at = max(timestamp(), last_recorded_at)
     with tqdm(total=len(history), desc="ledger", unit="entry", unit_scale=True, delay=2, mininterval=1) as progress:
         for i, (_, type_, id_, record) in enumerate(arrivals(history)):
             _check(record, type_, id_, identifiers, latest)

@@ -25,16 +25,18 @@ class Candidates:
         self._database, self._ledger, self._listing_rules = database, Ledger(database), listing_rules
         self._looked_to: int | None = None
         self._known: set[tuple[str, str]] = set()
+        self._known_to = 0
 
     def turn(self) -> int:
         """Propose what was decided since the last turn; how many entries."""
         last = self._ledger.last_sequence
         if self._looked_to is None:
-            self._known = registry_candidates.proposed_before(self._database)
             self._looked_to = max(registry_candidates.last_proposed(self._database) - 1, last - MOST_BEHIND)
         up_to = min(last, self._looked_to + BATCH)
         if up_to <= self._looked_to:
             return 0
+        proposed, self._known_to = registry_candidates.proposed_after(self._database, self._known_to)
+        self._known |= proposed  # also by another process, while that one held the ledger
         high = self._ledger.answered(HIGH, self._looked_to, up_to)
         made = registry_candidates.propose_from(self._database, high, self._known, self._listing_rules)
         self._looked_to = up_to

@@ -84,7 +84,8 @@ class Maps:
         """Of the loop of the server."""
         async with self._lock:
             if self._kept is None or self._kept[0] != over or self._clock() >= self._kept[1] + KEPT_S:
-                self._kept = over, self._clock(), await self._make(over)
+                found = await self._make(over)  # kept from here on: one that took longer than that would never be told again
+                self._kept = over, self._clock(), found
             return self._kept[2]
 
 

@@ -20,9 +20,13 @@ def live_rules(database: Database, features: FeatureSet) -> Rules:
     """The live set; the starter set is loaded, and recorded as such, where there is none."""
     stored = rule_sets.live(database)
     if stored is None:
-        Desk(database, features.names).load(starter_rules(), rule_sets.BURANA, "starter set of this release")
+        try:
+            Desk(database, features.names).load(starter_rules(), rule_sets.BURANA, "starter set of this release")
+        except RuleError:
+            if rule_sets.live(database) is None:  # else another process, which begins at the same time, came first
+                raise
         stored = rule_sets.live(database)
-        assert stored is not None, "the set was loaded in the line above"
+        assert stored is not None, "the set was loaded in the lines above"
     return Rules(stored.content, features.names, stored.version, stored.shadow)
 
 
@@ -45,10 +49,10 @@ class RuleFollower:
             return
         if (asked := (stored.version, layers.features)) == self._refused:
             return
-        self._refused = asked
         try:
             rules = await asyncio.to_thread(Rules, stored.content, layers.features.names, stored.version, stored.shadow)
         except RuleError:
+            self._refused = asked
             self._assessor.metrics.rules_refused.inc()
             raise
         self._refused = None

@@ -16,6 +16,8 @@ from serving.logs import Decided, Format
 from serving.rates import Rate, rates_of
 
 PATHS = ("home", "models", "profiles", "checkpoints")
+LEAST_KEY = 16
+"""Bytes of a card key: what is hashed and signed under a shorter one, such as an empty file, is nobody's secret."""
 CARD_KEY_FILE, DATABASE_FILE, STATE_FILE = "card.key", "burana.db", "state.npz"
 
 
@@ -195,7 +197,10 @@ def card_key(home: Path) -> bytes:
         home.mkdir(parents=True, exist_ok=True)
         draft = home / f".{CARD_KEY_FILE}.{os.getpid()}"
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
+        with draft.open("w", encoding="ascii") as file:  # on the disk before anything is hashed under it
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
         try:
             os.link(draft, path)  # the first of several processes wins
         except FileExistsError:
@@ -203,6 +208,11 @@ def card_key(home: Path) -> bytes:
         finally:
             draft.unlink()
     try:
-        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except ValueError as error:
         raise SettingsError(f"{path} is not a key in hexadecimal; restore it, card hashes depend on it") from error
+    if len(key) < LEAST_KEY:
+        raise SettingsError(
+            f"{path} has {len(key)} bytes, allowed {LEAST_KEY} or more; restore it, card hashes depend on it"
+        )
+    return key

@@ -69,7 +69,7 @@ class Snapshots:
     def __init__(self, settings: Settings, metrics: Metrics, applied: Callable[[], int]) -> None:
         """applied: how many entries the features have taken."""
         self._settings, self._metrics, self._applied = settings, metrics, applied
-        self._began = time.time()
+        self._began = time.monotonic()
         self._look()
 
     async def keep(self) -> None:
@@ -85,7 +85,7 @@ class Snapshots:
         self._metrics.snapshot_behind.set(max(0, self._applied() - self._sequence))
 
     async def _renew(self) -> None:
-        self._began = time.time()
+        self._began = time.monotonic()
         settings = self._settings
         try:
             ended = await beside.run(
@@ -103,9 +103,13 @@ class Snapshots:
         self._sequence = sequence_of(self._settings.state)
 
     def _age_s(self) -> float:
-        """Since the last one was written, or the last attempt was made, whichever is the later."""
+        """Since the last one was written, or the last attempt was made, whichever is the later.
+
+        One that was written before the clock stepped back seems to come from the future: it is as old as the last attempt.
+        """
+        tried_s = time.monotonic() - self._began
         try:
-            written = self._settings.state.stat().st_mtime
-        except FileNotFoundError:
-            written = 0.0
-        return time.time() - max(written, self._began)
+            written_s = time.time() - self._settings.state.stat().st_mtime
+        except OSError:  # none, or one that cannot be looked at
+            return tried_s
+        return min(tried_s, written_s) if written_s >= 0 else tried_s

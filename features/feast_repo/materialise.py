@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def to_online(store: FeatureStore, folder: Path, day: int) -> dict[str, int]:
     An operation reads the newest profile alone, so earlier days are not brought there. What is interrupted is done again.
     """
     mark, done = folder / _MARK, {"declarations": PROFILES_HASH, "day": day, "stores": _stores(folder)}
-    if mark.exists() and json.loads(mark.read_text()) == done:
+    if _marked(mark) == done:
         return {"online": 0}
     instant = from_ms(known_from(day))
     names = [view_name(whose) for whose in Whose]
@@ -164,7 +165,18 @@ def _stores(folder: Path) -> str:
     return hashlib.sha256((folder / CONFIGURATION).read_bytes()).hexdigest()
 
 
+def _marked(mark: Path) -> object:
+    """What a mark says; None where there is none, or one that a loss of power left without its content."""
+    try:
+        return json.loads(mark.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _write_whole(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".draft")
-    draft.write_text(text)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)

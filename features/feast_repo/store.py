@@ -63,15 +63,25 @@ def _configuration(folder: Path, online: str | None) -> dict[str, object]:
 
 
 def _redis(url: str) -> dict[str, object]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 6379
+    except ValueError:  # what it says may quote a part of the password
+        raise _unknown(url) from None
     if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname:
-        raise SettingsError(f"online store: seen {url!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
-    options = [f"{parts.hostname}:{parts.port or 6379}"]
+        raise _unknown(url)
+    options = [f"{parts.hostname}:{port}"]
     options += [f"db={parts.path[1:]}"] if parts.path[1:] else []
     options += [f"username={parts.username}"] if parts.username else []
     options += [f"password={parts.password}"] if parts.password else []
     options += ["ssl=true"] if parts.scheme.endswith("ss") or parts.scheme == "valkeys" else []
     return {"type": "redis", "connection_string": ",".join(options), "key_ttl_seconds": FORGET_AFTER_SECONDS}
+
+
+def _unknown(url: str) -> SettingsError:
+    """Without what stands before the host: it may be a password."""
+    seen = url.rpartition("@")[2]
+    return SettingsError(f"online store: seen {seen!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
 
 
 def _write_private(path: Path, text: str) -> None:

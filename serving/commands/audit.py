@@ -145,8 +145,9 @@ def _key(database: Database, arguments: argparse.Namespace) -> None:
     words = f"audit: {'rotate' if older else 'make'} the key of {origin}"
     with database.transaction() as connection:
         audit_log.record_change(connection, arguments.by, arguments.reason, words, before, {"key": str(made.public)})
-    audit_keys.write(made, arguments.home, arguments.checkpoints)
+    audit_keys.publish(made, arguments.checkpoints)
     checkpoints.sign(lambda: _tree(database), made, arguments.checkpoints, _today(), [older] if older else [])
+    audit_keys.keep(made, arguments.home)  # last: the older one is gone then, and nobody else could vouch for this one
     print(made.public)
 
 

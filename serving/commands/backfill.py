@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = place.settings_of(arguments)
     with databases.connect(settings.database) as database:
         card_key.use(settings, database)
-        last = Ledger(database).last_sequence
-        count = bring_in(database, entries(history, last, settings.identifiers(), datetime.now(UTC)))
+        last, recorded_at = Ledger(database).end
+        count = bring_in(database, entries(history, last, settings.identifiers(), datetime.now(UTC), recorded_at))
     print(f"{count:,} entries in {time.perf_counter() - began:.1f} s; the ledger ends at {last + count:,}")
     return 0

@@ -48,10 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(place.database_of(arguments)) as database:
         if arguments.action == "make":
             scopes = set(arguments.scope or OF_SYSTEMS)
+            signs = card_key(arguments.home) if arguments.signed else None  # before there is a key that needs it
             key = keys.make(database, arguments.caller, scopes, arguments.by, is_signed=arguments.signed)
             print(key)
-            if arguments.signed:
-                print(secret_of(card_key(arguments.home), id_of(key)))
+            if signs is not None:
+                print(secret_of(signs, id_of(key)))
         elif arguments.action == "revoke":
             keys.revoke(database, arguments.key_id, arguments.by, arguments.reason)
         elif arguments.action == "card":

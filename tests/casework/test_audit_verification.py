@@ -1,5 +1,6 @@
 """Whoever may do anything to the database is found out: every flip, deletion, exchange, cut, renumbering, and a rollback of all of it."""
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -370,6 +371,16 @@ def test_what_an_older_key_signed_holds_after_a_rotation_and_the_new_one_is_vouc
     assert both.signed_by([newer.public]) == newer.public
     assert audit_keys.public_keys(folder) == [key.public, newer.public]
     assert found(database, tmp_path).checkpoints == 2
+
+
+def test_a_new_key_is_on_the_disk_before_the_older_one_is_gone(
+    tmp_path: Path, key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
+    audit_keys.write(audit_keys.made(key.name), tmp_path, tmp_path / "checkpoints")
+    assert [name.split(".")[1] for name in synced] == ["keys", "audit"]
+    assert audit_keys.public_keys(tmp_path / "checkpoints")[0] == key.public
 
 
 def test_a_key_is_read_back_from_a_file_that_only_its_owner_reads(tmp_path: Path, key: PrivateKey) -> None:

@@ -58,6 +58,15 @@ def test_a_revoked_key_is_known_until_the_next_refresh(database):
     assert live.caller(key) is None
 
 
+def test_a_key_with_a_scope_of_a_later_release_does_not_keep_a_revoked_one_alive(database):
+    key = make(database)
+    live = Keys(database)
+    later = make(database, caller="of a later release", scopes={"a later scope", Scope.READ})
+    keys.revoke(database, id_of(key), "Aigul", "lost")
+    live.refresh()
+    assert (live.caller(key), live.caller(later).scopes) == (None, {Scope.READ})
+
+
 @pytest.mark.parametrize("spoil", [
     lambda key: "", lambda key: key[:-1], lambda key: key + "x", lambda key: key.upper(), lambda key: key.replace("burana", "Burana"),
     lambda key: key.rpartition("_")[0] if key.count("_") == 2 else key[:20], lambda key: "burana_" + id_of(key) + "_",

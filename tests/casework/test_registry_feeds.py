@@ -69,6 +69,24 @@ def test_a_page_that_came_before_changes_nothing_and_a_gap_is_refused(database):
     assert len(registry_entries.listed(database)) == 3
 
 
+def test_a_list_may_number_its_changes_by_nanoseconds(database):
+    follow(database)
+    first, second = 1_795_341_600_000_000_000, 2**62
+    assert take(database, 0, phone(first, 1)).added == 1
+    assert take(database, first, phone(second, 2)).added == 1
+    assert registry_feeds.cursor(database, "black") == second
+
+
+def test_a_page_with_nothing_new_leaves_no_entry_in_the_audit_log(database):
+    follow(database)
+    take(database, 0, phone(1, 1))
+    before = rows(database, "SELECT count(*) FROM audit")
+    assert [take(database, *page).up_to for page in ((1,), (0, phone(1, 1)), (0,))] == [1, 1, 1]
+    assert rows(database, "SELECT count(*) FROM audit") == before
+    take(database, 1, phone(2, 2))
+    assert rows(database, "SELECT count(*) FROM audit") != before
+
+
 def test_a_change_that_cannot_be_read_is_told_and_does_not_stop_the_rest(database):
     follow(database)
     taken = take(database, 0, msgspec.structs.replace(phone(1, 1), value="call me"), phone(2, 2))
@@ -122,3 +140,17 @@ def test_our_own_cases_go_out_in_the_form_in_which_others_are_taken(database, tm
         told = {row["value"] for row in registry_entries.listed(other)}
     assert told == {f"+99655500001{number}" for number in (0, 2, 3, 4)}
     assert pages == 3
+
+
+def test_what_had_expired_and_is_listed_anew_is_listed_where_our_changes_are_followed(database, tmp_path):
+    number = "0555000001"
+    registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, number, valid_to=ISSUED.replace(year=2025))
+    with databases.connect(databases.url_of(tmp_path / "other.db")) as other:
+        follow(other)
+        first = registry_feeds.given_out(database, 0, List.PROHIBITED)
+        registry_feeds.take(other, IDENTIFIERS, "black", first, "feeds")
+        registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, number)
+        anew = registry_feeds.given_out(database, first.up_to, List.PROHIBITED)
+        registry_feeds.take(other, IDENTIFIERS, "black", anew, "feeds")
+        assert [change.action for change in anew.changes] == [FeedAction.WITHDRAW, FeedAction.ADD]
+        assert Registry(other, IDENTIFIERS).hits(operation(recipient={"phone": number})) != ()

@@ -104,6 +104,24 @@ def test_r40_high_risk_decisions_propose_the_recipient_and_the_device_once_each(
     assert Candidates(database, frozenset()).turn() == 0, "what was proposed is not proposed again after a start"
 
 
+def test_r40_an_identifier_whose_entry_has_expired_is_proposed_and_listed_anew(database):
+    registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555000001", valid_to=NOW)
+    bring_in(database, iter([paid(1, "0555000001", "high")]))
+    assert Candidates(database, frozenset()).turn() == 2, "the telephone and the device"
+    approvals.decide(database, 1, Ruling.APPROVED, "Aigul", "the customer says so too")
+    assert Registry(database, IDENTIFIERS).hits(operation(recipient={"phone": "0555000001"})) != ()
+
+
+def test_r40_what_another_process_proposed_meanwhile_and_a_person_refused_is_not_proposed_again(database):
+    bring_in(database, iter([paid(1, "0555000001", "high")]))
+    first = Candidates(database, frozenset())
+    assert first.turn() == 2
+    bring_in(database, iter([paid(2, "0555000002", "high")]))
+    assert Candidates(database, frozenset()).turn() == 1, "by a standby that took over"
+    approvals.decide(database, 3, Ruling.REFUSED, "Aigul", "the customer's own telephone")
+    assert first.turn() == 0, "by the first one, which holds the ledger again"
+
+
 def test_r40_a_rule_that_was_declared_to_list_confirms_what_it_spoke_for_and_no_other_rule(database):
     spoke = {"layer": "rules", "code": "fictitious_store", "criterion": None, "text": "a store that is none"}
     bring_in(database, iter([paid(1, "0555000001", "high", reasons=(spoke,)), paid(2, "0555000002", "high")]))

@@ -191,6 +191,26 @@ def test_an_online_store_that_is_not_known_is_refused(tmp_path: Path, url: str) 
         open_store(tmp_path, url)
 
 
+@pytest.mark.parametrize(
+    "url", ["reddis://:hush@host:6379", "redis://:hu/sh@host:6379", "redis://:hush@host:port", "redis://:hush@"]
+)
+def test_an_online_store_is_refused_without_telling_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="allowed redis://") as refused:
+        open_store(tmp_path, url)
+    assert "hu" not in str(refused.value)
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
+
+
+def test_a_mark_that_a_loss_of_power_left_empty_has_the_online_store_filled_again(tmp_path: Path) -> None:
+    materialise.compute_days(Habits.of(rows_of(300)), tmp_path)
+    store, day = open_store(tmp_path), materialise.newest_day(tmp_path)
+    register(store, tmp_path, SERVED)
+    written = materialise.to_online(store, tmp_path, day)
+    (tmp_path / "online.json").write_bytes(b"")
+    assert materialise.to_online(store, tmp_path, day) == written
+    assert materialise.to_online(store, tmp_path, day) == {"online": 0}
+
+
 def test_a_second_run_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with materialise.alone(tmp_path), pytest.raises(SettingsError, match="another run"), materialise.alone(tmp_path):
         pass

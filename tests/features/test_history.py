@@ -1,5 +1,6 @@
 """A history is three tables in one order of arrival, written whole or not at all, and told what is wrong with it."""
 
+import os
 from dataclasses import replace as changed
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -221,6 +222,18 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, error: 
         half(tmp_path / "h")
     assert list(tmp_path.iterdir()) == []
     history.write(small(), tmp_path / "h")
+
+
+def test_a_durable_folder_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(file: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{file}").readlink().name, (tmp_path / "h").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with whole_folder(tmp_path / "h", durable=True) as draft:
+        (draft / "file").touch()
+    assert synced == [("file", False), (draft.name, False), (tmp_path.name, True)]
 
 
 def test_nobody_sees_a_folder_before_it_is_whole(tmp_path: Path) -> None:

@@ -221,6 +221,23 @@ def test_a_rotation_keeps_the_name_and_both_keys_vouch_for_it(
     assert (json.loads(before), json.loads(after)) == ({"key": key}, {"key": newer})
 
 
+def test_a_rotation_that_nothing_vouched_for_leaves_the_older_key(
+    home: Settings, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(checkpoints, "sign", no_space)
+        assert audit(home, "key", "--rotate", *BY) == 2
+    kept = audit_keys.read(home.home)
+    assert kept is not None
+    assert str(kept.public) == key
+    assert audit(home, "key", "--rotate", *BY) == 0
+    assert audit(home, "verify", "--key", key) == 0, "the older one vouches for the one that signs now"
+
+
+def no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_list_and_show_tell_what_was_changed(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert audit(home, "list", "--kind", "registry", "--after", "4", "--limit", "2") == 0

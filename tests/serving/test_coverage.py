@@ -1,5 +1,6 @@
 """The coverage map: no cell to which its criterion can apply is empty, each has its story, and what spoke is counted where it spoke."""
 
+import asyncio
 import dataclasses
 import json
 import re
@@ -33,7 +34,7 @@ from serving.contracts import Refusal
 from serving.coverage.cells import Lives, Map, Serving, coverage
 from serving.coverage.made import Span, of_ledger
 from serving.coverage.picture import LETTERS, picture
-from serving.coverage_api import made_beside
+from serving.coverage_api import KEPT_S, Maps, OverDays, made_beside
 from serving.templates import completed
 from tests import registry
 from tests.serving.examples import body, operation, outcome
@@ -213,3 +214,18 @@ def test_a_key_without_the_scope_sees_no_map(server: Server) -> None:
         assert time.monotonic() < until, "the new key is known within a second"
         time.sleep(0.1)
     assert answer.status == 403
+
+
+def test_a_map_that_took_longer_than_it_is_kept_is_told_to_whoever_waited_for_it():
+    now, made = [0.0], []
+
+    async def make(over):
+        made.append(over)
+        now[0] += 2 * KEPT_S
+        return f"map {len(made)}"
+
+    async def asked():
+        maps = Maps(make, lambda: now[0])
+        return await asyncio.gather(*(maps.of(OverDays()) for _ in range(3)))
+
+    assert asyncio.run(asked()) == ["map 1"] * 3

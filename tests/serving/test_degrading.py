@@ -19,7 +19,7 @@ from domain.levels import RiskLevel
 from domain.listing import List
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving import recovery, verification
+from serving import live_rules, recovery, verification
 from serving.live_rules import RuleFollower
 from serving.scoring import Model
 from serving.settings import Settings
@@ -102,6 +102,20 @@ def test_without_a_champion_every_operation_is_verified(settings, tmp_path):
     assert {decision["level"] for decision in decisions} == {"medium"}
     assert all(decision["degraded"] == ["no_model"] and decision["model"] is None for decision in decisions)
     assert all([reason["code"] for reason in decision["reasons"]] == ["no_model"] for decision in decisions)
+
+
+# ---- the rules that come while it runs -----------------------------------------------------------------------------------
+
+
+def test_a_set_that_could_not_be_compiled_for_want_of_memory_is_compiled_at_the_next_look(unmended, monkeypatch):
+    follower = RuleFollower(unmended.burana.database, unmended.burana.assessor)
+    with databases.connect(unmended.settings.database) as database:
+        version = rule_sets.load(database, SOUND_RULE, "the tests", "to see it come")
+    with monkeypatch.context() as scarce, pytest.raises(MemoryError):
+        scarce.setattr(live_rules, "Rules", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        unmended.run(follower.look())
+    unmended.run(follower.look())
+    assert unmended.burana.assessor.layers.rules.version == version
 
 
 # ---- the features --------------------------------------------------------------------------------------------------------

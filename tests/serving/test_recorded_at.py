@@ -4,18 +4,26 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casework import database as databases
 from casework.database import as_kept
 from casework.ledger import Ledger
+from casework.writers import bring_in
+from domain.events import Event, Outcome
+from domain.operation import Operation
+from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
-from serving import recovery, verification
+from serving import cli, recovery, verification
+from serving.contracts import OPERATION
 from serving.recorded_at import RecordedAt
 from serving.settings import Settings
+from tests.casework.records import entry
 from tests.serving.examples import body, operation
 from tests.serving.running import InProcess, probes
 
@@ -157,3 +165,19 @@ class Stored(Ledger):
 
     def _recorded_at(self, sequence: int) -> str:
         return self._moments[sequence - 1]
+
+
+def test_a_history_that_is_brought_in_after_a_step_back_is_recorded_no_earlier_than_the_last_entry(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tomorrow = as_kept(datetime.now(UTC) + timedelta(days=1))
+    with databases.connect(settings.database) as database:
+        bring_in(database, iter([entry(1, recorded_at=tomorrow)]))
+        brought = histories.History(
+            histories.table_of([OPERATION.decode(body(operation(7)))], Operation, [0]),
+            histories.empty(Event), histories.empty(Outcome),
+        )  # fmt: skip
+        histories.write(brought, tmp_path / "history")
+        arguments = ["--home", str(settings.home), "--database", settings.database, "--history", str(tmp_path / "history")]
+        assert cli.main(["backfill", *arguments]) == 0
+        assert [one.recorded_at for one in Ledger(database).read()] == [tomorrow, tomorrow]

@@ -1,6 +1,7 @@
 """Snapshots while the server runs: written beside it, in the place of the last one, and never at anybody's cost."""
 
 import fcntl
+import os
 import re
 import time
 from dataclasses import replace
@@ -57,6 +58,17 @@ def test_kill_9_after_it_leaves_a_snapshot_that_the_next_start_takes(models: Pat
     with InProcess(Settings(home=tmp_path, models=models)) as burana, reading(file_in(tmp_path)) as ledger:
         assert burana.burana.assessor.records.engine.applied == 39
         assert recovery._from_snapshot(PLAN, ledger, tmp_path / "state.npz").applied == 39
+
+
+def test_after_a_step_back_of_the_clock_the_next_one_is_written_as_soon_as_ever(settings: Settings) -> None:
+    with InProcess(replace(settings, snapshot_s=0.2)) as burana:
+        burana.decide(operation(1))
+        burana.wait_until(lambda: metric(burana, "burana_snapshot_behind") == 0, 60)
+        tomorrow = time.time() + 86_400
+        os.utime(settings.state, (tomorrow, tomorrow))
+        burana.wait(0.5)
+        burana.decide(operation(2))
+        burana.wait_until(lambda: metric(burana, "burana_snapshot_behind") == 0, 30)
 
 
 def test_one_that_fails_is_said_counted_and_leaves_the_last_one(settings: Settings) -> None:

@@ -13,15 +13,20 @@ import numpy as np
 import psycopg
 import pytest
 
-from casework import postgresql
+from casework import card_keys, postgresql
+from casework import database as databases
+from casework.database import Database
 from casework.ledger import reading
+from casework.rule_sets import BURANA
 from domain.decision import Decision
-from domain.errors import SettingsError
+from domain.errors import LedgerError, SettingsError
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
+from features.feature_set import FeatureSet
 from features.layout import WORDS
 from features.plan import Plan
-from serving import cli, recovery, verification
+from serving import cli, live_rules, recorded_settings, recovery, verification
 from serving.contracts import OPERATION, encode
+from serving.rule_desk import Desk
 from serving.settings import CARD_KEY_FILE, Settings
 from serving.standby import Standby
 from serving.typed_client import Client, ClientError
@@ -174,6 +179,58 @@ def test_a_standby_is_not_ready_follows_and_takes_over_when_the_other_ends(pair:
         other = operation(3, amount={"minor": 5, "currency": "KGS"})
         standby.wait(0.5)
         assert standby.post("/v1/operations", body(other)).status == 409, "an id is known whoever recorded it"
+
+
+def test_of_two_processes_that_begin_on_an_empty_database_the_later_takes_the_rules_of_the_first(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, starter = FeatureSet(PLAN), live_rules.starter_rules()
+
+    def meanwhile() -> str:
+        with databases.connect(url) as other:
+            Desk(other, features.names).load(starter, BURANA, "by the first")
+        return starter
+
+    monkeypatch.setattr(live_rules, "starter_rules", meanwhile)
+    with databases.connect(url) as database:
+        assert len(live_rules.live_rules(database, features).rules) > 0
+        assert rows(database, "SELECT reason FROM rule_sets") == [("by the first",)]
+
+
+def test_what_a_take_over_records_is_tried_again_until_it_is_in_the_audit_log(
+    pair: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, record, tried = ExitStack(), recorded_settings.record, []
+
+    def fails_at_first(database: Database, settings: Settings) -> None:
+        tried.append(settings)
+        if len(tried) == 1:
+            raise LedgerError("nothing was recorded: the database is locked")
+        record(database, settings)
+
+    first.enter_context(InProcess(pair[0]))
+    with InProcess(replace(pair[1], limit_tyiyn=7)) as standby:
+        monkeypatch.setattr(recorded_settings, "record", fails_at_first)
+        first.close()
+        standby.wait_until(lambda: standby.burana.readiness.status == "ready")
+        standby.wait_until(lambda: len(tried) == 2)
+        standby.wait(0.3)
+        said = rows(standby.burana.database, "SELECT change FROM audit WHERE kind = 'settings' ORDER BY audit_id")
+    assert (len(said), "limit_tyiyn" in said[-1][0]) == (2, True)
+    assert len(tried) == 2, "and not once more"
+
+
+def test_a_standby_whose_card_key_is_no_longer_the_one_in_use_does_not_take_over(pair: list[Settings]) -> None:
+    first = ExitStack()
+    active = first.enter_context(InProcess(pair[0]))
+    with InProcess(pair[1]) as standby:
+        assert standby.burana.readiness.status == "standby"
+        card_keys.exchange(active.burana.database, b"another key", "Aigul", "the last one leaked")
+        first.close()
+        standby.wait(0.5)
+        assert standby.burana.readiness.status == "standby"
+        card_keys.exchange(standby.burana.database, pair[1].card_key(), "Aigul", "it was found")
+        standby.wait_until(lambda: standby.burana.readiness.status == "ready")
 
 
 def test_a_standby_tells_readyz_how_far_it_is_and_decisions_as_they_are_stored(pair: list[Settings]) -> None:
