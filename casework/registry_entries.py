@@ -3,11 +3,12 @@
 An entry that was removed stays with who removed it, why and on what ground, so the registry of any past moment can be read.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, insert, or_, select, tuple_, update
 
 from casework import audit_rows, proposals
 from casework.audit_log import next_number, record_change
@@ -99,9 +100,22 @@ def retire_expired(connection: Connection, listing: Listing, change: int, person
     """Take the same identifier's entry off the list where its time has run out, so that it can be listed anew."""
     found = live(connection, listing)
     if found is not None and _has_expired(found):
-        remove_entry(
-            connection, found["entry_id"], RemovalGround.EXPIRED, change, person, "its time had run out; it is listed anew"
-        )
+        reason = "its time had run out; it is listed anew"
+        remove_entries(connection, [found["entry_id"]], RemovalGround.EXPIRED, change, person, reason)
+
+
+def listed_already(connection: Connection, listings: Sequence[Listing], change: int = 0, person: str = "") -> set[Any]:
+    """Which of some listings, as (kind, value, list), have a live entry; with a change, what has expired is retired first."""
+    keys = [(listing.kind, listing.value, listing.list) for listing in listings]
+    found = select(_R.kind, _R.value, _R.list, _R.valid_to).where(tuple_(_R.kind, _R.value, _R.list).in_(keys), LIVE)
+    there, now = set(), timestamp()
+    for kind, value, list_, valid_to in connection.execute(found).all():
+        if change and valid_to is not None and valid_to < now:
+            expired = next(one for one in listings if (one.kind, one.value, one.list) == (kind, value, list_))
+            retire_expired(connection, expired, change, person)
+        else:
+            there.add((kind, value, list_))
+    return there
 
 
 # ---- removal ---------------------------------------------------------------------------------------------------------
@@ -126,19 +140,19 @@ def apply_removal(connection: Connection, proposal: Proposal, _: int) -> None:
     entry_id, ground = proposal.content["entry_id"], RemovalGround(proposal.content["ground"])
     entry, person, reason = _live_entry(connection, entry_id), proposal.proposed_by, proposal.proposed_reason
     change = next_number(connection)
-    remove_entry(connection, entry_id, ground, change, person, reason, proposal.proposal_id)
+    remove_entries(connection, [entry_id], ground, change, person, reason, proposal.proposal_id)
     words, after = f"registry: remove entry {entry_id}, {ground}", with_rows(connection, change, {})
     record_change(connection, person, reason, words, entry, after, proposal.decided_by)
 
 
-def remove_entry(
-    connection: Connection, entry_id: int, ground: RemovalGround, change: int, person: str, reason: str,
+def remove_entries(
+    connection: Connection, entry_ids: Sequence[int], ground: RemovalGround, change: int, person: str, reason: str,
     proposal_id: int | None = None,
 ) -> None:  # fmt: skip
-    """Take a live entry off its list; the database asks for the proposal that allows it, unless it has expired."""
+    """Take live entries off their lists; the database asks for the proposal that allows it, unless they have expired."""
     removed = {"removed_at": timestamp(), "removed_by": person, "removed_reason": reason, "removed_ground": ground,
                "removed_proposal": proposal_id, "removed_change": change}  # fmt: skip
-    connection.execute(update(REGISTRY).where(_R.entry_id == entry_id, LIVE).values(removed))
+    connection.execute(update(REGISTRY).where(_R.entry_id.in_(entry_ids), LIVE).values(removed))
 
 
 def _live_entry(connection: Connection, entry_id: int) -> dict[str, Any]:

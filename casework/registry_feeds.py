@@ -5,12 +5,13 @@ order of their sequence; a page that came before changes nothing. What the feed 
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
-from sqlalchemy import Connection, func, insert, select, union_all
+from sqlalchemy import Connection, func, insert, select, tuple_, union_all
 
 from casework import proposals
 from casework.audit_form import LARGEST
@@ -18,7 +19,7 @@ from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, as_kept, timestamp
 from casework.proposals import Proposal, Ruling
-from casework.registry_entries import live, remove_entry, retire_expired, row_of, with_rows
+from casework.registry_entries import LIVE, listed_already, remove_entries, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
 from domain.errors import ConflictError, InputError, UnknownEntryError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
@@ -29,6 +30,8 @@ PAGE = 1_000
 """Changes that a page of ours has at least, where there are so many."""
 MOST = 100_000
 """Changes that a page of theirs may have."""
+TOGETHER = 5_000
+"""Changes that one statement does: one for each change took ten times as long, and a ledger in SQLite waits meanwhile."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _R, _F = REGISTRY.c, REGISTRY_FEED_PAGES.c
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -80,6 +83,12 @@ class _Feed(NamedTuple):
     source: Source
 
 
+class _Change(NamedTuple):
+    sequence: int
+    action: FeedAction
+    listing: Listing
+
+
 def propose(
     database: Database, feed: str, list_: List, ground: Ground, source: Source, person: str, reason: str
 ) -> int:  # fmt: skip
@@ -104,20 +113,23 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
 
     UnknownEntryError for a feed that nobody approved; ConflictError where pages are missing before this one: ask from the cursor on.
     """
-    with database.transaction() as connection:
+    with database.reading() as connection:
         of = _feed(connection, feed)
+    normal, refused = _sorted_out(page, of, identifiers)  # before anybody has to wait for the transaction
+    with database.transaction() as connection:
         cursor = _cursor(connection, of)
         if page.after > cursor:
             raise ConflictError(
                 f"the feed {feed} was taken up to {cursor}, this page begins after {page.after}: send those between"
             )
-        new = [change for change in page.changes if change.sequence > cursor]
-        if not new and page.up_to <= cursor:  # whoever asks every minute fills no log
-            return Taken(cursor, 0, 0, 0, ())
-        words = f"registry: {len(new)} changes of the feed {feed}, up to {page.up_to}"
-        told = {"feed": feed, "after": _said(cursor), "up_to": _said(page.up_to), "changes": len(new)}
+        if page.up_to <= cursor and all(one.sequence <= cursor for one in page.changes):
+            return Taken(cursor, 0, 0, 0, ())  # whoever asks every minute fills no log
+        new, rejects = [one for one in normal if one.sequence > cursor], [one for one in refused if one[0] > cursor]
+        count = len(new) + len(rejects)
+        words = f"registry: {count} changes of the feed {feed}, up to {page.up_to}"
+        told = {"feed": feed, "after": _said(cursor), "up_to": _said(page.up_to), "changes": count}
         change = next_number(connection)
-        counts, rejects = _done(connection, identifiers, of, new, change, person)
+        counts = _done(connection, of, new, change, person)
         row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
                "taken_at": timestamp(), "added": counts["added"], "withdrawn": counts["withdrawn"], "rejected": len(rejects)}  # fmt: skip
         if page.up_to > cursor:
@@ -133,38 +145,60 @@ def _said(number: int) -> int | str:
     return number if number <= LARGEST else str(number)
 
 
-def _done(
-    connection: Connection, identifiers: Identifiers, feed: _Feed, changes: list[FeedChange], change: int, person: str
-) -> tuple[dict[str, int], list[tuple[int, str]]]:
-    counts, rejects = {"added": 0, "withdrawn": 0, "known": 0}, []
-    for one in changes:
+def _sorted_out(page: FeedPage, feed: _Feed, identifiers: Identifiers) -> tuple[list[_Change], list[tuple[int, str]]]:
+    """The changes of a page whose listings are normal, and the sequence numbers of the others with why."""
+    normal, refused = [], []
+    for one in page.changes:
         try:
-            listing = normal_listing(_listing(one, feed), identifiers)
+            normal.append(_Change(one.sequence, one.action, normal_listing(_listing(one, feed), identifiers)))
         except InputError as error:
-            rejects.append((one.sequence, str(error)))
-            continue
-        does = _add if one.action is FeedAction.ADD else _withdraw
-        counts[does(connection, listing, feed, change, person)] += 1
-    return counts, rejects
+            refused.append((one.sequence, str(error)))
+    return normal, refused
 
 
-def _add(connection: Connection, listing: Listing, feed: _Feed, change: int, person: str) -> str:
-    retire_expired(connection, listing, change, person)
-    if live(connection, listing) is not None:
-        return "known"
+def _done(connection: Connection, feed: _Feed, changes: list[_Change], change: int, person: str) -> dict[str, int]:
+    """How many were added, withdrawn and known."""
+    counts = {"added": 0, "withdrawn": 0}
+    for action, listings in _runs(changes):
+        if action is FeedAction.ADD:
+            counts["added"] += _add(connection, listings, feed, change, person)
+        else:
+            counts["withdrawn"] += _withdraw(connection, listings, feed, change, person)
+    return {**counts, "known": len(changes) - sum(counts.values())}
+
+
+def _runs(changes: list[_Change]) -> Iterator[tuple[FeedAction, list[Listing]]]:
+    """In their order, those together that can be done by one statement: of one action, and of no identifier two."""
+    run: dict[tuple[str, str], Listing] = {}
+    action = FeedAction.ADD
+    for one in changes:
+        key = one.listing.kind, one.listing.value
+        if run and (one.action is not action or key in run or len(run) == TOGETHER):
+            yield action, [*run.values()]
+            run = {}
+        run[key], action = one.listing, one.action
+    if run:
+        yield action, [*run.values()]
+
+
+def _add(connection: Connection, listings: list[Listing], feed: _Feed, change: int, person: str) -> int:
+    there = listed_already(connection, listings, change, person)
     told = {"added_at": timestamp(), "added_by": person, "added_reason": "the feed lists it", "added_change": change,
             "added_proposal": feed.proposal_id}  # fmt: skip
-    connection.execute(insert(REGISTRY).values({**row_of(listing), **told}))
-    return "added"
+    rows = [{**row_of(one), **told} for one in listings if (one.kind, one.value, one.list) not in there]
+    if rows:
+        connection.execute(insert(REGISTRY), rows)
+    return len(rows)
 
 
-def _withdraw(connection: Connection, listing: Listing, feed: _Feed, change: int, person: str) -> str:
-    entry = live(connection, listing)
-    if entry is None or entry["added_proposal"] != feed.proposal_id:
-        return "known"
-    ground = RemovalGround.SOURCE_WITHDREW
-    remove_entry(connection, entry["entry_id"], ground, change, person, "the feed withdrew it", feed.proposal_id)
-    return "withdrawn"
+def _withdraw(connection: Connection, listings: list[Listing], feed: _Feed, change: int, person: str) -> int:
+    keys = [(one.kind, one.value) for one in listings]
+    own = (_R.list == feed.list, _R.added_proposal == feed.proposal_id, LIVE)
+    ids = connection.scalars(select(_R.entry_id).where(tuple_(_R.kind, _R.value).in_(keys), *own)).all()
+    if ids:
+        ground = RemovalGround.SOURCE_WITHDREW
+        remove_entries(connection, ids, ground, change, person, "the feed withdrew it", feed.proposal_id)
+    return len(ids)
 
 
 def _listing(change: FeedChange, feed: _Feed) -> Listing:

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casework.database import Database
-from casework.registry_entries import Filter, listed
-from casework.registry_import import listed_already
+from casework.registry_entries import Filter, listed, listed_already
 from domain.errors import InputError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import Listing, normal_listing

@@ -6,13 +6,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, tuple_
+from sqlalchemy import Connection, insert, select
 
 from casework import proposals
 from casework.audit_log import next_number, record_change
 from casework.database import Database, timestamp
 from casework.proposals import Proposal
-from casework.registry_entries import LIVE, retire_expired, row_of, with_rows
+from casework.registry_entries import listed_already, row_of, with_rows
 from casework.tables import REGISTRY, REGISTRY_LINES
 from domain.errors import ConflictError, SettingsError
 from domain.identifiers import IdentifierKind
@@ -21,7 +21,7 @@ from domain.listing import Ground, List, Listing, Source
 KIND = "registry_import"
 PAGE = 5_000
 """Lines read or written at once."""
-_L, _R = REGISTRY_LINES.c, REGISTRY.c
+_L = REGISTRY_LINES.c
 _SAID = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
 Line = dict[str, Any]
 
@@ -61,20 +61,6 @@ def apply_import(connection: Connection, proposal: Proposal, _: int) -> None:
             connection.execute(insert(REGISTRY), rows)
     words, after = f"registry: import {len(lines)} entries of {told['file']}", with_rows(connection, change, told)
     record_change(connection, person, reason, words, after=after, approved_by=proposal.decided_by)
-
-
-def listed_already(connection: Connection, listings: Sequence[Listing], change: int = 0, person: str = "") -> set[Any]:
-    """Which of some listings, as (kind, value, list), have a live entry; with a change, what has expired is retired first."""
-    keys = [(listing.kind, listing.value, listing.list) for listing in listings]
-    found = select(_R.kind, _R.value, _R.list, _R.valid_to).where(tuple_(_R.kind, _R.value, _R.list).in_(keys), LIVE)
-    there, now = set(), timestamp()
-    for kind, value, list_, valid_to in connection.execute(found).all():
-        if change and valid_to is not None and valid_to < now:
-            expired = next(one for one in listings if (one.kind, one.value, one.list) == (kind, value, list_))
-            retire_expired(connection, expired, change, person)
-        else:
-            there.add((kind, value, list_))
-    return there
 
 
 def digest(lines: Iterable[Line]) -> str:

@@ -1,5 +1,6 @@
 """Feeds: approved once by two, followed in order, nothing twice; what a feed listed it alone withdraws; ours go out in the same form."""
 
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ import pytest
 
 from casework import approvals, registry_entries, registry_feeds
 from casework import database as databases
-from casework.database import Database
+from casework.database import Database, url_of
 from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_feeds import FeedAction, FeedChange, FeedPage
@@ -154,3 +155,16 @@ def test_what_had_expired_and_is_listed_anew_is_listed_where_our_changes_are_fol
         registry_feeds.take(other, IDENTIFIERS, "black", anew, "feeds")
         assert [change.action for change in anew.changes] == [FeedAction.WITHDRAW, FeedAction.ADD]
         assert Registry(other, IDENTIFIERS).hits(operation(recipient={"phone": number})) != ()
+
+
+def test_changes_that_are_done_together_do_what_they_do_one_by_one(tmp_path, monkeypatch):
+    drawn, told = random.Random(3), []
+    changes = [phone(sequence, drawn.randrange(6), drawn.choice([*FeedAction])) for sequence in range(1, 121)]
+    for together in (1, 4, 5_000):
+        monkeypatch.setattr(registry_feeds, "TOGETHER", together)
+        with databases.connect(url_of(tmp_path / f"{together}.db")) as database:
+            follow(database)
+            counts = [take(database, first, *changes[first : first + 40]) for first in (0, 40, 80)]
+            told.append((counts, sorted(one["value"] for one in registry_entries.listed(database))))
+    assert told[0] == told[1] == told[2]
+    assert sum(counted.withdrawn for counted in told[0][0]) > 10
