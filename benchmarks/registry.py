@@ -88,7 +88,7 @@ def fill(database: Database, entries: int) -> float:
     if have >= entries:
         return 0.0
     feed = registry_feeds.propose(
-        database, "benchmark", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "a", "size"
+        database, "benchmark", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "feeds", "a", "size"
     )
     approvals.decide(database, feed, Ruling.APPROVED, "b", "size")
     assert proposals.of_id(database, feed) is not None

@@ -1,7 +1,7 @@
 """Feeds: lists that others keep, followed change by change, and our own changes for others to follow (K8, K9).
 
-Four eyes approve a feed once: whose it is, and on which list and ground its entries stand. Its pages then come without a person, in the
-order of their sequence; a page that came before changes nothing. What the feed listed it alone may withdraw.
+Four eyes approve a feed once: whose it is, by whose key it comes, and on which list and ground its entries stand. Its pages then come
+without a person, in the order of their sequence; a page that came before changes nothing. What the feed listed it alone may withdraw.
 """
 
 import re
@@ -21,7 +21,7 @@ from casework.database import Database, as_kept, timestamp
 from casework.proposals import Proposal, Ruling
 from casework.registry_entries import LIVE, listed_already, remove_entries, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
-from domain.errors import ConflictError, InputError, UnknownEntryError
+from domain.errors import ConflictError, InputError, OtherCallerError, UnknownEntryError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
 from domain.listing import Ground, List, Listing, RemovalGround, Source, normal_listing
 
@@ -58,7 +58,10 @@ class FeedChange(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class FeedPage(Struct, frozen=True, forbid_unknown_fields=True):
-    """The changes of a list with after < sequence <= up_to, in order. issued_at: when the list's keeper gave them out."""
+    """The changes of a list with after < sequence <= up_to, in order; up_to is the last one's, or `after` where there is none.
+
+    issued_at: when the list's keeper gave them out.
+    """
 
     after: Number
     up_to: Number
@@ -77,7 +80,10 @@ class Taken(Struct, frozen=True):
 
 
 class _Feed(NamedTuple):
+    """caller: who sends its pages; None of one that was approved before that was asked for: whoever may list."""
+
     proposal_id: int
+    caller: str | None
     list: List
     ground: Ground
     source: Source
@@ -90,12 +96,14 @@ class _Change(NamedTuple):
 
 
 def propose(
-    database: Database, feed: str, list_: List, ground: Ground, source: Source, person: str, reason: str
-) -> int:  # fmt: skip
-    """Propose to follow a list under a name; the proposal's id."""
+    database: Database, feed: str, list_: List, ground: Ground, source: Source, caller: str, person: str, reason: str
+) -> int:
+    """Propose to follow a list under a name, its pages sent by a caller's key; the proposal's id."""
     if not _NAME.fullmatch(feed):
         raise InputError("feed", feed, "1 to 64 letters, digits, - and _")
-    content = {"feed": feed, "list": list_, "ground": ground, "source": source}
+    if not proposals.folded(caller):
+        raise InputError("caller", caller, "the caller of a key")
+    content = {"feed": feed, "list": list_, "ground": ground, "source": source, "caller": caller}
     return proposals.propose(database, KIND, content, person, reason)
 
 
@@ -111,10 +119,14 @@ def apply_feed(connection: Connection, proposal: Proposal, _: int) -> None:
 def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage, person: str) -> Taken:
     """List and withdraw what a page says, all of it or nothing; what was taken before is left out.
 
-    UnknownEntryError for a feed that nobody approved; ConflictError where pages are missing before this one: ask from the cursor on.
+    UnknownEntryError for a feed that nobody approved, OtherCallerError for a person who is not its caller, InputError for a page that
+    is not what it says; ConflictError where pages are missing before this one: ask from the cursor on.
     """
     with database.reading() as connection:
         of = _feed(connection, feed)
+    if of.caller is not None and not proposals.is_same_person(of.caller, person):
+        raise OtherCallerError(f"the feed {feed} was approved to come by the key of {of.caller}, not of {person}")
+    _check(page)
     normal, refused = _sorted_out(page, of, identifiers)  # before anybody has to wait for the transaction
     with database.transaction() as connection:
         cursor = _cursor(connection, of)
@@ -138,6 +150,15 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         after[ROWS] |= kept(connection, REGISTRY_FEED_PAGES, _F.proposal_id == of.proposal_id, _F.up_to > cursor)
         record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=after)
         return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
+
+
+def _check(page: FeedPage) -> None:
+    """InputError unless the changes are in order and go just up to where the page says: what it passed over would never be asked for."""
+    numbers = [page.after, *(one.sequence for one in page.changes)]
+    if numbers != sorted(numbers) or numbers[1:2] == numbers[:1]:
+        raise InputError("changes", "a sequence below the one before", f"in order, from {page.after + 1} on")
+    if page.up_to != numbers[-1]:
+        raise InputError("up_to", page.up_to, f"{numbers[-1]}, of the last change; `after` where there is none")
 
 
 def _said(number: int) -> int | str:
@@ -221,7 +242,7 @@ def _cursor(connection: Connection, feed: _Feed) -> int:
 def _feed(connection: Connection, name: str) -> _Feed:
     for one in _approved(connection, name):
         told = one.content
-        return _Feed(one.proposal_id, List(told["list"]), Ground(told["ground"]), Source(told["source"]))
+        return _Feed(one.proposal_id, told.get("caller"), List(told["list"]), Ground(told["ground"]), Source(told["source"]))
     raise UnknownEntryError(f"nobody approved a feed {name}; `burana registry feed propose` begins one")
 
 

@@ -61,6 +61,10 @@ class SamePersonError(BuranaError):
     """What needs four eyes was proposed and decided by one person."""
 
 
+class OtherCallerError(BuranaError):
+    """Who asks is not the one whom four eyes have approved for it."""
+
+
 class UnknownOperationError(BuranaError):
     """No operation of this id is recorded."""
 

@@ -15,6 +15,7 @@ from domain.errors import (
     HeldElsewhereError,
     InputError,
     LedgerError,
+    OtherCallerError,
     RuleError,
     SamePersonError,
     UnknownEntryError,
@@ -147,6 +148,8 @@ def expected_refusal(error: Exception) -> Refusal | None:
             return Refusal(404, Problem(_UNKNOWN[type(error)], str(error)))
         case SamePersonError():
             return Refusal(403, Problem("same_person", str(error)))
+        case OtherCallerError():
+            return Refusal(403, Problem("other_caller", str(error)))
         case RuleError():
             return Refusal(422, Problem("rule_refused", str(error), "rule"))
         case AuditError():

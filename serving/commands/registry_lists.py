@@ -53,12 +53,13 @@ def _add_feed(feed: argparse.ArgumentParser, home: argparse.ArgumentParser) -> N
     propose.add_argument("--list", required=True, type=List, choices=list(List))
     propose.add_argument("--ground", required=True, type=Ground, choices=list(Ground))
     propose.add_argument("--source", required=True, type=Source, choices=list(Source))
+    propose.add_argument("--caller", required=True, help="of the key by which its pages come")
     propose.add_argument("--reason", required=True)
     add_key(propose)
     take = steps.add_parser("take", parents=[home], help="take a page, a JSON file; one that came before changes nothing")
     take.add_argument("feed")
     take.add_argument("file", type=Path)
-    take.add_argument("--by", required=True)
+    add_key(take)
     cursor = steps.add_parser("cursor", parents=[home], help="up to which sequence number it was taken")
     cursor.add_argument("feed")
     give = steps.add_parser("give", parents=[home], help="our own cases' changes after a sequence number, as a page")
@@ -113,12 +114,13 @@ def _export(database: Database, arguments: argparse.Namespace) -> None:
 def _feed(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
     if arguments.step == "propose":
         made = registry_feeds.propose(
-            database, arguments.feed, arguments.list, arguments.ground, arguments.source, person_of(database, arguments),
-            arguments.reason,
+            database, arguments.feed, arguments.list, arguments.ground, arguments.source, arguments.caller,
+            person_of(database, arguments), arguments.reason,
         )  # fmt: skip
         print(f"proposal {made}; another person approves it by `burana proposals approve {made}`")
     elif arguments.step == "take":
-        taken = registry_feeds.take(database, settings.identifiers(), arguments.feed, _page(arguments.file), arguments.by)
+        caller, page = person_of(database, arguments), _page(arguments.file)
+        taken = registry_feeds.take(database, settings.identifiers(), arguments.feed, page, caller)
         print(
             f"up to {taken.up_to}: {taken.added} added, {taken.withdrawn} withdrawn, {taken.known} known, {len(taken.rejects)} rejected"
         )

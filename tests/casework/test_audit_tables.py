@@ -66,7 +66,9 @@ def change_the_registry(database: Database) -> None:
         Ruling.REFUSED,
     )
     list_, ground = List.PROHIBITED, Ground.NATIONAL_BLACK_LIST
-    approve(database, registry_feeds.propose(database, "black", list_, ground, Source.NATIONAL_LIST, "Aigul", "R103"))
+    approve(
+        database, registry_feeds.propose(database, "black", list_, ground, Source.NATIONAL_LIST, "the feed", "Aigul", "R103")
+    )
     changes = [FeedChange(n, FeedAction.ADD, IdentifierKind.PHONE, phone[4 + n]) for n in (1, 2)]
     withdrawn = (FeedChange(3, FeedAction.WITHDRAW, IdentifierKind.PHONE, phone[5]),)
     for page in (FeedPage(0, 2, NOW, tuple(changes)), FeedPage(2, 3, NOW, withdrawn)):

@@ -13,7 +13,7 @@ from casework.database import Database, url_of
 from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_feeds import FeedAction, FeedChange, FeedPage
-from domain.errors import ConflictError, InputError, LedgerError, UnknownEntryError
+from domain.errors import ConflictError, InputError, LedgerError, OtherCallerError, UnknownEntryError
 from domain.identifiers import IdentifierKind
 from domain.listing import Ground, List, Source
 from tests import registry
@@ -30,7 +30,9 @@ def database(url: str) -> Iterator[Database]:
 
 
 def follow(database, name="black", list_=List.PROHIBITED) -> int:
-    made = registry_feeds.propose(database, name, list_, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "Aigul", "K8")
+    made = registry_feeds.propose(
+        database, name, list_, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "feeds", "Aigul", "K8"
+    )
     approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "the letter says so")
     return made
 
@@ -108,14 +110,39 @@ def test_a_feed_withdraws_nothing_that_somebody_else_listed(database):
 
 def test_a_feed_that_nobody_approved_is_not_taken(database):
     registry_feeds.propose(
-        database, "black", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "Aigul", "K8"
+        database, "black", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "feeds", "Aigul", "K8"
     )
     with pytest.raises(UnknownEntryError, match="nobody approved"):
         take(database, 0, phone(1, 1))
-    with pytest.raises(InputError, match="feed"):
-        registry_feeds.propose(
-            database, "a b", List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, "Aigul", "K8"
-        )
+    for name, caller, field in (("a b", "feeds", "feed"), ("black", " ", "caller")):
+        with pytest.raises(InputError, match=field):
+            registry_feeds.propose(
+                database, name, List.PROHIBITED, Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST, caller, "Aigul", "K8"
+            )
+
+
+def test_r104_a_feed_comes_by_the_caller_whom_two_approved_and_by_nobody_else(database):
+    """One person with a key that may list would else list thousands alone, or withdraw what the feed listed."""
+    follow(database)
+    page = FeedPage(0, 1, ISSUED, (phone(1, 1),))
+    with pytest.raises(OtherCallerError, match="by the key of feeds, not of Aigul"):
+        registry_feeds.take(database, IDENTIFIERS, "black", page, "Aigul")
+    assert registry_feeds.cursor(database, "black") == 0
+    assert registry_feeds.take(database, IDENTIFIERS, "black", page, "Feeds").added == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "up_to", "sequences"),
+    [(0, 2**53, ()), (0, 9, (1, 2)), (0, 1, (1, 2)), (0, 2, (2, 1, 2)), (5, 6, (4, 6)), (5, 5, (5,))],
+)
+def test_a_page_that_says_more_or_other_than_is_in_it_is_refused(database, after, up_to, sequences):
+    """Else a number too far would pass over all that comes later, and nobody would notice."""
+    follow(database)
+    take(database, 0, *(phone(sequence, sequence) for sequence in range(1, 6)))
+    changes = tuple(phone(sequence, 10 + sequence) for sequence in sequences)
+    with pytest.raises(InputError, match=r"up_to|changes"):
+        registry_feeds.take(database, IDENTIFIERS, "black", FeedPage(after, up_to, ISSUED, changes), "feeds")
+    assert registry_feeds.cursor(database, "black") == 5
 
 
 def test_by_sql_a_feed_lists_on_its_own_list_alone(database):

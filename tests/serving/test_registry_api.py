@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from casework import approvals, registry_feeds
+from casework import database as databases
 from casework.keys import Scope
+from casework.proposals import Ruling
+from domain.listing import Ground, List, Source
 from tests.serving.running import Answer, Server, key_of
 
 LISTING = {
@@ -134,6 +138,17 @@ def test_a_feed_is_followed_in_order_and_nothing_twice(officers):
         {"sequence": 1, "action": "add", "kind": "phone", "value": "0700 77 00 01"}, {"sequence": 2, "action": "add", "kind": "phone", "value": "no"},
     ]}  # fmt: skip
     assert aigul.ask("POST", "/v1/registry/feeds/unknown", page).status == 404
+    with databases.connect(aigul.server.database) as database:
+        ground, source = Ground.NATIONAL_BLACK_LIST, Source.NATIONAL_LIST
+        made = registry_feeds.propose(database, "black", List.PROHIBITED, ground, source, "bakyt", "a", "K8")
+        approvals.decide(database, made, Ruling.APPROVED, "b", "K8")
+    refused = aigul.ask("POST", "/v1/registry/feeds/black", page)
+    assert (refused.status, refused.json["error"]["code"]) == (403, "other_caller")
+    for added in (1, 0):
+        taken = bakyt.ask("POST", "/v1/registry/feeds/black", page).json
+        assert (taken["up_to"], taken["added"]) == (2, added)
+    beyond = bakyt.ask("POST", "/v1/registry/feeds/black", {**page, "after": 2, "up_to": 9, "changes": []})
+    assert (beyond.status, beyond.json["error"]["field"]) == (422, "up_to")
     assert bakyt.ask("GET", "/v1/registry/feed?list=prohibited&after=0").json["changes"][0]["action"] == "add"
     assert bakyt.ask("GET", "/v1/registry/quality").json["relevance"]["live"] > 0
 

@@ -107,6 +107,8 @@ def test_a_feed_is_approved_once_and_then_taken_by_pages(home, tmp_path, capsys)
         "national_black_list",
         "--source",
         "national_list",
+        "--caller",
+        "feeds",
         "--reason",
         "K8",
     )
@@ -115,8 +117,12 @@ def test_a_feed_is_approved_once_and_then_taken_by_pages(home, tmp_path, capsys)
     page = tmp_path / "page.json"
     page.write_text(json.dumps({"after": 0, "up_to": 1, "issued_at": "2026-11-22T10:00:00Z", "changes": [
         {"sequence": 1, "action": "add", "kind": "phone", "value": "0555000001"}]}), encoding="utf-8")  # fmt: skip
+    (tmp_path / "feeds").write_text(key_of(file_in(home), Scope.REGISTRY, caller="feeds"), encoding="utf-8")
+    take = ("registry", "feed", "take", "black", page)
+    assert burana(home, *take, *key(home, "Aigul")) == 2
+    assert "by the key of feeds, not of Aigul" in capsys.readouterr().err
     for _ in range(2):
-        assert burana(home, "registry", "feed", "take", "black", page, "--by", "feeds") == 0
+        assert burana(home, *take, *key(home, "feeds")) == 0
     capsys.readouterr()
     assert burana(home, "registry", "feed", "cursor", "black") == 0
     assert capsys.readouterr().out == "1\n"
