@@ -89,12 +89,17 @@ def proposed_set(connection: Connection, live: str, shadow: str | None, person: 
 
 
 def apply(connection: Connection, proposal: Proposal, change: int) -> None:  # noqa: ARG001 the kind's function gets it
-    """Put an approved proposal in force. ConflictError when what acts was changed after it was made: what was compared is no more."""
+    """Put an approved proposal in force.
+
+    ConflictError when what acts was changed after it was made, or, of one that says what is in shadow too, that: what was compared is no more.
+    """
     now, live, shadow = in_force(connection), proposal.content["live"], proposal.content["shadow"]
     compared = _of_version(connection, proposal.content["instead_of"])
-    if compared is None or compared.content != now.content:
+    is_same_live = compared is not None and compared.content == now.content
+    if not is_same_live or (shadow is not None and compared is not None and compared.shadow != now.shadow):
+        part = "in shadow" if is_same_live else "live"
         raise ConflictError(
-            f"proposal {proposal.proposal_id} was made upon rules-{proposal.content['instead_of']}, and {now.loaded_by} changed what is live at "
+            f"proposal {proposal.proposal_id} was made upon rules-{proposal.content['instead_of']}, and {now.loaded_by} changed what is {part} at "
             f"{now.loaded_at} ({now.reason}): propose it again upon rules-{now.version}"
         )
     if shadow is None:

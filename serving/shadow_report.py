@@ -1,5 +1,6 @@
 """Challengers beside the champion, over the ledger's last days: levels that their scores would have given, and what was fraud."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from casework.ledger import Ledger
 from domain import instants
 from domain.bundle import manifest_of
 from domain.decision import Layer
-from domain.errors import SettingsError
+from domain.errors import BundleError, SettingsError
 from domain.events import Outcome, Verdict
 from domain.levels import RiskLevel, Thresholds
 from serving.contracts import OUTCOME
 
+log = logging.getLogger("burana")
 WORDS = tuple(level.word for level in RiskLevel)
 BY_THE_SCORE = {f"score_{level.word}": int(level) for level in RiskLevel}
 
@@ -86,7 +88,8 @@ def report(database: str, models: Path, start: datetime, delay: timedelta) -> di
         found = {
             version: beside
             for version in shadow_scores.models(opened, after)
-            if len((beside := _beside(opened, version, manifest_of(models / version).thresholds, after)).ids)
+            if (thresholds := _thresholds_of(models / version)) is not None
+            if len((beside := _beside(opened, version, thresholds, after)).ids)
         }
     if not found:
         raise SettingsError(
@@ -94,6 +97,15 @@ def report(database: str, models: Path, start: datetime, delay: timedelta) -> di
             f"{models / 'CHALLENGERS'}, a version a line, and a running server asks it from then on"
         )
     return {version: _figures(beside, verdicts, delay) for version, beside in found.items()}
+
+
+def _thresholds_of(folder: Path) -> Thresholds | None:
+    """Of a challenger's bundle; None, and said, where it is not there any more: the others can be compared without it."""
+    try:
+        return manifest_of(folder).thresholds
+    except BundleError as error:
+        log.warning("challenger %s is left out: %s", folder.name, error)
+        return None
 
 
 def table(figures: dict[str, Any]) -> Iterator[str]:

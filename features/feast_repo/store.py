@@ -89,4 +89,6 @@ def _write_private(path: Path, text: str) -> None:
     draft = path.with_name(path.name + ".draft")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # empty after a loss of power, Feast would not open the folder
     draft.replace(path)

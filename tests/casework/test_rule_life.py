@@ -182,6 +182,16 @@ def test_a_change_in_shadow_does_not_undo_a_proposal_nor_is_undone_by_it(databas
     assert runs(database) == {"a_new_one": (None, 1), "many_returns": (None, None), "takeover": (None, 1)}
 
 
+def test_a_set_that_says_what_is_in_shadow_is_told_of_a_change_there(database):
+    proposal = rule_sets.propose(database, rule_sets.live(database).content, "Aigul", "ours, whole")
+    saved(database, FIRST, 0, "Cholpon", id="a_new_one")
+    rule_life.put_in_shadow(database, "a_new_one", 1, "Cholpon", "to count it")
+    before = runs(database)
+    with pytest.raises(ConflictError, match=r"Cholpon changed what is in shadow at 20.* \(to count it\): propose it again"):
+        approved(database, proposal)
+    assert runs(database) == before
+
+
 def test_a_former_set_comes_back_whole_by_one_proposal(database):
     before = rule_sets.live(database)
     saved(database, FIRST, 1, expression="amount_tyiyn > 2")

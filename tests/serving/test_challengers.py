@@ -276,6 +276,13 @@ def test_operations_that_it_decided_as_champion_are_not_compared(judged, rival, 
     assert figures(judged, tmp_path)[rival.name]["operations"] == 40
 
 
+def test_a_challenger_whose_bundle_was_removed_is_left_out_and_the_others_are_told(judged, rival, tmp_path, caplog):
+    with databases.connect(judged.settings.database) as database:
+        shadow_scores.keep(database, [shadow_scores.Score("gone", sequence, 0.5) for sequence in range(1, 10)])
+    assert figures(judged, tmp_path).keys() == {rival.name}
+    assert "challenger gone is left out" in caplog.text
+
+
 def test_without_scores_the_command_says_what_to_do(settings, capsys):
     databases.connect(settings.database).close()
     assert cli.main(["challengers", "--home", str(settings.home), "--models", str(settings.models)]) == 2
