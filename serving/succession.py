@@ -102,7 +102,7 @@ class Succession:
         profiles = in_force.profiles or await self._profiles()
         if profiles.newest_day is None:
             raise BundleError(
-                f"{folder} reads profiles, and there are none in {self._settings.profiles}: materialise them first"
+                f"{folder} reads profiles, and there are none in {self._settings.profiles}: materialise them first, then name it again"
             )
         return profiles
 
