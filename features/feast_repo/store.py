@@ -4,10 +4,11 @@ import contextlib
 import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import yaml
 from feast import FeatureStore
@@ -19,6 +20,7 @@ from features.feature_set import FeatureSet
 CONFIGURATION = "feature_store.yaml"
 FORGET_AFTER_SECONDS = 7 * 86_400
 """A Redis drops profiles that no day has written again: those who have been silent for the window (a snapshot takes one day's)."""
+_SECRETS = re.compile("://.*@")
 
 
 def open_store(folder: Path, online: str | None = None) -> FeatureStore:
@@ -64,14 +66,22 @@ def _configuration(folder: Path, online: str | None) -> dict[str, object]:
 
 def _redis(url: str) -> dict[str, object]:
     parts = urlsplit(url)
-    if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname:
-        raise SettingsError(f"online store: seen {url!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
+    if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname or not _is_port(parts):
+        seen = _SECRETS.sub("://***@", url)
+        raise SettingsError(f"online store: seen {seen!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
     options = [f"{parts.hostname}:{parts.port or 6379}"]
     options += [f"db={parts.path[1:]}"] if parts.path[1:] else []
-    options += [f"username={parts.username}"] if parts.username else []
-    options += [f"password={parts.password}"] if parts.password else []
+    options += [f"username={unquote(parts.username)}"] if parts.username else []
+    options += [f"password={unquote(parts.password)}"] if parts.password else []
     options += ["ssl=true"] if parts.scheme.endswith("ss") or parts.scheme == "valkeys" else []
     return {"type": "redis", "connection_string": ",".join(options), "key_ttl_seconds": FORGET_AFTER_SECONDS}
+
+
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # not a number, or none of a port
+        return False
 
 
 def _write_private(path: Path, text: str) -> None:
