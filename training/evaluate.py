@@ -23,6 +23,7 @@ from features.plan import Plan
 from training import book_features, released
 from training.baselines import BASELINES, fit_baseline
 from training.boosting import Boosting
+from training.code import code_sha256
 from training.dataset import Dataset, Outcomes, dataset_of, known_by, span
 from training.fitting import ScoringModel, fit
 from training.matrix_file import read_matrix
@@ -113,11 +114,17 @@ def _check_validation(starts: list[datetime], settings: Evaluation) -> None:
 def _search(folds: list[Fold], dataset: Dataset, names: tuple[str, ...], settings: Evaluation, history_sha256: str) -> Found:
     """The growing that does best on validation folds."""
     assert settings.search is not None, "asked by the caller"
-    key = f"{history_sha256}/{names}/{settings.validate}/{settings.protocol}/{settings.boosting}/{settings.seed}"
     pairs = [(fold.training(dataset), fold.testing(dataset)) for fold in folds]
-    return search(
-        pairs, names, settings.boosting, settings.seed, settings.search, hashlib.sha256(key.encode()).hexdigest()[:16]
-    )
+    # names stay where a filter, the retained arrivals or the code change what the vectors hold
+    declarations = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS), settings.profiles).hash
+    key = search_key("/".join((history_sha256, declarations, code_sha256())), names, settings)
+    return search(pairs, names, settings.boosting, settings.seed, settings.search, key)
+
+
+def search_key(data: str, names: tuple[str, ...], settings: Evaluation) -> str:
+    """Names what a search is over: data (history, declarations, code), features, validation folds, and how trees are grown."""
+    key = f"{data}/{names}/{settings.validate}/{settings.protocol}/{settings.boosting}/{settings.seed}"
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def evaluate_bundle(

@@ -24,6 +24,7 @@ from serving import cli, scoring
 from tests.mlflow_store import StoreIn
 from training.boosting import Boosting
 from training.dataset import labels_as_of
+from training.evaluate import Evaluation, search_key
 from training.evaluate_command import table
 from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
@@ -252,3 +253,12 @@ def test_how_old_an_operation_is_in_the_end_the_whole_history_says(
     span = ("--from", f"{SPLIT:%Y-%m-%d}", "--to", f"{END:%Y-%m-%d}", "--bootstrap", "0", "--alerts-per-day", "8")
     found = evaluated(tmp_path / "early", tmp_path / "found.json", "--bundle", str(bundle[0]), *span)
     assert found["folds"][0]["test_to"] == "2026-02-14", "weeks of operations follow: the span's last days are settled"
+
+
+def test_a_search_goes_on_only_with_the_same_declarations_and_code() -> None:
+    names, settings = ("a", "b"), Evaluation()
+    assert search_key("history/declarations/code", names, settings) == search_key(
+        "history/declarations/code", names, settings
+    )
+    for other in ("history/others/code", "history/declarations/another"):
+        assert search_key(other, names, settings) != search_key("history/declarations/code", names, settings)
