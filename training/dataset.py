@@ -66,10 +66,13 @@ def _together(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | slice:
 class Outcomes:
     """The outcomes of some operations, found beside them once, so that labels as of many moments cost little.
 
-    decisions: what was decided of operations, where that is known (`burana export`).
+    decisions: what was decided of operations, where that is known (`burana export`); end: the first moment at which everything
+    is known that ever will be, to be given where the operations are not all of the history (`known_by`).
     """
 
-    def __init__(self, operations: pa.Table, outcomes: pa.Table, decisions: pa.Table | None = None) -> None:
+    def __init__(
+        self, operations: pa.Table, outcomes: pa.Table, decisions: pa.Table | None = None, end: datetime | None = None
+    ) -> None:
         self._stopped = np.zeros(operations.num_rows, np.bool_) if decisions is None else stopped(operations, decisions)
         place = pc.index_in(outcomes["operation_id"], operations["operation_id"])
         found = place.is_valid().to_numpy()
@@ -78,9 +81,7 @@ class Outcomes:
         self._is_fraud = pc.equal(outcomes["verdict"], Verdict.FRAUD.value).to_numpy()[found]
         self._scheme = outcomes["scheme"].filter(pa.array(found))
         self._times = operations["occurred_at"].cast(pa.int64()).to_numpy()
-        known = outcomes["known_at"].cast(pa.int64()).to_numpy()
-        self.end = instants.from_ms(int(max(known.max(initial=0), self._times.max(initial=0))) + 1)
-        """The first moment at which everything is known that ever will be."""
+        self.end = end or known_by(operations, outcomes)
 
     def labels(self, as_of: datetime, delay: timedelta) -> NDArray[np.int8]:
         """The label of each operation (n,) as known at a moment: 1 fraud, 0 legitimate, UNKNOWN; see `features.labels.settled`."""
@@ -100,6 +101,12 @@ class Outcomes:
         known = self._known_at < instants.to_ms(as_of)
         schemes[self._place[known]] = _texts(self._scheme)[known]
         return schemes
+
+
+def known_by(operations: pa.Table, outcomes: pa.Table) -> datetime:
+    """The first moment after the last operation and the last outcome of a history: all is known then that it ever tells."""
+    times = (operations["occurred_at"], outcomes["known_at"])
+    return instants.from_ms(max(int(column.cast(pa.int64()).to_numpy().max(initial=0)) for column in times) + 1)
 
 
 def labels_as_of(

@@ -23,7 +23,8 @@ from features.plan import Plan
 from training import book_features, released
 from training.baselines import BASELINES, fit_baseline
 from training.boosting import Boosting
-from training.dataset import Dataset, Outcomes, dataset_of, span
+from training.code import code_sha256
+from training.dataset import Dataset, Outcomes, dataset_of, known_by, span
 from training.fitting import ScoringModel, fit
 from training.matrix_file import read_matrix
 from training.measures import Tested
@@ -77,7 +78,7 @@ def evaluate_folds(folder: Path, starts: list[datetime], settings: Evaluation) -
     every = [*starts, *settings.validate]
     first, end = min(map(protocol.train_start, every)), max(map(protocol.test_end, every))
     past, operations = span(history, first, end)
-    outcomes = Outcomes(operations, history.outcomes, history.decisions)
+    outcomes = _outcomes(history, operations)
     folds = protocol.folds(operations, outcomes, starts)
     names, matrix = _vectors(past, operations, history.outcomes, first, settings)
     dataset, history_sha256 = (
@@ -113,11 +114,17 @@ def _check_validation(starts: list[datetime], settings: Evaluation) -> None:
 def _search(folds: list[Fold], dataset: Dataset, names: tuple[str, ...], settings: Evaluation, history_sha256: str) -> Found:
     """The growing that does best on validation folds."""
     assert settings.search is not None, "asked by the caller"
-    key = f"{history_sha256}/{names}/{settings.validate}/{settings.protocol}/{settings.boosting}/{settings.seed}"
     pairs = [(fold.training(dataset), fold.testing(dataset)) for fold in folds]
-    return search(
-        pairs, names, settings.boosting, settings.seed, settings.search, hashlib.sha256(key.encode()).hexdigest()[:16]
-    )
+    # names stay where a filter, the retained arrivals or the code change what the vectors hold
+    declarations = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS), settings.profiles).hash
+    key = search_key("/".join((history_sha256, declarations, code_sha256())), names, settings)
+    return search(pairs, names, settings.boosting, settings.seed, settings.search, key)
+
+
+def search_key(data: str, names: tuple[str, ...], settings: Evaluation) -> str:
+    """Names what a search is over: data (history, declarations, code), features, validation folds, and how trees are grown."""
+    key = f"{data}/{names}/{settings.validate}/{settings.protocol}/{settings.boosting}/{settings.seed}"
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def evaluate_bundle(
@@ -134,7 +141,7 @@ def evaluate_bundle(
     past, operations = span(history, start, end)
     if not operations.num_rows:
         raise HistoryError(f"{folder} has no operations from {start} up to {end}; widen --from and --to")
-    outcomes = Outcomes(operations, history.outcomes, history.decisions)
+    outcomes = _outcomes(history, operations)
     matrix = _declared(past, operations, features, start, settings.matrix)
     dataset = dataset_of(operations, matrix, outcomes, outcomes.end, settings.protocol.delay)
     known = dataset.where(dataset.labels != UNKNOWN)
@@ -146,6 +153,12 @@ def evaluate_bundle(
     facts = {"bundle": released_model.manifest.version, **_facts("test", known)}
     result = _measured(facts, known, released_model.model, settings, int(dataset.customers.max()) + 1)
     return {"model": released_model.manifest.version, "history_sha256": histories.sha256(folder), **summary([result])}
+
+
+def _outcomes(history: History, operations: pa.Table) -> Outcomes:
+    """The outcomes of some operations; how old these are in the end, the whole history says."""
+    end = known_by(history.operations, history.outcomes)
+    return Outcomes(operations, history.outcomes, history.decisions, end)
 
 
 def _vectors(

@@ -119,7 +119,8 @@ def calibration_error(labels: Labels, scores: Floats, weights: Floats | None = N
 
 def brier(labels: Labels, scores: Floats, weights: Floats | None = None) -> float:
     """Mean squared distance of probability and label (scikit-learn's brier_score_loss)."""
-    return float(brier_score_loss(labels, scores, sample_weight=weights))
+    is_somebody = len(labels) > 0 if weights is None else bool((weights > 0).any())
+    return float(brier_score_loss(labels, scores, sample_weight=weights)) if is_somebody else np.nan
 
 
 def scores_over_frauds(labels: Labels, scores: Floats, weights: Floats | None = None) -> float:

@@ -58,6 +58,10 @@ def search(
     """
     import optuna  # noqa: PLC0415 it takes half a second, and few runs search
 
+    if start.l2 == 0:
+        raise SettingsError(
+            "l2: seen 0, allowed above 0 where a search (--trials) starts from it: it is tried by its logarithm"
+        )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings.file.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():

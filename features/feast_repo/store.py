@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from feast import FeatureStore
@@ -65,15 +65,15 @@ def _configuration(folder: Path, online: str | None) -> dict[str, object]:
 def _redis(url: str) -> dict[str, object]:
     try:
         parts = urlsplit(url)
-        port = parts.port or 6379
-    except ValueError:  # what it says may quote a part of the password
+        port = 6379 if parts.port is None else parts.port
+    except ValueError:  # a port that is none; what it says may quote a part of the password
         raise _unknown(url) from None
-    if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname:
+    if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname or port == 0:
         raise _unknown(url)
     options = [f"{parts.hostname}:{port}"]
     options += [f"db={parts.path[1:]}"] if parts.path[1:] else []
-    options += [f"username={parts.username}"] if parts.username else []
-    options += [f"password={parts.password}"] if parts.password else []
+    options += [f"username={unquote(parts.username)}"] if parts.username else []
+    options += [f"password={unquote(parts.password)}"] if parts.password else []
     options += ["ssl=true"] if parts.scheme.endswith("ss") or parts.scheme == "valkeys" else []
     return {"type": "redis", "connection_string": ",".join(options), "key_ttl_seconds": FORGET_AFTER_SECONDS}
 

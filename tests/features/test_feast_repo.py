@@ -185,10 +185,18 @@ def test_another_online_store_is_filled_anew(tmp_path: Path, valkey: str) -> Non
     assert (tmp_path / "feature_store.yaml").stat().st_mode & 0o077 == 0, "it may hold a password"
 
 
-@pytest.mark.parametrize("url", ["postgres://host/1", "redis://", "localhost:6379"])
-def test_an_online_store_that_is_not_known_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(SettingsError, match="allowed redis://"):
+@pytest.mark.parametrize(
+    "url", ["postgres://host/1", "redis://", "localhost:6379", "redis://host:port", "redis://:hush@host:99999"]
+)
+def test_an_online_store_that_is_not_known_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="allowed redis://") as refused:
         open_store(tmp_path, url)
+    assert "hush" not in str(refused.value)
+
+
+def test_what_a_url_cannot_hold_as_it_is_comes_out_of_it_as_it_was(tmp_path: Path) -> None:
+    open_store(tmp_path, "redis://:a%40b%2Fc@host:6379/1")
+    assert "host:6379,db=1,password=a@b/c" in (tmp_path / "feature_store.yaml").read_text()
 
 
 @pytest.mark.parametrize(

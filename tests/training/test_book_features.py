@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +64,11 @@ def test_the_features_of_the_book_are_those_of_plain_loops(story: list[Told]) ->
     matrix = book_matrix(made.operations, made.outcomes)
     assert matrix.shape == (len(story), len(NAMES))
     assert matrix == pytest.approx(np.array(in_plain_loops(story)))
+
+
+def test_a_fraud_that_is_withdrawn_too_late_to_be_known_counts_as_everybody_knew_it() -> None:
+    made = history([(1, 0, 0, 100, 1), (24 * 9, 0, 0, 100, None)])
+    withdrawn = Outcome("x2", "o0", Verdict.LEGITIMATE, MONDAY + timedelta(days=20), OutcomeSource.IMPORT)
+    outcomes = pa.concat_tables([made.outcomes, table_of([withdrawn], Outcome, [3])])
+    matrix = book_matrix(made.operations, outcomes)
+    assert matrix[1, NAMES.index("recipient_fraud_share_7d")] == 1

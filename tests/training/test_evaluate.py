@@ -24,6 +24,7 @@ from serving import cli, scoring
 from tests.mlflow_store import StoreIn
 from training.boosting import Boosting
 from training.dataset import labels_as_of
+from training.evaluate import Evaluation, search_key
 from training.evaluate_command import table
 from training.pipeline import FitSettings
 from training.simulator import WorldSettings, simulate, write
@@ -241,3 +242,23 @@ def test_a_bundle_is_not_measured_on_what_it_was_trained_on(
 ) -> None:
     told = refused(history, capsys, "--bundle", str(bundle[0]), "--from", "2026-01-20")
     assert "may have been trained on operations before" in told
+
+
+def test_how_old_an_operation_is_in_the_end_the_whole_history_says(
+    history: Path, bundle: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    whole = histories.read(history)
+    early = replace(whole, outcomes=histories.between(whole.outcomes, "known_at", None, END))
+    histories.write(early, tmp_path / "early")
+    span = ("--from", f"{SPLIT:%Y-%m-%d}", "--to", f"{END:%Y-%m-%d}", "--bootstrap", "0", "--alerts-per-day", "8")
+    found = evaluated(tmp_path / "early", tmp_path / "found.json", "--bundle", str(bundle[0]), *span)
+    assert found["folds"][0]["test_to"] == "2026-02-14", "weeks of operations follow: the span's last days are settled"
+
+
+def test_a_search_goes_on_only_with_the_same_declarations_and_code() -> None:
+    names, settings = ("a", "b"), Evaluation()
+    assert search_key("history/declarations/code", names, settings) == search_key(
+        "history/declarations/code", names, settings
+    )
+    for other in ("history/others/code", "history/declarations/another"):
+        assert search_key(other, names, settings) != search_key("history/declarations/code", names, settings)

@@ -51,6 +51,13 @@ def test_a_weight_of_two_is_the_row_written_twice(drawn: list[tuple[int, int, in
             assert figure(*once, weights) == pytest.approx(figure(*twice), nan_ok=True)
 
 
+def test_a_resample_that_draws_nobody_of_a_test_has_no_answer_to_any_figure() -> None:
+    labels, scores, nobody = np.array([0, 1], np.int8), np.array([0.1, 0.9]), np.zeros(2)
+    for figure in (figures.auc, figures.ap, figures.calibration_error, figures.brier, figures.scores_over_frauds):
+        assert np.isnan(figure(labels, scores, nobody)), figure.__name__
+        assert np.isnan(figure(labels[:0], scores[:0])), figure.__name__
+
+
 def assert_same(one: Caught, other: Caught) -> None:
     for name in vars(one):
         assert getattr(one, name) == pytest.approx(getattr(other, name), nan_ok=True), name

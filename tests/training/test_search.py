@@ -67,3 +67,8 @@ def test_trials_of_other_data_are_not_looked_at(dataset: Dataset, tmp_path: Path
 def test_a_search_without_an_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="allowed"):
         SearchSettings(0, 10, tmp_path)
+
+
+def test_a_start_that_cannot_be_tried_by_its_logarithm_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="l2: seen 0"):
+        search([], NAMES, Boosting(l2=0), 1, SearchSettings(2, 600, tmp_path / "search.db"), "key")
