@@ -23,6 +23,12 @@ def in_force(models: Path) -> str | None:
     return champion(models).name if (models / CHAMPION_FILE).exists() else None
 
 
+def check(models: Path, version: str) -> None:
+    """BundleError where there is no such bundle, PromotionError for a path to one in place of its version: records name versions."""
+    if (found := manifest_of(models / version).version) != version:
+        raise PromotionError(f"the bundle in {models / version} is {found}, seen {version!r}: name a version in {models}")
+
+
 def promote(
     models: Path,
     version: str,
@@ -62,7 +68,7 @@ def roll_back(models: Path, by: str, reason: str) -> Promotion:
 def _change(models: Path, version: str, by: str, reason: str, **how: bool | str | None) -> Promotion:
     if not by.strip() or not reason.strip():
         raise SettingsError(f"a change of champion needs a person and a reason; seen --by {by!r}, --reason {reason!r}")
-    manifest_of(models / version)
+    check(models, version)
     change = {"at": datetime.now(UTC), "by": by, "reason": reason, "from": in_force(models), "to": version, **how}
     promotion = msgspec.convert(change, Promotion)
     _append(models / PROMOTIONS_FILE, msgspec.json.encode(promotion) + b"\n")  # before CHAMPION: a server reads who it was
@@ -72,7 +78,9 @@ def _change(models: Path, version: str, by: str, reason: str, **how: bool | str 
 
 @contextmanager
 def _held(models: Path) -> Iterator[None]:
-    """Be the only one who changes the champion of a folder."""
+    """Be the only one who changes the champion of a folder; SettingsError where there is none."""
+    if not models.is_dir():
+        raise SettingsError(f"{models} is no folder; name by --models the one of the bundles and CHAMPION")
     with (models / LOCK_FILE).open("w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     if champion == arguments.challenger:
         raise PromotionError(f"{champion} is the champion already")
     if champion is None:
-        print("there is no champion to compare with: the first one is promoted as it is")
         first = champions.promote(arguments.models, arguments.challenger, arguments.by, arguments.reason, expected=None)
+        print("there was no champion to compare with: the first one is promoted as it is")
         announce(first, arguments.models, arguments.mlflow)
         return 0
     _promote(arguments, champion)
@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _promote(arguments: argparse.Namespace, champion: str) -> None:
     span = _span(arguments)
+    champions.check(arguments.models, arguments.challenger)
     parameters = {"champion": champion, **{name: str(getattr(arguments, name)) for name in
                   ("challenger", "by", "reason", "override", "history", "start", "end")}}  # fmt: skip
     with tracking.run(arguments.mlflow, parameters) as run:

@@ -327,18 +327,33 @@ def test_nobody_is_promoted_without_a_person_and_a_reason(trained, command, by, 
     assert champion(trained.models).name == trained.better
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ((), "name the bundle with --challenger VERSION"),
-        (("--challenger", "20200101T000000-gone"), "a comparison needs --history and --from"),
-    ],
-    ids=["nobody named", "nothing to compare on"],
-)
-def test_what_is_missing_is_said(trained, command, arguments, says, capsys):
+def test_what_is_missing_is_said(trained, command, capsys):
     begin_with(trained, trained.better)
-    assert command(*arguments) == 2
-    assert says in capsys.readouterr().err
+    assert command() == 2
+    assert "name the bundle with --challenger VERSION" in capsys.readouterr().err
+    assert command("--challenger", trained.worse) == 2
+    assert "a comparison needs --history and --from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("which", ["better", "worse"])
+def test_a_path_is_no_version(trained, command, which, capsys):
+    """Records would name a path, and the champion by another name would challenge itself."""
+    begin_with(trained, trained.better)
+    path = f"../{trained.models.name}/{getattr(trained, which)}"
+    assert command(*on_history(trained, path)) == 2
+    assert f"seen '{path}': name a version in" in capsys.readouterr().err
+    with pytest.raises(PromotionError, match="name a version"):
+        champions.promote(trained.models, path, "aigul", "by a path", expected=trained.better)
+    assert champion(trained.models).name == trained.better
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path, capsys):
+    command = ["promote", "--models", str(tmp_path / "none"), "--by", "aigul", "--reason", "x"]
+    assert cli.main([*command, "--roll-back"]) == 2
+    assert "is no folder; name by --models" in capsys.readouterr().err
+    assert cli.main([*command, "--challenger", "20200101T000000-gone"]) == 2
+    said = capsys.readouterr()
+    assert ("is no folder" in said.err, said.out) == (True, "")
 
 
 def test_a_bundle_that_is_not_there_is_refused(trained, command, capsys):
