@@ -7,7 +7,6 @@ checkpoints, the newest last: what an older key signed is still verified after a
 import base64
 import binascii
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from domain.errors import AuditError, SettingsError
+from domain.whole_file import write_whole
 
 KEY_FILE, PUBLIC_FILE = "audit.key", "keys"
 _PRIVATE = "PRIVATE+KEY+"
@@ -78,7 +78,7 @@ def publish(key: PrivateKey, folder: Path) -> None:
     """Add the public key to those beside the checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{known}\n" for known in (*public_keys(folder), key.public))
-    _write(folder / PUBLIC_FILE, lines, 0o644)
+    write_whole(folder / PUBLIC_FILE, lines)
 
 
 def keep(key: PrivateKey, home: Path) -> None:
@@ -86,17 +86,7 @@ def keep(key: PrivateKey, home: Path) -> None:
     text = (
         f"{_PRIVATE}{key.name}+{key.public.hash.hex()}+{base64.b64encode(_ED25519 + key.key.private_bytes_raw()).decode()}\n"
     )
-    _write(home / KEY_FILE, text, 0o600)
-
-
-def _write(file: Path, text: str, mode: int) -> None:
-    """All of it or nothing, on the disk before it takes the place of an older one."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)
+    write_whole(home / KEY_FILE, text, 0o600)
 
 
 def read(home: Path) -> PrivateKey | None:

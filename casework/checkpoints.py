@@ -7,7 +7,6 @@ the log grows; those of the days before stay.
 
 import base64
 import fcntl
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from casework.audit_keys import PrivateKey, PublicKey
 from casework.merkle import Tree
 from domain.errors import AuditError
+from domain.whole_file import write_whole
 
 SUFFIX = ".checkpoint"
 _BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
@@ -84,7 +84,7 @@ def sign(now: Callable[[], Tree], key: PrivateKey, folder: Path, day: date, olde
             if last.size == len(tree) and not older:
                 return last
         made = signed(tree, [key, *older])
-        _write(folder / f"{day}{SUFFIX}", made.text)
+        write_whole(folder / f"{day}{SUFFIX}", made.text)
     return made
 
 
@@ -116,13 +116,3 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _write(file: Path, text: str) -> None:
-    """All of it or nothing, on the disk before it takes the place of an older one."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with draft.open("wb") as opened:
-        opened.write(text.encode())
-        opened.flush()
-        os.fsync(opened.fileno())
-    draft.replace(file)

@@ -1,7 +1,6 @@
 """Writing a model bundle: models/<version>/ with model, manifest, reference rows and card."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from domain.bundle import (
     THRESHOLDS_FILE,
     Manifest,
 )
+from domain.whole_file import write_whole
 from features.bins import Reference
 from features.history import whole_folder
 from features.tree_contributions import Contributions
@@ -68,12 +68,7 @@ def _sha256(file: Path) -> str:
 
 def set_champion(models: Path, version: str) -> None:
     """Name the served version, in one rename."""
-    draft = models / f".{CHAMPION_FILE}"
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(version + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(models / CHAMPION_FILE)
+    write_whole(models / CHAMPION_FILE, version + "\n")
 
 
 def card(manifest: Manifest, argument: Argument) -> str:

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from domain.errors import HistoryError, SettingsError
 from domain.instants import from_ms
+from domain.whole_file import write_whole
 from features.feast_repo import sources
 from features.feast_repo.store import CONFIGURATION, quiet
 from features.feast_repo.views import day_name, packed_name, view_name, whose_name
@@ -85,7 +85,7 @@ def to_online(store: FeatureStore, folder: Path, day: int) -> dict[str, int]:
     names = [view_name(whose) for whose in Whose]
     with quiet():  # its progress goes to stderr
         store.materialize(instant, instant, feature_views=names)
-    _write_whole(mark, json.dumps(done))
+    write_whole(mark, json.dumps(done))
     return {"online": sum(len(sources.read_profiles(folder, whose, day)) for whose in Whose)}
 
 
@@ -171,12 +171,3 @@ def _marked(mark: Path) -> object:
         return json.loads(mark.read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".draft")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from feast import FeatureStore
 
 from domain.errors import SettingsError
+from domain.whole_file import write_whole
 from features.feast_repo.views import objects
 from features.feature_set import FeatureSet
 
@@ -31,7 +31,8 @@ def open_store(folder: Path, online: str | None = None) -> FeatureStore:
     path = folder / CONFIGURATION
     if online is not None or not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _write_private(path, yaml.safe_dump(_configuration(folder, online), sort_keys=False))
+        # the connection may hold a password: its owner reads it, nobody else
+        write_whole(path, yaml.safe_dump(_configuration(folder, online), sort_keys=False), 0o600)
     return FeatureStore(repo_path=str(folder))
 
 
@@ -82,13 +83,3 @@ def _unknown(url: str) -> SettingsError:
     """Without what stands before the host: it may be a password."""
     seen = url.rpartition("@")[2]
     return SettingsError(f"online store: seen {seen!r}, allowed redis://[:PASSWORD@]HOST:PORT[/DATABASE], rediss for TLS")
-
-
-def _write_private(path: Path, text: str) -> None:
-    """The connection may hold a password: its owner reads it, nobody else."""
-    draft = path.with_name(path.name + ".draft")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # empty after a loss of power, Feast would not open the folder
-    draft.replace(path)
