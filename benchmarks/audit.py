@@ -7,7 +7,6 @@ SQLite, wall time on PostgreSQL, where the server works too; medians of nine rou
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from casework.audit_form import AuditEntry, canonical
 from casework.database import Database, timestamp
 from casework.merkle import Tree
 from casework.tables import AUDIT
+from domain.json_file import add_json, write_json
 
 ROUND, ROUNDS = 500, 9
 LISTED = {"kind": "phone", "value": "+996555123456", "list": "prohibited", "source": "own case"}
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--postgresql", metavar="URL", help="of a new, empty database")
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     figures: dict[str, float] = {}
     with (
@@ -59,10 +59,7 @@ def main() -> None:
             figures |= entry_us(database, "postgresql", time.perf_counter)
     for name, value in figures.items():
         print(f"{name:48} {value:14,.2f}")
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"machine": machine("sqlalchemy", "cryptography"), "figures": figures}, indent=1)
-        )
+    write_json(arguments.json, {"machine": machine("sqlalchemy", "cryptography"), "figures": figures})
 
 
 # ---- an entry --------------------------------------------------------------------------------------------------------

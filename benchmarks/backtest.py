@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
+from domain.json_file import add_json, write_json
 from training.simulator import WorldSettings, simulate, write
 
 STARTER = Path(__file__).parents[1] / "serving" / "starter_rules.toml"
@@ -29,17 +30,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--customers", type=int, default=24_000, help="of the simulated world; 43 operations each")
     parser.add_argument("--history", type=Path, help="a canonical history in its place")
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="burana-backtest-") as folder:
         history = arguments.history or _simulated(arguments.customers, Path(folder) / "history")
         figures = measured(history, Path(folder) / "report.json")
     for name, value in figures.items():
         print(f"{name:24} {value}")
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps(figures | {"machine": machine("cel-expr-python", "numpy", "pyarrow")}, indent=1)
-        )
+    write_json(arguments.json, figures | {"machine": machine("cel-expr-python", "numpy", "pyarrow")})
 
 
 def _simulated(customers: int, folder: Path) -> Path:

@@ -6,15 +6,14 @@ Grown on random columns, so that figures say something about size alone.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 
+from domain.json_file import add_json, write_json
 from training.contributions import contributions_of
 from training.export import Platt
 
@@ -27,13 +26,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trees", type=int, default=173)
     parser.add_argument("--leaves", type=int, default=31)
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     figures = measure(arguments.trees, arguments.leaves)
     for name, value in figures.items():
         print(f"{name:32} {value:12,.6g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
 
 
 def measure(trees: int, leaves: int) -> dict[str, float]:

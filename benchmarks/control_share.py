@@ -11,7 +11,6 @@ stopped does not change what the world does next.
 
 import argparse
 import asyncio
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +28,7 @@ from tqdm import tqdm
 from casework.ledger import reading
 from domain.decision import Layer
 from domain.events import OutcomeSource, Verdict
+from domain.json_file import add_json, write_json
 from domain.levels import RiskLevel
 from features import history as histories
 from features.history import History, cut
@@ -224,7 +223,7 @@ def main() -> None:
     parser.add_argument("--fraud-share", type=float, default=0.02)
     parser.add_argument("--verify-share", type=float, default=0.1)
     parser.add_argument("--pass-share", type=float, default=0.05)
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     shares = Shares(arguments.verify_share, arguments.pass_share)
     studies = []
@@ -234,8 +233,7 @@ def main() -> None:
         )
         studies.append(study(world, arguments.train_days, shares, arguments.draws))
         print("\n".join(_lines(studies[-1])), flush=True)
-        if arguments.json:
-            arguments.json.write_text(json.dumps({"shares": msgspec.structs.asdict(shares), "studies": studies}, indent=1))
+        write_json(arguments.json, {"shares": shares, "studies": studies})
 
 
 def _lines(one: Figures) -> Iterator[str]:

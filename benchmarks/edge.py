@@ -8,7 +8,6 @@ rounds, microseconds of wall time a request.
 
 import argparse
 import asyncio
-import json
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 from casework import database as databases
 from casework import keys
 from casework.keys import Keys
+from domain.json_file import add_json, write_json
 from serving.auth import Gate
 from serving.endpoint import Endpoint
 from serving.metrics import Metrics
@@ -111,14 +111,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--requests", type=int, default=5_000)
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         figures = asyncio.run(measure(Path(temporary), 30, arguments.requests))
     for name, value in figures.items():
         print(f"{name:16} {value:8.2f} us")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
 
 
 if __name__ == "__main__":

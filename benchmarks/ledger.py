@@ -7,7 +7,6 @@ Without a URL only SQLite is measured, in a folder that is removed; a URL names 
 """
 
 import argparse
-import json
 import secrets
 import statistics
 import tempfile
@@ -28,6 +27,7 @@ from casework.group_commit import GroupCommit
 from casework.ledger import Entry, Ledger
 from casework.tables import id_hash
 from casework.writers import Writer, writer
+from domain.json_file import add_json, write_json
 
 BATCH, IN_FLIGHT = 1_000, 32
 COMMITTED, LOOKED_UP = 10_000, 10_000
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--postgresql", metavar="URL", help="of a new, empty database")
     parser.add_argument("--work", type=Path, help="folder for the SQLite file; default: the machine's temporary one")
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
         urls = {"sqlite": databases.url_of(Path(folder) / "burana.db")}
@@ -50,8 +50,7 @@ def main() -> None:
     for kind, found in figures.items():
         for name, value in found.items():
             print(f"{kind:11} {name:48} {value:14,.1f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
 
 
 def measure(url: str, rows: int) -> dict[str, float]:

@@ -6,7 +6,6 @@ Reads what `make demo` left; writes nothing there. Figures are medians over oper
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from casework.ledger import Ledger
 from casework.lookups import ImmediateLookups
 from casework.registry import Registry
 from domain.bundle import champion
+from domain.json_file import add_json, write_json
 from domain.operation import Operation, normal_operation
 from features import history as histories
 from features.arrivals import row_of_operation
@@ -46,14 +46,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path("demo"))
     parser.add_argument("--operations", type=int, default=5_000)
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     figures = measure(arguments.folder, arguments.operations)
     bare = figures["bare ONNX call"]
     for name, value in figures.items():
         print(f"{name:32} {value:8.1f} us {value / bare:6.2f} x the bare ONNX call")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
 
 
 def measure(folder: Path, count: int) -> dict[str, float]:

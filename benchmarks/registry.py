@@ -8,7 +8,6 @@ their six identifiers are numbers of 16 digits, of which a tenth could be a card
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from casework.registry_entries import row_of
 from casework.tables import REGISTRY
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.instants import from_ms
+from domain.json_file import add_json, write_json
 from domain.listing import Ground, List, Listing, Source
 from domain.operation import Operation, normal_operation
 from serving import garbage
@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--entries", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/burana-registry"), help="kept, to be measured again")
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     parser.add_argument("--list-one", metavar="URL", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.list_one is not None:
@@ -59,8 +59,7 @@ def main() -> None:
     figures = {"machine": machine(), "entries": arguments.entries, **measured(arguments.folder, arguments.entries)}
     for name, value in figures.items():
         print(f"{name:32} {value}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    write_json(arguments.json, figures)
 
 
 def measured(folder: Path, entries: int) -> dict[str, Any]:

@@ -7,16 +7,15 @@ drawn at random, so that figures say something about size alone.
 """
 
 import argparse
-import json
 import time
 import tomllib
-from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
 
 from benchmarks.endpoint import rule_set
 from benchmarks.machine import machine
+from domain.json_file import add_json, write_json
 from domain.money import Money
 from domain.operation import Kind, Operation, Party
 from domain.rule_text import parsed, written
@@ -33,13 +32,12 @@ OCCURRED = tomllib.loads("at = 2025-06-02T06:00:00Z")["at"]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     arguments = parser.parse_args()
     figures = measure()
     for name, value in figures.items():
         print(f"{name:44} {value:12,.4g}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine("cel-expr-python"), **figures}, indent=1))
+    write_json(arguments.json, {"machine": machine("cel-expr-python"), **figures})
 
 
 def measure() -> dict[str, float]:

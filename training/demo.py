@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from domain.errors import SettingsError
+from domain.json_file import add_json
 
 START_TIMEOUT_S = 90
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=int, default=75)
     parser.add_argument("--replay-days", type=int, default=10, help="the last days, served instead of trained on")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the figures of the replay")
+    add_json(parser, "write the figures of the replay")
 
 
 def run(arguments: argparse.Namespace) -> int:

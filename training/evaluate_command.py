@@ -1,7 +1,6 @@
 """Measure honestly what a model would have caught and whom it would have stopped: by folds over time, or a bundle as it is."""
 
 import argparse
-import json
 import math
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
+from domain.json_file import add_json, write_json
 from training.baselines import BASELINES
 from training.evaluate import BOOK, DECLARED, LIGHTGBM, Evaluation, evaluate_bundle, evaluate_folds
 from training.fit_arguments import add_boosting, add_search, boosting_of, search_of
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alerts-per-day", type=int, default=100, help="operations that people can verify a day")
     parser.add_argument("--bootstrap", type=int, default=1_000, help="resamples of customers for the intervals; 0: none")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write every figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,8 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         found = evaluate_bundle(arguments.history, arguments.bundle, arguments.start, arguments.end, settings)
     print(table(found, arguments.alerts_per_day))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+    write_json(arguments.json, found)
     return 0
 
 

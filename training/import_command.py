@@ -17,6 +17,7 @@ import polars as pl
 from tqdm import tqdm
 
 from domain.errors import HistoryError, SettingsError
+from domain.json_file import add_json, write_json
 from domain.money import exponent
 from features import history
 from training import importing, mapping
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--card-key-file", type=Path, metavar="FILE", help=f"secret for card numbers, in hexadecimal (default: ${CARD_KEY})"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every printed figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -108,12 +109,8 @@ def _tell(arguments: argparse.Namespace, figures: Figures, rejects: Path, is_wri
     if figures.rejected:
         print(f"{'rejects':<16} {rejects}")
     print(f"{'history':<16} {arguments.out if is_written else 'not written: rejected rows (see --allow-rejects)'}")
-    if arguments.json is not None:
-        told = msgspec.to_builtins(figures) | {
-            "rejects": str(rejects) if figures.rejected else None,
-            "history": str(arguments.out) if is_written else None,
-        }
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(told)) + b"\n")
+    files = {"rejects": str(rejects) if figures.rejected else None, "history": str(arguments.out) if is_written else None}
+    write_json(arguments.json, msgspec.to_builtins(figures) | files)
 
 
 def _lines(figures: Figures) -> list[tuple[str, str]]:

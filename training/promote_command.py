@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from domain.errors import PromotionError, SettingsError, TrackingError
 from domain.instants import parse_day_or_instant
+from domain.json_file import add_json, write_json
 from domain.promotions import Promotion, champion_before, read
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as legitimate")
     parser.add_argument("--resamples", type=int, default=500, help="of the bootstrap over customers")
     parser.add_argument("--override", action="store_true", help="promote although the comparison speaks against it")
-    parser.add_argument("--json", type=Path, help="write every figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -106,12 +105,11 @@ def _compared(arguments: argparse.Namespace, champion: str, span: Span) -> Compa
 def _kept(arguments: argparse.Namespace, comparison: Comparison, against: tuple[str, ...]) -> Path:
     """Write the figures beside the bundles, and where they were asked for."""
     figures = comparison.as_json() | {"objections": against, "from": str(arguments.start), "to": str(arguments.end)}
-    content = msgspec.json.format(msgspec.json.encode(figures), indent=1)  # a figure without an answer is null
     folder = arguments.models / FIGURES_FOLDER
     folder.mkdir(exist_ok=True)
     file: Path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{comparison.challenger}.json"
     for target in filter(None, (file, arguments.json)):
-        target.write_bytes(content)
+        write_json(target, figures)
     return file
 
 

@@ -1,7 +1,6 @@
 """Train a model on a history and write its bundle."""
 
 import argparse
-import json
 import resource
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from domain.bundle import Manifest
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
+from domain.json_file import add_json, write_json
 from training import champions
 from training.fit_arguments import add_boosting, add_policy, boosting_of, policy_of, search_of
 from training.pipeline import FitSettings
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--champion", action="store_true", help="serve this bundle from now on, compared with nothing")
     parser.add_argument("--by", default="", help="the responsible person (R109), with --champion")
     parser.add_argument("--reason", default="trained to be the champion", help="why (R111), with --champion")
-    parser.add_argument("--json", type=Path, help="write every printed figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,8 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         announce(promotion, arguments.models, arguments.mlflow)
     figures = _figures(manifest, report)
     _print(bundle, manifest, figures)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
     return 0
 
 

@@ -1,7 +1,6 @@
 """The command: make the world, measure, print the table, write the JSON."""
 
 import argparse
-import json
 import multiprocessing
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from benchmarks.endpoint.rounds import Effort
 from benchmarks.endpoint.targets import PEERS, Target, peer
 from benchmarks.endpoint.world import Sizes, World
 from benchmarks.machine import machine
+from domain.json_file import add_json, write_json
 
 PACKAGES = ("numpy", "numba", "onnxruntime", "uvicorn", "fastapi", "pydantic", "feast", "mlflow", "lightgbm")
 AT_RATE = frozenset({"ours", "echo"})
@@ -37,8 +37,7 @@ def main() -> None:
     wanted = Wanted(sizes.serving(arguments.soak), effort, arguments.postgresql, arguments.soak)
     figures = measure(wanted, arguments.folder)
     print(report.table(figures))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(arguments.json, figures)
 
 
 def measure(wanted: Wanted, folder: Path | None = None) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _arguments() -> argparse.Namespace:
         "--soak", type=int, nargs="?", const=1_000_000, default=0, help="a long run too, of so many operations"
     )
     parser.add_argument("--folder", type=Path, help="keeps the world for the next run, on the disk to measure (about 10 GB)")
-    parser.add_argument("--json", type=Path, help="file for every figure")
+    add_json(parser)
     return parser.parse_args()
 
 

@@ -1,7 +1,6 @@
 """The command: run the parts, print the table, write the JSON."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from benchmarks.feature_engine import report
 from benchmarks.feature_engine.parts import PARTS, Sizes, run_apart, run_here
 from benchmarks.machine import machine
+from domain.json_file import add_json, write_json
 
 PACKAGES = ("numpy", "numba", "pyarrow", "duckdb", "polars", "feast")
 
@@ -23,8 +23,7 @@ def main() -> None:
     else:
         figures = measure(sizes, arguments.skip, run_apart, arguments.folder)
         print(report.table(figures))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(arguments.json, figures)
 
 
 def measure(
@@ -44,7 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--singles", type=int, default=Sizes.singles, help="operations one at a time")
     parser.add_argument("--skip", type=lambda text: text.split(","), default=[], help="parts left out, such as large,feast")
     parser.add_argument("--folder", type=Path, help="where peers' columns are kept meanwhile (about 9 GB at 5M)")
-    parser.add_argument("--json", type=Path, help="file for every figure")
+    add_json(parser)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

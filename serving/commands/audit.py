@@ -1,7 +1,6 @@
 """Verify, show, prove, sign and export the audit log; let decisions join it."""
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -17,6 +16,7 @@ from casework.database import Database
 from casework.ledger import Ledger
 from casework.merkle import Tree
 from domain.errors import AuditError, SettingsError
+from domain.json_file import add_json, write_json
 from serving import audit_views, place
 
 MOST = 10_000
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     home = argparse.ArgumentParser(add_help=False)
     place.add_home(home)
     home.add_argument("--checkpoints", type=Path, default=Path("checkpoints"), help="folder of the signed checkpoints")
-    home.add_argument("--json", type=Path, metavar="FILE", help="write what is printed, whole")
+    add_json(home, "write what is printed, whole")
     actions = parser.add_subparsers(dest="action", required=True)
     verify = actions.add_parser("verify", parents=[home], help="the whole chain, the checkpoints, the ledger by its batches")
     verify.add_argument(
@@ -96,8 +96,7 @@ def _verify(database: Database, arguments: argparse.Namespace) -> int:
         print(f"WRONG: {fault}")
     if not found.faults:
         print("all of it holds" if found.checkpoints else "it holds, but no checkpoint vouches for it (`burana audit key`)")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(found), indent=1))
+    write_json(arguments.json, found)
     return 1 if found.faults else 0
 
 
@@ -108,8 +107,7 @@ def _list(database: Database, arguments: argparse.Namespace) -> None:
     found = audit_log.newest(database, kind, limit) if after is None else audit_log.listed(database, kind, after, limit)
     for entry in found:
         print("\t".join((str(entry.audit_id), entry.at, entry.person, entry.change, entry.reason)))
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.encode([audit_views.line(entry) for entry in found]))
+    write_json(arguments.json, [audit_views.line(entry) for entry in found])
 
 
 def _consistency(database: Database, older: int, newer: int) -> audit_views.Consistency:
@@ -160,8 +158,7 @@ def _batch(database: Database, arguments: argparse.Namespace) -> None:
             last = batch.last
     figures = {"first": first, "last": last, "cpu_seconds": round(time.process_time() - cpu, 3)}
     print(f"entries {first:,} to {last:,} of the ledger joined the log, {figures['cpu_seconds']} CPU seconds")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures))
+    write_json(arguments.json, figures)
 
 
 def _checkpoint(database: Database, arguments: argparse.Namespace) -> checkpoints.Checkpoint:
@@ -182,10 +179,8 @@ def _tree(database: Database) -> Tree:
 
 
 def _tell(what: msgspec.Struct, file: Path | None) -> None:
-    text = msgspec.json.format(msgspec.json.encode(what), indent=1)
-    print(text.decode())
-    if file is not None:
-        file.write_bytes(text)
+    print(msgspec.json.format(msgspec.json.encode(what), indent=1).decode())
+    write_json(file, what)
 
 
 def _progress(total: int) -> "tqdm[None]":

@@ -4,9 +4,8 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
-
 from domain.errors import SettingsError
+from domain.json_file import add_json, write_json
 from serving import place, shadow_report
 
 
@@ -16,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHALLENGERS")
     parser.add_argument("--days", type=float, default=7, help="what was decided in so many days until now (default: 7)")
     parser.add_argument("--delay-days", type=float, default=7, help="days until silence counts as genuine (default: 7)")
-    parser.add_argument("--json", type=Path, help="write every figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,6 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for line in shadow_report.table(figures):
         print(line)
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1))
+    write_json(arguments.json, figures)
     return 0

@@ -1,11 +1,11 @@
 """Compare the features of the last days' operations with those that the champion was trained on (PSI)."""
 
 import argparse
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.errors import SettingsError
+from domain.json_file import add_json, write_json
 from serving import drift, place
 
 SHOWN = 25
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHAMPION")
     parser.add_argument("--days", type=float, default=1, help="what was served in so many days until now (default: 1)")
     parser.add_argument("--all", action="store_true", help=f"print every feature, not only the {SHOWN} that moved most")
-    parser.add_argument("--json", type=Path, help="write the figures of every feature")
+    add_json(parser, "write the figures of every feature")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,6 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     figures = drift.report(manifest, result, result.findings(reference))
     for line in drift.table(figures, None if arguments.all else SHOWN):
         print(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
     return 0

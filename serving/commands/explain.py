@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import msgspec
-
 from casework.ledger import reading
+from domain.json_file import add_json, write_json
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import place
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_home(parser)
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles")
     parser.add_argument("--all", action="store_true", help=f"print every feature, not only the {SHOWN} strongest")
-    parser.add_argument("--json", type=Path, help="write the explanation, as the endpoint answers it")
+    add_json(parser, "write the explanation, as the endpoint answers it")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,8 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         explanations = Explanations(arguments.models, Plan(DEFINITIONS, RETAINED_ARRIVALS))
         explanation = explanations.of(ledger, arguments.operation)
     _print(explanation, None if arguments.all else SHOWN)
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(explanation), indent=1))
+    write_json(arguments.json, explanation)
     return 0
 
 

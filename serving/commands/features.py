@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import importlib.metadata
-import json
 import os
 import resource
 import tempfile
@@ -17,6 +16,7 @@ import numpy as np
 
 from domain.errors import HistoryError, SettingsError
 from domain.instants import parse_day_or_instant
+from domain.json_file import add_json, file_to_write, write_json
 from features import history as histories
 from features.batch import MatrixFile, matrix_of, write_in_slices, write_matrix
 from features.catalogue import catalogue
@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", nargs="?", choices=("compute", "verify", "catalogue", *others), default="compute")
     parser.add_argument("--history", type=Path, help="compute, materialise: folder of a canonical history")
     parser.add_argument(
-        "--out", type=Path, help="compute: Parquet file for the matrix; catalogue: Markdown file, else it is printed"
+        "--out",
+        type=file_to_write,
+        metavar="FILE",
+        help="compute: Parquet file for the matrix; catalogue: Markdown file, else it is printed",
     )
     parser.add_argument("--from", dest="start", type=parse_day_or_instant, help="compute: first operations in the matrix")
     parser.add_argument("--to", dest="end", type=parse_day_or_instant, help="compute: first arrivals that are left out")
@@ -61,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work", type=Path, help="compute: folder for what passes between parts; every machine of Ray sees it"
     )
-    parser.add_argument("--json", type=Path, help="write every printed figure")
+    add_json(parser)
     for module in dict.fromkeys(others.values()):
         names = " and ".join(name for name, its in others.items() if its is module)
         module.add_arguments(parser.add_argument_group(names, module.__doc__))
@@ -77,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     for name, value in figures.items():
         print(f"{name:24} {value:>16,}" if isinstance(value, int | float) else f"{name:24} {value}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_json(arguments.json, figures)
     return 1 if figures.get("vectors_differ") or figures.get("vectors") == 0 else 0
 
 

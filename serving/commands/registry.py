@@ -1,8 +1,6 @@
 """List prohibited and watched identifiers, propose to remove or to import, follow feeds, and see what the lists are worth."""
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +10,7 @@ from casework import registry_entries
 from casework.database import Database
 from casework.registry_entries import Filter
 from domain.identifiers import IdentifierKind, masked
+from domain.json_file import add_json, write_json
 from domain.listing import GROUNDS, OLD, Ground, List, Listing, RemovalGround, Source
 from serving import card_key, place
 from serving.acting_person import add_key, person_of
@@ -63,7 +62,7 @@ def _add_filter(listed: argparse.ArgumentParser) -> None:
     listed.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind))
     listed.add_argument("--list", type=List, choices=list(List))
     listed.add_argument("--source", type=Source, choices=list(Source))
-    listed.add_argument("--json", type=Path, metavar="FILE", help="the same, unmasked, into a file")
+    add_json(listed, "the same, unmasked, into a file")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,8 +89,7 @@ def _run(database: Database, settings: Settings, arguments: argparse.Namespace) 
     elif arguments.action == "list":
         found = registry_entries.listed(database, _filter(arguments))
         _print(found)
-        if arguments.json is not None:
-            arguments.json.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
+        write_json(arguments.json, found)
     else:
         _print(registry_entries.history(database, arguments.entry_id))
 

@@ -15,6 +15,7 @@ from casework.registry_feeds import FeedPage
 from casework.registry_files import Difference
 from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind
+from domain.json_file import add_json, write_json
 from domain.listing import Ground, List, Source
 from serving.acting_person import add_key, person_of
 from serving.settings import Settings
@@ -34,7 +35,7 @@ def add_arguments(actions: Actions, home: argparse.ArgumentParser) -> None:
     )
     bring.add_argument("--rejects", type=Path, metavar="FILE", help="the lines that are not taken, each with its reason")
     bring.add_argument("--dry-run", action="store_true", help="only tell what it would change")
-    bring.add_argument("--json", type=Path, metavar="FILE", help="what is printed, as JSON")
+    add_json(bring, "what is printed, as JSON")
     bring.add_argument("--reason", help="why (R111); asked for unless it is a dry run")
     add_key(bring)
     out = actions.add_parser("export", parents=[home], help="the live entries: a CSV per kind, or JSON")
@@ -88,8 +89,7 @@ def _import(database: Database, settings: Settings, arguments: argparse.Namespac
     print(", ".join(f"{count} {name}" for name, count in told.items() if count is not None))
     for reject in found.rejects[:10]:
         print(f"line {reject.line}: {reject.reason}", file=sys.stderr)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({**told, "rejects": found.rejects}, ensure_ascii=False), encoding="utf-8")
+    write_json(arguments.json, {**told, "rejects": found.rejects})
 
 
 def _proposed(database: Database, found: Difference, arguments: argparse.Namespace) -> int:

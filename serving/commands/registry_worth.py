@@ -18,6 +18,7 @@ from casework.registry_quality import quality
 from casework.registry_value import value
 from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind
+from domain.json_file import add_json, write_json
 from domain.listing import Listing, Source
 from serving.settings import Settings
 
@@ -35,7 +36,7 @@ def add_arguments(actions: Actions, home: argparse.ArgumentParser) -> None:
     good = actions.add_parser("quality", parents=[home], help="relevance, completeness and timeliness (R121)")
     for action in (worth, good):
         action.add_argument("--days", type=int, default=30, help="that end now (default: 30)")
-        action.add_argument("--json", type=Path, metavar="FILE", help="every figure that is printed")
+        add_json(action, "every figure that is printed")
 
 
 def run(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
@@ -50,8 +51,7 @@ def run(database: Database, settings: Settings, arguments: argparse.Namespace) -
     told = msgspec.to_builtins(figures)
     for name, figure in _lines(told):
         print(f"{name:28} {figure}")
-    if arguments.json is not None:
-        arguments.json.write_bytes(msgspec.json.encode(told))
+    write_json(arguments.json, told)
 
 
 def _listings(database: Database, settings: Settings, arguments: argparse.Namespace) -> list[Listing]:

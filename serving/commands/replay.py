@@ -2,12 +2,9 @@
 
 import argparse
 import asyncio
-import json
-import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -15,6 +12,7 @@ from casework import database as databases
 from casework.ledger import Ledger
 from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
+from domain.json_file import add_json, write_json
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import cut
@@ -61,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="in this process: a new folder that keeps the ledger (default: a temporary one); of decisions: the folder of the server (default: data)",
     )  # fmt: skip
     place.add_database(parser)
-    parser.add_argument("--json", type=Path, help="write every printed figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,8 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     figures = replay.report(replayed, replay.compare(history, replayed))
     for line in replay.table(figures):
         print(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(_finite(figures), indent=1, allow_nan=False))
+    write_json(arguments.json, figures)
     return 1 if replayed.refusals else 0
 
 
@@ -111,8 +108,7 @@ def _decisions(arguments: argparse.Namespace) -> int:
         if line := _said(one, named=bool(arguments.operation)):
             print(line)
     print(f"{equal} of {len(found)} decisions are the same again, to the byte")
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"decisions": len(found), "equal": equal}))
+    write_json(arguments.json, {"decisions": len(found), "equal": equal})
     return 0 if equal == len(found) else 1
 
 
@@ -125,10 +121,3 @@ def _said(one: Again | NotMade, named: bool) -> str:
     return f"{one.operation_id}: differs: " + "; ".join(
         f"{name} was {was!r}, is {is_!r}" for name, was, is_ in one.differences
     )
-
-
-def _finite(figures: Any) -> Any:
-    """The figures with null for what has no value (a share of nothing), as JSON requires."""
-    if isinstance(figures, dict):
-        return {name: _finite(value) for name, value in figures.items()}
-    return None if isinstance(figures, float) and math.isnan(figures) else figures

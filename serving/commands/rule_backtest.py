@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from casework import database as databases
 from casework.ledger import reading
 from domain import instants
 from domain.errors import RuleError, SettingsError
+from domain.json_file import add_json, write_json
 from domain.levels import Thresholds
 from domain.rules import Rule
 from features import history as histories
@@ -69,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes that ask the rules (default: one a core)"
     )
-    parser.add_argument("--json", type=Path, help="write every figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,8 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = backtest(arguments)
     for line in table(found):
         print(line)
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    write_json(arguments.json, found)
     return 0
 
 

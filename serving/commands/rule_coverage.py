@@ -4,10 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-import msgspec
-
 from casework import database as databases
 from domain import instants
+from domain.json_file import add_json, file_to_write, write_json
 from features import history as histories
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
@@ -32,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="print what lives in each cell, and the features of each criterion"
     )
-    parser.add_argument("--json", type=Path, help="write the map as data")
-    parser.add_argument("--svg", type=Path, help="write the map as a picture")
+    add_json(parser, "write the map as data")
+    parser.add_argument("--svg", type=file_to_write, metavar="FILE", help="write the map as a picture")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             found = made.of_history(settings, database, plan, history, span, os.cpu_count() or 1)
     for line in [*lines(found), *(by_criterion(found) if arguments.all else ())]:
         print(line)
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    write_json(arguments.json, found)
     if arguments.svg:
         arguments.svg.write_text(picture(found), encoding="utf-8")
     return 1 if found.counts[Lives.NOTHING] else 0

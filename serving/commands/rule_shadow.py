@@ -1,12 +1,10 @@
 """Show what the rules in shadow would have done so far: hits, what acted beside them, what was fraud, and since when."""
 
 import argparse
-from pathlib import Path
-
-import msgspec
 
 from casework import database as databases
 from domain import instants
+from domain.json_file import add_json, write_json
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from serving import place, shadow_rules
@@ -18,7 +16,7 @@ from serving.commands.span import add_span, as_of_of, check_span, period_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The action's arguments."""
     add_span(parser)
-    parser.add_argument("--json", type=Path, help="write every figure")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,6 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
         found = shadow_rules.report(database, plan, period_of(arguments), as_of_of(arguments), delay, asked)
     for line in shadow_rules.lines(found):
         print(line)
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    write_json(arguments.json, found)
     return 0

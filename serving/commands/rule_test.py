@@ -9,6 +9,7 @@ from casework import database as databases
 from casework.database import Database
 from casework.ledger import Ledger
 from domain.errors import InputError
+from domain.json_file import add_json, write_json
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.plan import Plan
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of the bundles and CHAMPION")
     parser.add_argument("--profiles", type=Path, help="folder of the snapshots of profiles")
     parser.add_argument("--without-model", action="store_true", help="of a file: without a champion")
-    parser.add_argument("--json", type=Path, help="write everything that is shown")
+    add_json(parser, "write everything that is shown")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         question, recorded = _asked(arguments.operation, settings, database, plan)
     found = tested(rule, question, FeatureSet(plan).entries, recorded)
     print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    write_json(arguments.json, found)
     return 0
 
 

@@ -11,6 +11,7 @@ from casework import rule_life, rule_sets, rule_versions
 from casework.database import Database
 from casework.keys import Scope
 from domain.errors import RuleError
+from domain.json_file import add_json, file_to_write, write_json
 from domain.rule_text import written
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     home = argparse.ArgumentParser(add_help=False)
     place.add_home(home)
     told = argparse.ArgumentParser(add_help=False, parents=[home])
-    told.add_argument("--json", type=Path, help="write what is told as JSON")
+    add_json(told, "write what is told as JSON")
     actions = parser.add_subparsers(dest="action", required=True)
     _add_looking(actions, told)
     for name, help_ in (("load", "make a set the first one"), ("save", "keep a rule that was edited, as a draft")):
@@ -63,7 +64,7 @@ def _add_looking(actions: Any, told: argparse.ArgumentParser) -> None:
         "history", parents=[told], help="the sets that were in force, or every saving of a rule"
     ).add_argument("rule", nargs="?")
     words = actions.add_parser("vocabulary", parents=[told], help="what a rule may name")
-    words.add_argument("--out", type=Path, help="write the page as Markdown")
+    words.add_argument("--out", type=file_to_write, metavar="FILE", help="write the page as Markdown")
 
 
 def _add_proposing(actions: Any, told: argparse.ArgumentParser) -> None:
@@ -111,8 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(arguments: argparse.Namespace, lines: list[str], data: Any) -> int:
     print("\n".join(lines))
-    if arguments.json:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(data), indent=1))
+    write_json(arguments.json, data)
     return 0
 
 

@@ -5,7 +5,6 @@ fact about the simulator, never about the quality of detection.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import polars as pl
 from tqdm import tqdm
 
 from domain import instants
+from domain.json_file import add_json, write_json
 from training.simulator.settings import WorldSettings
 from training.simulator.simulation import STEPS, SimulatedHistory, simulate, write
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start", default="2026-01-01", help="first day, or an instant with its offset (default %(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every printed figure to this file")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         bar.update()
     made = figures(simulated) | {"seconds": round(time.perf_counter() - began, 2), "caveat": CAVEAT}
     print(table(made))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(arguments.json, made)
     return 0
 
 
