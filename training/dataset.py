@@ -19,6 +19,8 @@ from features.labels import UNKNOWN, settled
 from training.vectors import vectors
 
 Texts = NDArray[np.object_]
+QUIET = timedelta(days=1)
+"""A history in which nothing happens for longer, up to a moment, is not taken to reach it."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,15 @@ def labelled(
 ) -> Dataset:
     """The dataset of the operations with start <= occurred_at < end and a known label.
 
-    as_of: the moment of training, by default `end`: only outcomes known by then are labels. Features are made of what had
-    arrived before each operation, as always: behaviour, then profiles, in the order of `features`. HistoryError when no operation has a known label, or none is fraud.
+    as_of: the moment of training, by default `end`, see `_as_of`: only outcomes known by then are labels. Features are made of
+    what had arrived before each operation, as always: behaviour, then profiles, in the order of `features`. HistoryError when no
+    operation has a known label, or none is fraud.
     """
     end = end or _after_last(history)
+    as_of = as_of or _as_of(history, end)
     past, operations = span(history, start, end)
     outcomes = Outcomes(operations, history.outcomes, history.decisions)
-    dataset = dataset_of(operations, vectors(past, features, start), outcomes, as_of or end, delay)
+    dataset = dataset_of(operations, vectors(past, features, start), outcomes, as_of, delay)
     known = dataset.labels != UNKNOWN
     dataset = dataset if known.all() else dataset.where(known)
     if not 0 < dataset.labels.sum() < len(dataset):
@@ -147,6 +151,12 @@ def labelled(
             "widen --from and --to, or move --as-of later"
         )
     return dataset
+
+
+def _as_of(history: History, end: datetime) -> datetime:
+    """The end of a span, or the history's own where that is more than QUIET earlier: what it is silent about was not asked yet."""
+    told = known_by(history.operations, history.outcomes)
+    return end if end - told <= QUIET else told
 
 
 def span(history: History, start: datetime | None, end: datetime | None) -> tuple[History, pa.Table]:

@@ -41,9 +41,10 @@ class TrainSettings:
 
     start, end: operations with start <= occurred_at < end, by default from `warm_up` after the history's first one: earlier
     operations have not the behaviour before them that the longest window looks at; as_of: the moment of training, by default
-    `end`; delay: how long until silence about an operation counts as legitimate; profiles: whether the model reads daily
-    profiles beside behaviour, which the server must then have; parity_rows: rows of each kind on which ONNX and LightGBM are
-    compared; search: a search for better ways of growing trees, None for `fit.boosting` as it is.
+    `end`, or the history's own end where that is a day earlier or more; delay: how long until silence about an operation counts as
+    legitimate; profiles: whether the model reads daily profiles beside behaviour, which the server must then have; parity_rows:
+    rows of each kind on which ONNX and LightGBM are compared; search: a search for better ways of growing trees, None for
+    `fit.boosting` as it is.
     """
 
     start: datetime | None = None

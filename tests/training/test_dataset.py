@@ -140,6 +140,14 @@ def test_changing_what_is_not_yet_known_changes_neither_vectors_nor_labels() -> 
     assert truth.matrix.tobytes() == flipped.matrix.tobytes()
 
 
+def test_an_end_beyond_the_history_makes_nobody_genuine_who_could_still_be_reported() -> None:
+    known = history([operation(day, day) for day in range(20)], [outcome(1, 3, Verdict.FRAUD)])
+    to_its_end = labelled(known, FEATURES, None, None, None, DELAY)
+    beyond = labelled(known, FEATURES, None, START + timedelta(days=400), None, DELAY)
+    assert len(beyond) == len(to_its_end) == 13  # days 0 to 12: silence is seven days old just after the last arrival
+    assert beyond.labels.tolist() == to_its_end.labels.tolist()
+
+
 def test_the_span_is_half_open_and_rows_stay_beside_their_labels() -> None:
     operations = [operation(day, day) for day in range(20)]
     start, end = START + timedelta(days=2), START + timedelta(days=6)
