@@ -10,6 +10,7 @@ from domain.errors import SettingsError
 from domain.instants import parse_day_or_instant
 from domain.json_file import add_json, write_json
 from training.baselines import BASELINES
+from training.boosting import Boosting
 from training.evaluate import BOOK, DECLARED, LIGHTGBM, Evaluation, evaluate_bundle, evaluate_folds
 from training.fit_arguments import add_boosting, add_search, boosting_of, search_of
 from training.protocols import Prequential
@@ -21,6 +22,10 @@ STOPS = {
 }
 CAUGHT = {"recall": "fraud caught", "value_recall": "fraud caught, by money", "precision": "fraud among the stopped",
           "false_positive_rate": "genuine operations stopped", "stopped_a_day": "operations stopped a day"}  # fmt: skip
+
+OF_FOLDS = ("model", "features", "profiles", "train_days", "test_days", "drop_compromised", "validate", "trials", "search_seconds",
+            "search_file", *Boosting().figures())  # fmt: skip
+"""Arguments that say what is trained and how folds are cut: of no use where a bundle is tested as it is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bootstrap", type=int, default=1_000, help="resamples of customers for the intervals; 0: none")
     parser.add_argument("--seed", type=int, default=1)
     add_json(parser)
+    parser.set_defaults(usual={name: parser.get_default(name) for name in OF_FOLDS})
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print a table, write all of it to --json."""
-    if (arguments.bundle is None) == (arguments.starts is None):
-        raise SettingsError("name --starts for folds, or --bundle with --from and --to, and not both")
+    _check(arguments)
     protocol = Prequential(arguments.train_days, arguments.delay_days, arguments.test_days, arguments.drop_compromised)
     settings = Evaluation(
         protocol, arguments.model, arguments.features, arguments.profiles, arguments.matrix,
@@ -67,6 +72,18 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(found, arguments.alerts_per_day))
     write_json(arguments.json, found)
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """SettingsError for arguments that would be passed over in silence."""
+    if (arguments.bundle is None) == (arguments.starts is None):
+        raise SettingsError("name --starts for folds, or --bundle with --from and --to, and not both")
+    if arguments.bundle is None:
+        given, other = {"from": arguments.start, "to": arguments.end}, "a bundle (--bundle)"
+    else:
+        given, other = {name: getattr(arguments, name) != arguments.usual[name] for name in OF_FOLDS}, "folds (--starts)"
+    if vain := [f"--{name.replace('_', '-')}" for name, value in given.items() if value]:
+        raise SettingsError(f"{', '.join(vain)}: of {other} alone, and would change nothing here; leave them out")
 
 
 def table(found: dict[str, Any], alerts: int) -> str:

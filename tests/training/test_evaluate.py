@@ -205,6 +205,8 @@ def test_a_matrix_of_other_declarations_of_another_history_or_of_a_part_is_refus
     [
         ((), "name --starts"),
         (("--starts", "2026-01-18", "--bundle", "models/x"), "not both"),
+        (("--starts", "2026-01-18", "--to", "2026-02-01"), "--to: of a bundle (--bundle) alone"),
+        (("--bundle", "models/x", "--trees", "9", "--profiles"), "--profiles, --trees: of folds (--starts) alone"),
         (("--starts", "2026-01-18", "--matrix", "m.parquet", "--profiles"), "without profiles"),
         (("--starts", "2026-01-18", "--bootstrap", "-1"), "allowed from 1, from 0"),
         (("--starts", "2026-01-18", "--alerts-per-day", "100000"), "less than half of the"),
