@@ -268,10 +268,10 @@ def write_tables(history: History, folder: Path) -> None:
 
 
 @contextmanager
-def whole_folder(folder: Path, durable: bool = False) -> Iterator[Path]:
+def whole_folder(folder: Path) -> Iterator[Path]:
     """A draft folder that becomes `folder` in one rename when the block ends well, and vanishes when it does not.
 
-    durable: whether what it holds is on the disk before it has its name, and the name when this returns.
+    What it holds is on the disk before it has its name, and the name when this returns.
     """
     if folder.exists():
         raise HistoryError(f"{folder} exists; name a new folder or remove it first")
@@ -279,11 +279,9 @@ def whole_folder(folder: Path, durable: bool = False) -> Iterator[Path]:
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield draft
-        if durable:
-            _sync(*draft.iterdir(), draft)
+        _sync(*draft.iterdir(), draft)
         draft.rename(folder)
-        if durable:
-            _sync(folder.parent)
+        _sync(folder.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -44,7 +44,7 @@ def write(
     argument: why its thresholds; contributions: what reasons are made of; summary: what they are over many operations, for the card.
     """
     folder = models / manifest.version
-    with whole_folder(folder, durable=True) as draft:  # CHAMPION is, which may name it a moment later
+    with whole_folder(folder) as draft:
         (draft / MODEL_FILE).write_bytes(model)
         columns = {name: rows[:, i] for i, name in enumerate(manifest.features)}
         pq.write_table(pa.table({**columns, "_raw": raw, "_score": scores}), draft / ROWS_FILE)

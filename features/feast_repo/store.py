@@ -71,6 +71,10 @@ def _redis(url: str) -> dict[str, object]:
         raise _unknown(url) from None
     if parts.scheme not in ("redis", "rediss", "valkey", "valkeys") or not parts.hostname or port == 0:
         raise _unknown(url)
+    if "," in unquote(f"{parts.username}{parts.password}"):
+        raise SettingsError(
+            f"online store at {parts.hostname}: seen a comma in its user or password, at which Feast cuts them; choose another"
+        )
     options = [f"{parts.hostname}:{port}"]
     options += [f"db={parts.path[1:]}"] if parts.path[1:] else []
     options += [f"username={unquote(parts.username)}"] if parts.username else []

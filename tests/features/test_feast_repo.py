@@ -199,6 +199,13 @@ def test_what_a_url_cannot_hold_as_it_is_comes_out_of_it_as_it_was(tmp_path: Pat
     assert "host:6379,db=1,password=a@b/c" in (tmp_path / "feature_store.yaml").read_text()
 
 
+def test_a_password_that_feast_would_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="online store at host: seen a comma in its user or password") as refused:
+        open_store(tmp_path, "redis://:hush%2Chush@host:6379")
+    assert "hush" not in str(refused.value)
+    assert not (tmp_path / "feature_store.yaml").exists()
+
+
 @pytest.mark.parametrize(
     "url", ["reddis://:hush@host:6379", "redis://:hu/sh@host:6379", "redis://:hush@host:port", "redis://:hush@"]
 )

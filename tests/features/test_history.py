@@ -224,14 +224,14 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(tmp_path: Path, error: 
     history.write(small(), tmp_path / "h")
 
 
-def test_a_durable_folder_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[tuple[str, bool]] = []
 
     def fsync(file: int) -> None:
         synced.append((Path(f"/proc/self/fd/{file}").readlink().name, (tmp_path / "h").exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with whole_folder(tmp_path / "h", durable=True) as draft:
+    with whole_folder(tmp_path / "h") as draft:
         (draft / "file").touch()
     assert synced == [("file", False), (draft.name, False), (tmp_path.name, True)]
 
