@@ -1,10 +1,12 @@
 """Make, list and revoke the keys of calling systems and of officers."""
 
 import argparse
+from contextlib import closing
 
 from casework import card_keys, keys
 from casework import database as databases
 from casework.keys import OF_SYSTEMS, Scope
+from casework.writers import writer
 from serving import place
 from serving.settings import card_key
 from serving.signatures import id_of, secret_of
@@ -36,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("--by", required=True)
     revoke.add_argument("--reason", required=True)
     card = actions.add_parser(
-        "card", parents=[home], help="let the card key of --home be the one in use, as when the last was lost"
+        "card",
+        parents=[home],
+        help="let the card key of --home be the one in use, as when the last was lost; no server may run meanwhile",
     )
     card.add_argument("--by", required=True)
     card.add_argument("--reason", required=True)
@@ -56,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.action == "revoke":
             keys.revoke(database, arguments.key_id, arguments.by, arguments.reason)
         elif arguments.action == "card":
-            card_keys.exchange(database, card_key(arguments.home), arguments.by, arguments.reason)
+            with closing(writer(database)):  # a server that went on would hash cards under the key of before
+                card_keys.exchange(database, card_key(arguments.home), arguments.by, arguments.reason)
         else:
             for row in keys.listed(database):
                 print("\t".join(row))

@@ -281,20 +281,28 @@ def test_a_process_with_another_card_key_is_refused(cloned: str, tmp_path: Path,
 def test_an_identifier_is_not_listed_under_another_card_key(
     cloned: str, tmp_path: Path, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    exchange = [
+        "keys",
+        "card",
+        "--home",
+        str(tmp_path / "second"),
+        "--database",
+        cloned,
+        "--by",
+        "Aigul",
+        "--reason",
+        "lost",
+    ]
     with InProcess(Settings(home=tmp_path / "first", models=models, database_url=cloned, deadline_ms=10_000)):
-        pass
+        assert cli.main(exchange) != 0
+        assert "another process serves or fills" in capsys.readouterr().err
     command = ["registry", "add", "--home", str(tmp_path / "second"), "--database", cloned, "--kind", "card", "--value",
                "4539578763621486", "--list", "prohibited", "--ground", "internal_investigation", "--source", "own_case", "--by", "Aigul",
                "--reason", "case 7"]  # fmt: skip
     Settings(home=tmp_path / "second").card_key()
     assert cli.main(command) != 0
     assert "card.key has the fingerprint" in capsys.readouterr().err
-    assert (
-        cli.main(
-            ["keys", "card", "--home", str(tmp_path / "second"), "--database", cloned, "--by", "Aigul", "--reason", "lost"]
-        )
-        == 0
-    )
+    assert cli.main(exchange) == 0
     assert cli.main(command) == 0
 
 
