@@ -6,10 +6,8 @@ the log grows; those of the days before stay.
 """
 
 import base64
-import fcntl
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 from casework.audit_keys import PrivateKey, PublicKey
 from casework.merkle import Tree
 from domain.errors import AuditError
+from domain.file_lock import held
 from domain.whole_file import write_whole
 
 SUFFIX = ".checkpoint"
@@ -76,7 +75,8 @@ def sign(now: Callable[[], Tree], key: PrivateKey, folder: Path, day: date, olde
     takes over. AuditError, and nothing is signed, where the log is not the one that the last checkpoint was signed of: what was
     rolled back or rewritten must not get a signature.
     """
-    with _alone(folder):
+    # a smaller log must not take the place of a larger one that another process signed meanwhile
+    with held(folder / ".lock", is_patient=True):
         found, tree = read(folder), now()
         if found:
             file, last = found[-1]
@@ -107,12 +107,3 @@ def _text(file: Path) -> str:
         return file.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise AuditError(f"{file} cannot be read: {error}") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time: a smaller log must not take the place of a larger one that another process signed meanwhile."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

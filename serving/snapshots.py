@@ -6,16 +6,15 @@ aside and renamed, one writer at a time, never into the last of the disk, and wh
 """
 
 import asyncio
-import fcntl
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from casework.ledger import Ledger
 from domain.errors import BuranaError, StateError
+from domain.file_lock import held
 from features.engine import Engine
 from serving import beside, recovery
 from serving.metrics import Metrics
@@ -31,7 +30,7 @@ def save(engine: Engine, ledger: Ledger, snapshot: Path, least_free_mib: int) ->
 
     StateError where less than `least_free_mib` of the disk would be left: the ledger needs it more.
     """
-    with _alone(snapshot) as is_alone:
+    with held(snapshot.with_suffix(".lock")) as is_alone:
         if not is_alone:
             return False
         if (left := shutil.disk_usage(snapshot.parent).free - engine.nbytes) < least_free_mib * MIB:
@@ -49,18 +48,6 @@ def sequence_of(snapshot: Path) -> int:
         return int(Engine.notes(snapshot)["sequence"])
     except StateError:
         return 0
-
-
-@contextmanager
-def _alone(snapshot: Path) -> Iterator[bool]:
-    """Whether nobody else writes this snapshot meanwhile; a process that ends lets go."""
-    with snapshot.with_suffix(".lock").open("w", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 class Snapshots:

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from domain.errors import SettingsError
+from domain.file_lock import held
 from training.boosting import Boosting, grow
 from training.dataset import Dataset
 from training.figures import ap
@@ -63,8 +64,9 @@ def search(
             "l2: seen 0, allowed above 0 where a search (--trials) starts from it: it is tried by its logarithm"
         )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings.file.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
+    with held(settings.file.with_name(f"{settings.file.name}.lock")) as is_alone, warnings.catch_warnings():
+        if not is_alone:  # it would take the trial under way for one that was interrupted
+            raise SettingsError(f"{settings.file}: another search goes on in it; wait for it, or name another --search-file")
         warnings.simplefilter("ignore")  # experimental parts of Optuna's storage say so
         study = optuna.create_study(
             storage=f"sqlite:///{settings.file.absolute()}", study_name=key, direction="maximize", load_if_exists=True

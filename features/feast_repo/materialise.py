@@ -4,7 +4,6 @@ Each step leaves whole files or none and looks at what is there, so a run that w
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from feast import FeatureStore
 from tqdm import tqdm
 
 from domain.errors import HistoryError, SettingsError
+from domain.file_lock import held
 from domain.instants import from_ms
 from domain.whole_file import write_whole
 from features.feast_repo import sources
@@ -34,12 +34,9 @@ _MARK = "online.json"
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """One run at a time on a folder; SettingsError when another one is under way."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "materialise.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SettingsError(f"{folder}: another run is materialising here; wait for it") from None
+    with held(folder / "materialise.lock") as is_alone:
+        if not is_alone:
+            raise SettingsError(f"{folder}: another run is materialising here; wait for it")
         yield
 
 

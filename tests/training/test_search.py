@@ -7,6 +7,7 @@ import optuna
 import pytest
 
 from domain.errors import SettingsError
+from domain.file_lock import held
 from training.boosting import Boosting
 from training.dataset import Dataset
 from training.search import BLOCKS, SearchSettings, forward_blocks, search
@@ -62,6 +63,12 @@ def test_a_start_that_was_interrupted_is_tried_again(dataset: Dataset, tmp_path:
 def test_trials_of_other_data_are_not_looked_at(dataset: Dataset, tmp_path: Path) -> None:
     found(dataset, tmp_path / "search.db", 2)
     assert found(dataset, tmp_path / "search.db", 1, key="b").trials == 1
+
+
+def test_two_searches_do_not_share_a_file_at_once(dataset: Dataset, tmp_path: Path) -> None:
+    with held(tmp_path / "search.db.lock"), pytest.raises(SettingsError, match="another search goes on in it"):
+        found(dataset, tmp_path / "search.db", 1)
+    assert found(dataset, tmp_path / "search.db", 1).trials == 1
 
 
 def test_a_search_without_an_end_is_refused(tmp_path: Path) -> None:
