@@ -52,11 +52,9 @@ def apply_import(connection: Connection, proposal: Proposal, _: int) -> None:
     change = next_number(connection)
     added = {"added_at": timestamp(), "added_by": person, "added_reason": reason, "added_change": change,
              "added_proposal": proposal.proposal_id}  # fmt: skip
-    for some in _batches(enumerate(lines, 1)):
-        there = listed_already(connection, [_listing(line) for _, line in some], change, person)
-        rows = [
-            {**row_of(_listing(line)), **added, "added_line": number} for number, line in some if _key(line) not in there
-        ]
+    for some in _batches((number, _listing(line)) for number, line in enumerate(lines, 1)):
+        there = listed_already(connection, [listing for _, listing in some], change, person)
+        rows = [{**row_of(listing), **added, "added_line": number} for number, listing in some if _key(listing) not in there]
         if rows:
             connection.execute(insert(REGISTRY), rows)
     words, after = f"registry: import {len(lines)} entries of {told['file']}", with_rows(connection, change, told)
@@ -86,8 +84,8 @@ def _listing(line: Line) -> Listing:
     )  # fmt: skip
 
 
-def _key(line: Line) -> tuple[str, str, str]:
-    return line["kind"], line["value"], line["list"]
+def _key(listing: Listing) -> tuple[str, str, str]:
+    return listing.kind, listing.value, listing.list
 
 
 def _lines(connection: Connection, proposal_id: int) -> Iterator[Line]:
