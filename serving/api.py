@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -32,6 +32,7 @@ from serving.page import page
 from serving.proposals_api import Deciding
 from serving.readiness import Readiness
 from serving.registry_api import Registered
+from serving.routes import ROUTES
 from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
@@ -67,7 +68,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        allowed = _methods(app, request) if error.status_code == 405 else None
+        allowed = _methods(request.url.path) if error.status_code == 405 else None
         text = f"{request.url.path[:128]} takes {allowed}" if allowed else "there is no such path"
         problem = Problem("refused", text, allowed=allowed) if allowed else Problem("not_found", text)
         return refused(request, Refusal(error.status_code, problem))
@@ -128,10 +129,12 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
     return app
 
 
-def _methods(app: FastAPI, request: Request) -> str:
+_FORMS = [(compile_path(route.path.replace("{operation_id}", "{operation_id:path}"))[0], route.method) for route in ROUTES]
+
+
+def _methods(path: str) -> str:
     """What a path takes, over all routes that it has."""
-    taken = [route for route in app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
-    return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
+    return ", ".join(sorted({method for form, method in _FORMS if form.match(path)}))
 
 
 def measure(running: Running) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import logging
+import re
 import socket
 import time
 from contextlib import closing
@@ -14,6 +15,7 @@ from sqlalchemy import insert
 from casework import database as databases
 from casework.ledger import Entry
 from casework.tables import ENTRIES, id_hash
+from serving.routes import ROUTES
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import Server, asgi, key_of
 
@@ -190,6 +192,13 @@ def test_another_method_on_what_is_read_is_405_with_allow(server, method, path):
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
     if method != "HEAD":
         assert typed(answer, 405)["allowed"] == "GET"
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(server, path):
+    answer = server.ask("DELETE", re.sub("{.*?}", "1", path))
+    taken = ", ".join(sorted(route.method for route in ROUTES if route.path == path))
+    assert typed(answer, 405)["allowed"] == answer.headers["allow"] == taken
 
 
 @pytest.mark.parametrize("path", RECORDS)
