@@ -156,6 +156,24 @@ def test_records_that_come_at_once_on_one_connection_are_answered_in_their_order
     assert answers == [*one_by_one, b'{"status":"alive"}', *one_by_one]
 
 
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.3, h2c"])
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_an_offer_of_another_protocol_is_left_and_the_request_answered_with_its_body(server, offer, in_parts, is_chunked):
+    content = body(operation(1))
+    length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(content)}"
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if is_chunked else content
+    offers = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {offer}\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    head = (
+        f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\n{offers}{length}\r\n\r\n".encode()
+    )
+    looks = f"GET /livez HTTP/1.1\r\nHost: b\r\n{offers}\r\nGET /livez HTTP/1.1\r\nHost: b\r\n\r\n".encode()
+    answers = server.raw(*((head, sent, looks) if in_parts else (head + sent + looks,))).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [
+        server.ask("POST", "/v1/operations", content).body, *[b'{"status":"alive"}'] * 2,
+    ]  # fmt: skip
+
+
 def test_who_asks_to_close_is_answered_and_the_connection_closed(server):
     content = body(operation(1))
     head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nConnection: close\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n"
