@@ -4,10 +4,20 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casework.proposals import Ruling
+from casework.registry_feeds import FeedAction, FeedPage
+from domain.criteria import Scheme
+from domain.events import Event, EventType, Outcome
+from domain.identifiers import IdentifierKind
+from domain.operation import Kind
+from serving.contracts import Refusal, decoded
+from serving.registry_answers import ToDecide, ToList
+from serving.rule_views import EditedRule
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.generated_bodies import mutated
 from tests.serving.running import Answer, Trace, rows_in
@@ -214,6 +224,18 @@ def test_a_refusal_says_what_was_seen_and_what_is_allowed(shared_burana):
     assert "KGS" in currency["allowed"]
     card = refused(shared_burana, OPERATIONS, body(operation(recipient={"card": "4111111111111112"})), 422)
     assert "4111" not in json.dumps(card), "a card number does not come back"
+
+
+@pytest.mark.parametrize(("type_", "content", "field", "words"), [
+    (Event, event(1, type="rang"), "type", EventType), (Outcome, outcome(1, scheme="bad_luck"), "scheme", Scheme),
+    (ToDecide, {"verdict": "approve", "reason": "x"}, "verdict", Ruling), (ToList, {"listing": {"kind": "telephone"}}, "listing.kind", IdentifierKind),
+    (FeedPage, {"changes": [{"sequence": 1, "action": "remove"}]}, "changes[0].action", FeedAction),
+    (EditedRule, {"rule": {"id": "large", "criterion": "R61", "kinds": ["gift"]}}, "rule.kinds[0]", Kind),
+], ids=str)  # fmt: skip
+def test_what_is_no_word_of_a_list_is_refused_with_the_words_of_that_list(type_, content, field, words):
+    with pytest.raises(Refusal) as refusal:
+        decoded(msgspec.json.Decoder(type_), json.dumps(content).encode())
+    assert (refusal.value.problem.field, refusal.value.problem.allowed) == (field, ", ".join(words))
 
 
 def test_a_refusal_is_short_whatever_was_sent(shared_burana):
