@@ -96,7 +96,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 # msgspec takes the last of equal keys and cannot be told to refuse them. A second reading costs 6 us an operation, so it is left
 # out where it could find nothing: with no escapes every quote belongs to a key or to a text, and a key that stands twice has
-# more of them in the body than in the record
+# more of them in the body than in the record, which is encoded without defaults that the body did not say
 _EACH_KEY_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from casework.proposals import Ruling
 from casework.registry_feeds import FeedAction, FeedPage
@@ -16,7 +17,8 @@ from domain.events import Event, EventType, Outcome
 from domain.identifiers import IdentifierKind
 from domain.operation import Kind
 from serving.contracts import Refusal, decoded
-from serving.registry_answers import ToDecide, ToList
+from serving.registry_answers import ToDecide, ToImport, ToList
+from serving.routes import ROUTES
 from serving.rule_views import EditedRule
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.generated_bodies import mutated
@@ -31,6 +33,19 @@ def raw(old: str, new: str) -> bytes:
     """The example operation with a piece of its text exchanged."""
     assert old in TEXT
     return TEXT.replace(old, new, 1).encode()
+
+
+def structs_in(type_: Any) -> set[type]:
+    """Every struct that a body of a type is made of."""
+    found, seen = [inspect.type_info(type_)], set()
+    while found:
+        one = found.pop()
+        if isinstance(one, inspect.StructType) and one.cls not in seen:
+            seen.add(one.cls)
+            found += [field.type for field in one.fields]
+        found += getattr(one, "types", ())
+        found += [getattr(one, part) for part in ("item_type", "value_type") if hasattr(one, part)]
+    return seen
 
 
 def minor(text: str) -> bytes:
@@ -236,6 +251,17 @@ def test_what_is_no_word_of_a_list_is_refused_with_the_words_of_that_list(type_,
     with pytest.raises(Refusal) as refusal:
         decoded(msgspec.json.Decoder(type_), json.dumps(content).encode())
     assert (refusal.value.problem.field, refusal.value.problem.allowed) == (field, ", ".join(words))
+
+
+def test_a_key_that_stands_twice_is_refused_in_whatever_may_be_sent():
+    """A default that is encoded would make up for the quotes of the key that stands twice."""
+    with pytest.raises(Refusal, match="lines: stands twice"):
+        decoded(msgspec.json.Decoder(ToImport), b'{"lines":[{}],"file":"x","reason":"x","lines":[{"kind":"ip"}]}')
+    for route in ROUTES:
+        if route.takes is not None:
+            assert all(
+                kind.__struct_config__.omit_defaults or not kind.__struct_defaults__ for kind in structs_in(route.takes)
+            )
 
 
 def test_a_refusal_is_short_whatever_was_sent(shared_burana):
