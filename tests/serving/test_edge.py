@@ -76,8 +76,9 @@ def test_another_expectation_than_100_continue_is_417(server):
 
 
 @pytest.mark.parametrize("twice", ["Authorization", "Content-Type", "Content-Digest"])
-def test_a_header_that_is_read_and_stands_twice_is_400(server, twice):
-    lines = [f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: 2\r\n"]
+@pytest.mark.parametrize("route", ["POST /v1/operations", "POST /v1/registry", "GET /v1/operations/op-1", "GET /v1/rules"])
+def test_a_header_that_is_read_and_stands_twice_is_400(server, route, twice):
+    lines = [f"{route} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: 2\r\n"]
     lines += [f"{twice}: application/json\r\n"] * (1 if twice == "Authorization" else 2)
     answer = server.raw("".join([*lines, "\r\n{}"]).encode())
     assert answer.startswith(b"HTTP/1.1 400 ")
