@@ -90,6 +90,7 @@ def test_a_file_is_imported_by_two_and_exported(home, tmp_path, capsys):
         assert json.loads((tmp_path / "value.json").read_text())["entries"] == 1
     assert burana(home, "registry", "quality", "--json", tmp_path / "quality.json") == 0
     assert json.loads((tmp_path / "quality.json").read_text())["relevance"]["live"] == 1
+    assert burana(home, "registry", "list", "--at", "0001-01-01T00:00:00+06:00") == 2
     capsys.readouterr()
     assert burana(home, "registry", "list", "--at", "2020-01-01T00:00:00+06:00") == 0
     assert capsys.readouterr().out == ""
