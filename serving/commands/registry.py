@@ -11,6 +11,7 @@ from casework import database as databases
 from casework import registry_entries
 from casework.database import Database
 from casework.registry_entries import Filter
+from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind, masked
 from domain.listing import GROUNDS, TO_LIST_ON, Ground, List, Listing, RemovalGround, Source
 from serving import card_key, place
@@ -97,7 +98,10 @@ def _run(database: Database, settings: Settings, arguments: argparse.Namespace) 
 
 def _add(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
     told = {name: getattr(arguments, name) for name in Listing.__struct_fields__}
-    listing = msgspec.convert(told, Listing)
+    try:
+        listing = msgspec.convert(told, Listing)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"nothing was listed: {error}") from error
     entry_id = registry_entries.add(database, settings.identifiers(), listing, arguments.by, arguments.reason)
     print(f"entry {entry_id}")
 
