@@ -94,9 +94,9 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         try:
             found = explanations.of(running().ledger, operation_id)
         except UnknownOperationError:
-            if running().ledger.find("operation", whole := f"{operation_id}/explanation") is None:
+            if (entry := running().ledger.find("operation", f"{operation_id}/explanation")) is None:
                 raise _unknown(operation_id) from None
-            return operation(whole, request)
+            return _stored(running().plan, entry)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
@@ -105,13 +105,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         entry = running().ledger.find("operation", operation_id)
         if entry is None:
             raise _unknown(operation_id)
-        features = _named(running().plan, entry)
-        stored = {
-            "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
-            "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,
-            "evidence": None if entry.evidence is None else msgspec.Raw(entry.evidence),
-        }  # fmt: skip
-        return Response(msgspec.json.encode(stored), media_type="application/json")
+        return _stored(running().plan, entry)
 
     @app.get("/openapi.json")
     def openapi(request: Request) -> dict[str, Any]:
@@ -155,6 +149,16 @@ def measure(running: Running) -> None:
 
 def _unknown(operation_id: str) -> Refusal:
     return Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
+
+
+def _stored(plan: Plan, entry: Entry) -> Response:
+    """A decision with its evidence."""
+    stored = {
+        "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
+        "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": _named(plan, entry),
+        "evidence": None if entry.evidence is None else msgspec.Raw(entry.evidence),
+    }  # fmt: skip
+    return Response(msgspec.json.encode(stored), media_type="application/json")
 
 
 def _named(plan: Plan, entry: Entry) -> Any:

@@ -100,6 +100,8 @@ def test_a_signed_key_is_used_with_its_secret(server):
                 assert time.monotonic() < until, "a new key is known within a second"
                 time.sleep(0.05)
         assert signing.decision("op-4").operation.operation_id == "op-4"
+        signing.assess(record(operation(operation_id="op-4/explanation/explanation"), Operation))
+        assert signing.decision("op-4/explanation/explanation").operation.operation_id == "op-4/explanation/explanation"
         with pytest.raises(NotAllowed, match="signature"):
             bare.decision("op-4")
 
