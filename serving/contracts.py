@@ -100,6 +100,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 _EACH_KEY_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
 
 
+INSTANT = "an instant of RFC 3339 with its zone, such as 2026-11-22T10:15:00+06:00"
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\[[^]]*\]|[^.\[]+")
 _MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
@@ -113,6 +114,8 @@ def invalid(message: str, type_: Any) -> Problem:
     field = ".".join(part for part in (path, member["name"][:128] if member else "") if part)
     expected = re.match(r"Expected (?P<allowed>.*?)(?:, got (?P<seen>.*))?$", what, re.DOTALL)
     seen, allowed = (expected["seen"], expected["allowed"]) if expected else (None, None)
+    if "datetime" in (allowed or "") or what == "Invalid RFC3339 encoded datetime":
+        allowed = INSTANT
     if word := re.match(r"Invalid enum value '(.*)'$", what, re.DOTALL):
         seen, allowed = shortened(word[1]), ", ".join(_words(type_, path)) or None
     return Problem("invalid", f"{field or 'body'}: {what[:300]}", field or "body", seen, allowed)

@@ -16,6 +16,7 @@ from domain.criteria import Scheme
 from domain.events import Event, EventType, Outcome
 from domain.identifiers import IdentifierKind
 from domain.operation import Kind
+from serving import contracts
 from serving.contracts import Refusal, decoded
 from serving.registry_answers import ToDecide, ToImport, ToList
 from serving.routes import ROUTES
@@ -251,6 +252,12 @@ def test_what_is_no_word_of_a_list_is_refused_with_the_words_of_that_list(type_,
     with pytest.raises(Refusal) as refusal:
         decoded(msgspec.json.Decoder(type_), json.dumps(content).encode())
     assert (refusal.value.problem.field, refusal.value.problem.allowed) == (field, ", ".join(words))
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-22", "2026-11-22T10:15:00", "2016-12-31T23:59:60Z", 1_800_000_000])
+def test_what_is_no_instant_is_refused_with_what_one_looks_like(shared_burana, moment):
+    found = refused(shared_burana, OPERATIONS, body(operation(occurred_at=moment)), 422)
+    assert (found["field"], found["allowed"]) == ("occurred_at", contracts.INSTANT)
 
 
 def test_a_key_that_stands_twice_is_refused_in_whatever_may_be_sent():
