@@ -1,7 +1,7 @@
 """The database of one operator, opened by URL: a SQLite file, the embedded default, or PostgreSQL.
 
 Everything but the ledger's hot path goes through short transactions of SQLAlchemy; whatever the database refuses comes out as
-LedgerError, and no password is ever said.
+LedgerError, a value that it can never keep as InputError, and no password is ever said.
 """
 
 import re
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import Connection, Engine, RootTransaction
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from casework import postgresql, schema, sqlite
-from domain.errors import LedgerError, SettingsError
+from domain.errors import InputError, LedgerError, SettingsError
 
 SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
 FAILURES = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
+UNKEPT = (DataError, sqlite3.DataError, psycopg.DataError, OverflowError, UnicodeEncodeError)
 _PASSWORD = re.compile(r"(?<=://)([^/?]*?):.*@|(?<=[?&])(\w*password)=[^&]*")
 
 
@@ -139,9 +140,12 @@ def masked(url: str) -> str:
 
 @contextmanager
 def speaking(of: str) -> Iterator[None]:
-    """Turn what a driver raises into a LedgerError that begins so."""
+    """Turn what a driver raises into a LedgerError that begins so; InputError for a value that no database keeps, whenever it comes."""
     try:
         yield
+    except UNKEPT as error:
+        said = error.orig if isinstance(error, DBAPIError) else error
+        raise InputError("value", str(said), "text without NUL and half surrogate pairs, numbers of 64 bits") from error
     except FAILURES as error:
         said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise LedgerError(f"{of}: {said}") from error

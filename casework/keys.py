@@ -51,7 +51,9 @@ class Caller:
 
 
 def make(database: Database, caller: str, scopes: set[Scope], person: str, *, is_signed: bool = False) -> str:
-    """A new key, shown this once; SettingsError when the caller has two live keys already."""
+    """A new key, shown this once; SettingsError when the caller has two live keys already, or no name that can be seen."""
+    if not caller.strip() or not caller.isprintable():
+        raise SettingsError(f"caller: seen {caller!a}, allowed the name of a system or a person, on one line")
     words = sorted(scopes) + [SIGNED] * is_signed
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     row = {"key_id": key_id, "caller": caller, "secret_sha256": _hash(secret), "scopes": " ".join(words),

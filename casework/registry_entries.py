@@ -4,7 +4,7 @@ An entry that was removed stays with who removed it, why and on what ground, so 
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from casework.registry_keys import look_up
 from casework.tables import REGISTRY
 from domain.errors import ConflictError, InputError, UnknownEntryError
 from domain.identifiers import IdentifierKind, Identifiers, masked
+from domain.instants import in_utc
 from domain.listing import List, Listing, RemovalGround, normal_listing
 
 REMOVAL = "registry_removal"
@@ -225,8 +226,8 @@ def _all(database: Database, query: Select[Any]) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def as_instant(moment: datetime) -> str:
-    """An aware instant, as the tables keep it; InputError for one without a zone."""
+def as_instant(moment: datetime, field: str = "at") -> str:
+    """An aware instant, as the tables keep it; InputError for one without a zone, or outside the years 1 to 9999 in UTC."""
     if moment.tzinfo is None:
-        raise InputError("at", moment.isoformat(), "an instant with its zone, such as 2026-11-22T10:00:00+06:00")
-    return as_kept(moment.astimezone(UTC))
+        raise InputError(field, moment.isoformat(), "an instant with its zone, such as 2026-11-22T10:00:00+06:00")
+    return as_kept(in_utc(moment, field))

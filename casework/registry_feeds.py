@@ -17,13 +17,13 @@ from casework import proposals
 from casework.audit_form import LARGEST
 from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
-from casework.database import Database, as_kept, timestamp
+from casework.database import Database, timestamp
 from casework.proposals import Proposal, Ruling
-from casework.registry_entries import LIVE, listed_already, remove_entries, row_of, with_rows
+from casework.registry_entries import LIVE, as_instant, listed_already, remove_entries, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
 from domain.errors import ConflictError, InputError, OtherCallerError, UnknownEntryError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
-from domain.listing import Ground, List, Listing, RemovalGround, Source, normal_listing
+from domain.listing import Ground, List, Listing, RemovalGround, Source, check_ground, normal_listing
 
 KIND = "registry_feed"
 PAGE = 1_000
@@ -103,6 +103,7 @@ def propose(
         raise InputError("feed", feed, "1 to 64 letters, digits, - and _")
     if not proposals.folded(caller):
         raise InputError("caller", caller, "the caller of a key")
+    check_ground(ground)
     content = {"feed": feed, "list": list_, "ground": ground, "source": source, "caller": caller}
     return proposals.propose(database, KIND, content, person, reason)
 
@@ -127,6 +128,7 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
     if of.caller is not None and not proposals.is_same_person(of.caller, person):
         raise OtherCallerError(f"the feed {feed} was approved to come by the key of {of.caller}, not of {person}")
     _check(page)
+    issued_at = as_instant(page.issued_at, "issued_at")
     normal, refused = _sorted_out(page, of, identifiers)  # before anybody has to wait for the transaction
     with database.transaction() as connection:
         cursor = _cursor(connection, of)
@@ -142,13 +144,13 @@ def take(database: Database, identifiers: Identifiers, feed: str, page: FeedPage
         told = {"feed": feed, "after": _said(cursor), "up_to": _said(page.up_to), "changes": count}
         change = next_number(connection)
         counts = _done(connection, of, new, change, person)
-        row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": as_kept(page.issued_at.astimezone(UTC)),
+        row = {"proposal_id": of.proposal_id, "up_to": max(cursor, page.up_to), "issued_at": issued_at,
                "taken_at": timestamp(), "added": counts["added"], "withdrawn": counts["withdrawn"], "rejected": len(rejects)}  # fmt: skip
         if page.up_to > cursor:
             connection.execute(insert(REGISTRY_FEED_PAGES).values(row))
         after = with_rows(connection, change, told)
         after[ROWS] |= kept(connection, REGISTRY_FEED_PAGES, _F.proposal_id == of.proposal_id, _F.up_to > cursor)
-        record_change(connection, person, f"page of {as_kept(page.issued_at.astimezone(UTC))}", words, after=after)
+        record_change(connection, person, f"page of {issued_at}", words, after=after)
         return Taken(max(cursor, page.up_to), rejects=tuple(rejects), **counts)
 
 

@@ -1,7 +1,6 @@
 """Lists as files: CSV or JSON in, each line taken or rejected with its reason; CSV per kind or JSON out."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from domain.listing import Listing, normal_listing
 
 COLUMNS = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
 """Of a CSV; `kind` may be left out where the command names it, and so may the last three."""
+BEYOND = "beyond the heading"
+"""The name of what stands in a line of a CSV after its last column."""
 MOST_LINES = 1_000_000
 """Lines that one file may have."""
 PAGE = 5_000
@@ -82,9 +83,12 @@ def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
                     {**told, **record} if isinstance(record, dict) else record for record in _array(opened.read(), file)
                 )
                 return
-            rows = csv.DictReader(opened, strict=True)
-            if unknown := set(rows.fieldnames or ()) - set(COLUMNS):
-                raise SettingsError(f"{file}: seen columns {', '.join(sorted(unknown))}, allowed {', '.join(COLUMNS)}")
+            rows = csv.DictReader(opened, restkey=BEYOND, strict=True)
+            names = rows.fieldnames or ()
+            if wrong := {name for name in names if name not in COLUMNS or names.count(name) > 1}:
+                raise SettingsError(
+                    f"{file}: seen columns {', '.join(sorted(wrong))}, allowed {', '.join(COLUMNS)}, each once"
+                )
             yield from ({**told, **{name: value for name, value in row.items() if value}} for row in rows)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from error
@@ -92,8 +96,8 @@ def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
 
 def _array(text: str, file: Path) -> list[Any]:
     try:
-        found = json.loads(text)
-    except ValueError as error:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is no JSON: {error}") from error
     if not isinstance(found, list):
         raise SettingsError(

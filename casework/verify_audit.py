@@ -53,6 +53,8 @@ def signed(note: str, keys: list[str]) -> tuple[int, bytes]:
 
 def check_log(folder: Path, keys: list[str]) -> str:
     """What an export holds, in words; ValueError for the first thing that is wrong."""
+    if wrong := [key for key in keys if key.count("+") < 2]:
+        raise ValueError(f"{wrong[0]} is no public key, NAME+HASH+BASE64")
     leaves, batches, previous, number = [], [], "0" * 64, 0
     for line in (folder / "audit.jsonl").open("rb"):
         entry, hash_ = json.loads(line), sha256(b"\0" + line.removesuffix(b"\n"))
@@ -86,8 +88,10 @@ def check_ledger(file: Path, batches: list[dict[str, int | str]]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("python verify_audit.py FOLDER [KEY ...]")
     export = Path(sys.argv[1])
     try:
         print(check_log(export, sys.argv[2:] or (export / "keys").read_text(encoding="utf-8").split()))
-    except (ValueError, KeyError, InvalidSignature) as error:
+    except (ValueError, TypeError, LookupError, OSError, InvalidSignature) as error:
         sys.exit(f"NOT VALID: {error!r}")

@@ -22,6 +22,14 @@ def from_ms(ms: int) -> datetime:
     return EPOCH + ms * _MILLISECOND
 
 
+def in_utc(instant: datetime, field: str) -> datetime:
+    """An aware instant in UTC; InputError where it has none, such as the first hours of the year 1 east of Greenwich."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise InputError(field, instant.isoformat(), "an instant of the years 1 to 9999 in UTC") from None
+
+
 def canonical(instant: datetime, field: str, latest: datetime) -> datetime:
     """The instant in UTC, cut to the millisecond; InputError outside 2000-01-01 .. `latest`."""
     if instant.tzinfo is not UTC:
@@ -42,4 +50,4 @@ def parse_day_or_instant(text: str) -> datetime:
         raise InputError("time", text, "a day as 2018-08-08, or an ISO 8601 instant with its offset") from None
     if instant.tzinfo is None and len(text) > 10:
         raise InputError("time", text, "an instant with its offset, such as 2018-08-08T12:00:00+06:00")
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else in_utc(instant, "time")

@@ -1,6 +1,6 @@
 """The words of the registry: on which list, on what ground, whose information, why an entry ends (para. 13, 19-21)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from domain.errors import InputError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
+from domain.instants import in_utc
 
 
 class List(StrEnum):
@@ -46,6 +47,7 @@ GROUNDS = {
 """What each ground means, for people."""
 OLD = Ground.NOT_KEPT
 """Stands in entries of an earlier release; nobody lists on it."""
+TO_LIST_ON = tuple(ground for ground in Ground if ground is not OLD)
 
 
 class Source(StrEnum):
@@ -86,19 +88,19 @@ class Listing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 def normal_listing(listing: Listing, identifiers: Identifiers) -> Listing:
     """With its value in normal form and its instants in UTC, to the second; InputError for what has none, or ends before it begins."""
-    if listing.ground is OLD:
-        raise InputError("ground", listing.ground, ", ".join(ground for ground in Ground if ground is not OLD))
-    begins, ends = _to_the_second(listing.valid_from), _to_the_second(listing.valid_to)
+    check_ground(listing.ground)
+    begins, ends = _to_the_second(listing.valid_from, "valid_from"), _to_the_second(listing.valid_to, "valid_to")
     if begins is not None and ends is not None and begins >= ends:
         raise InputError("valid_to", ends.isoformat(), f"an instant after valid_from, {begins.isoformat()}")
     value = identifiers.normal(listing.kind, listing.value, "value")
     return replace(listing, value=value, valid_from=begins, valid_to=ends)
 
 
-def _to_the_second(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    try:
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except OverflowError:
-        raise InputError("valid_to", moment.isoformat(), "an instant of the years 1 to 9999 in UTC") from None
+def check_ground(ground: Ground) -> None:
+    """InputError for one that nobody lists on."""
+    if ground not in TO_LIST_ON:
+        raise InputError("ground", ground.value, ", ".join(TO_LIST_ON))
+
+
+def _to_the_second(moment: datetime | None, field: str) -> datetime | None:
+    return None if moment is None else in_utc(moment, field).replace(microsecond=0)

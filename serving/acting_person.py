@@ -22,7 +22,11 @@ def add_key(parser: argparse.ArgumentParser) -> None:
 
 def person_of(database: Database, arguments: argparse.Namespace, needed: Scope = Scope.REGISTRY) -> str:
     """Whose key it is; SettingsError for none, one that is not live, and one without the scope."""
-    key = os.environ.get(KEY, "") if arguments.key_file is None else arguments.key_file.read_text(encoding="utf-8")
+    key = (
+        os.environ.get(KEY, "")
+        if arguments.key_file is None
+        else arguments.key_file.read_text(encoding="utf-8", errors="replace")
+    )
     caller = Keys(database).caller(key.strip())
     if caller is None:
         raise SettingsError(f"this takes the live key of a person: name a file by --key-file, or set {KEY}")

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from casework.keys import Scope
 from casework.ledger import Entry, Ledger
@@ -32,6 +32,7 @@ from serving.page import page
 from serving.proposals_api import Deciding
 from serving.readiness import Readiness
 from serving.registry_api import Registered
+from serving.routes import ROUTES
 from serving.rules_api import Ruled
 from serving.snapshots import Snapshots
 from serving.tenure import Tenure
@@ -67,7 +68,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        allowed = _methods(app, request) if error.status_code == 405 else None
+        allowed = _methods(request.url.path) if error.status_code == 405 else None
         text = f"{request.url.path[:128]} takes {allowed}" if allowed else "there is no such path"
         problem = Problem("refused", text, allowed=allowed) if allowed else Problem("not_found", text)
         return refused(request, Refusal(error.status_code, problem))
@@ -93,9 +94,9 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         try:
             found = explanations.of(running().ledger, operation_id)
         except UnknownOperationError:
-            if running().ledger.find("operation", whole := f"{operation_id}/explanation") is None:
+            if (entry := running().ledger.find("operation", f"{operation_id}/explanation")) is None:
                 raise _unknown(operation_id) from None
-            return operation(whole, request)
+            return _stored(running().plan, entry)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
@@ -104,13 +105,7 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         entry = running().ledger.find("operation", operation_id)
         if entry is None:
             raise _unknown(operation_id)
-        features = _named(running().plan, entry)
-        stored = {
-            "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
-            "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,
-            "evidence": None if entry.evidence is None else msgspec.Raw(entry.evidence),
-        }  # fmt: skip
-        return Response(msgspec.json.encode(stored), media_type="application/json")
+        return _stored(running().plan, entry)
 
     @app.get("/openapi.json")
     def openapi(request: Request) -> dict[str, Any]:
@@ -128,10 +123,12 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
     return app
 
 
-def _methods(app: FastAPI, request: Request) -> str:
+_FORMS = [(compile_path(route.path.replace("{operation_id}", "{operation_id:path}"))[0], route.method) for route in ROUTES]
+
+
+def _methods(path: str) -> str:
     """What a path takes, over all routes that it has."""
-    taken = [route for route in app.routes if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL]
-    return ", ".join(sorted({method for route in taken for method in route.methods or ()}))
+    return ", ".join(sorted({method for form, method in _FORMS if form.match(path)}))
 
 
 def measure(running: Running) -> None:
@@ -152,6 +149,16 @@ def measure(running: Running) -> None:
 
 def _unknown(operation_id: str) -> Refusal:
     return Refusal(404, Problem("unknown_operation", f"operation {operation_id[:128]} is not recorded", "operation_id"))
+
+
+def _stored(plan: Plan, entry: Entry) -> Response:
+    """A decision with its evidence."""
+    stored = {
+        "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
+        "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": _named(plan, entry),
+        "evidence": None if entry.evidence is None else msgspec.Raw(entry.evidence),
+    }  # fmt: skip
+    return Response(msgspec.json.encode(stored), media_type="application/json")
 
 
 def _named(plan: Plan, entry: Entry) -> Any:

@@ -5,11 +5,15 @@ holds its connection for ever. One timer a connection looks at what is on its wa
 
 A record that comes whole, as nearly all do, is answered here, in one piece: without ASGI's messages, and without uvicorn's two
 timers a request. Whatever else comes goes uvicorn's way.
+
+An offer to speak another protocol (Upgrade) is left, and the request answered as it is (RFC 9110, 7.8): Java's HttpClient offers
+h2c with all that it sends. httptools stops at such an offer and would read the body as the next request.
 """
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.contracts import Problem, Refusal
@@ -54,7 +58,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._endpoint, self._timeout = endpoint, request_timeout_s
         self._refusal = _BAD
-        self._in_head, self._fed = False, 0
+        self._in_head, self._fed, self._is_offer = False, 0, False
         self._held: Record | None = None
         self._came = b""
         self._began: float | None = None
@@ -78,13 +82,28 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """asyncio's callback."""
         self._fed += len(data)
-        super().data_received(data)
+        while data:
+            data = self._left_of(data)
         if self._held is not None:
             self._hand_over()
         if not self._in_head:
             self._fed = 0
         elif self._fed > MAX_HEAD and not self.transport.is_closing():
             self._refuse(_LARGE)
+
+    def _left_of(self, data: bytes) -> bytes:
+        """Parse; what is to be parsed after it: a request that offers another protocol, once more, without its offer."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            self._is_offer = False
+            lines = _lines([header for header in self.headers if header[0] != b"upgrade"])
+            first = self.parser.get_method(), self.url, self.parser.get_http_version().encode()
+            return b"%b %b HTTP/%b\r\n%b\r\n" % (*first, lines) + data[stopped.args[0] :]
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self._refuse(self._refusal)
+        return b""
 
     # ---- the parser's callbacks --------------------------------------------------------------------------------------
 
@@ -105,9 +124,13 @@ class Connection(HttpToolsProtocol):
         if self._fed > MAX_HEAD and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
             self._refusal = _LARGE
             raise ValueError(_LARGE.problem.message)
-        self._in_head = False
+        self._in_head, self._is_offer = False, self.parser.should_upgrade()
+        if self._is_offer:
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")
+            return
         is_free = (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
-        route = self._endpoint.route_of(self.url) if is_free and not self.parser.should_upgrade() else None
+        route = self._endpoint.route_of(self.url) if is_free else None
         if route is not None and self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1":
             self._held, self._came = route, b""
         else:
@@ -122,6 +145,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._is_offer:
+            return
         self._began = None
         if self._held is None:
             super().on_message_complete()
@@ -182,10 +207,6 @@ class Connection(HttpToolsProtocol):
             self._rests_since = self.loop.time()
 
     # ---- what does not come ------------------------------------------------------------------------------------------
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 uvicorn names what is passed
-        """uvicorn's answer to what its parser refuses, in our form."""
-        self._refuse(self._refusal)
 
     def _look(self) -> None:
         """Close when what is on its way has taken too long, or nothing is; look again when it could have."""

@@ -2,12 +2,12 @@
 
 import json
 import re
-from enum import StrEnum
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
-from domain.criteria import Scheme
 from domain.errors import (
     AuditError,
     ConflictError,
@@ -24,8 +24,8 @@ from domain.errors import (
     UnknownRuleError,
     shortened,
 )
-from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict
-from domain.operation import Kind, Operation
+from domain.events import Event, Outcome
+from domain.operation import Operation
 
 OPERATION = msgspec.json.Decoder(Operation)
 EVENT = msgspec.json.Decoder(Event)
@@ -80,7 +80,7 @@ def read(decoder: msgspec.json.Decoder[Any], body: bytes) -> tuple[Any, bytes]:
         if b"\\" in body or body.count(b'"') != encoded.count(b'"'):
             _EACH_KEY_ONCE.decode(body.decode())
     except msgspec.ValidationError as error:
-        raise Refusal(422, invalid(str(error))) from None
+        raise Refusal(422, invalid(str(error), decoder.type)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
     return record, encoded
@@ -96,29 +96,53 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 
 # msgspec takes the last of equal keys and cannot be told to refuse them. A second reading costs 6 us an operation, so it is left
 # out where it could find nothing: with no escapes every quote belongs to a key or to a text, and a key that stands twice has
-# more of them in the body than in the record
+# more of them in the body than in the record, which is encoded without defaults that the body did not say
 _EACH_KEY_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
-_WORDS: dict[str, type[StrEnum]] = {
-    "kind": Kind, "type": EventType, "verdict": Verdict, "source": OutcomeSource, "scheme": Scheme
-}  # fmt: skip
-"""Fields whose value is one of a list of words."""
 
 
+INSTANT = "an instant of RFC 3339 with its zone, such as 2026-11-22T10:15:00+06:00"
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\[[^]]*\]|[^.\[]+")
 _MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
 
 
-def invalid(message: str) -> Problem:
-    """msgspec's message with the path of the field taken out of it."""
+def invalid(message: str, type_: Any) -> Problem:
+    """msgspec's message with the path of the field taken out of it. type_: what was asked for."""
     found = _AT.match(message)
     what, path = (found["what"], found["path"] or "") if found else (message, "")
     member = _MEMBER.match(what)
     field = ".".join(part for part in (path, member["name"][:128] if member else "") if part)
     expected = re.match(r"Expected (?P<allowed>.*?)(?:, got (?P<seen>.*))?$", what, re.DOTALL)
     seen, allowed = (expected["seen"], expected["allowed"]) if expected else (None, None)
+    if "datetime" in (allowed or "") or what == "Invalid RFC3339 encoded datetime":
+        allowed = INSTANT
     if word := re.match(r"Invalid enum value '(.*)'$", what, re.DOTALL):
-        seen, allowed = shortened(word[1]), ", ".join(_WORDS[field]) if field in _WORDS else None
+        seen, allowed = shortened(word[1]), ", ".join(_words(type_, path)) or None
     return Problem("invalid", f"{field or 'body'}: {what[:300]}", field or "body", seen, allowed)
+
+
+def _words(type_: Any, path: str) -> list[str]:
+    """The list of words of which one stands at a path, such as `rule.kinds[0]`, of a type."""
+    found = [inspect.type_info(type_)]
+    for step in _STEP.findall(path):
+        found = [part for whole in found for part in _parts(whole, step)]
+    return [
+        str(word.value) for part in found for one in _kinds(part) if isinstance(one, inspect.EnumType) for word in one.cls
+    ]
+
+
+def _parts(whole: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    for kind in _kinds(whole):
+        match kind:
+            case inspect.StructType(fields=fields):
+                yield from (field.type for field in fields if field.encode_name == step)
+            case inspect.ListType(item_type=part) | inspect.VarTupleType(item_type=part) | inspect.DictType(value_type=part):
+                yield part
+
+
+def _kinds(type_: inspect.Type) -> tuple[inspect.Type, ...]:
+    """What it may be: `X | None` is two."""
+    return type_.types if isinstance(type_, inspect.UnionType) else (type_,)
 
 
 _UNKNOWN: dict[type[Exception], str] = {

@@ -92,7 +92,7 @@ class Proposed(Struct, frozen=True):
     proposal_id: int
 
 
-class ToImport(Struct, frozen=True, forbid_unknown_fields=True):
+class ToImport(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Many to list. file: what they came from; dry_run: only tell what it would change. Each line is taken or rejected by itself."""
 
     file: Annotated[str, Meta(min_length=1, max_length=200)]

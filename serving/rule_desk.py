@@ -74,17 +74,22 @@ class Desk:
 
     def sound_set(self, content: str) -> str:
         """A set as it is kept, its templates said in full; RuleError names the rule, the place and what is allowed."""
-        rules = edited(parsed(content), self.features)
+        rules = sound(content, self.features)
         if drafts := [rule.id for rule in rules if rule.state is State.DRAFT]:
             raise RuleError(f"a set says of each rule live, shadow or off; seen nothing, or draft, of {', '.join(drafts)}")
-        check(rules, self.features)
-        whole = written(rules)
-        Rules(whole, self.features)
-        return whole
+        return written(rules)
 
     def _sound(self, rule: Rule) -> Rule:
         check([rule], self.features)
         return rule
+
+
+def sound(content: str, features: tuple[str, ...]) -> list[Rule]:
+    """The rules of a set in TOML, drafts too, templates said in full; RuleError names the rule, the place and what is allowed."""
+    rules = edited(parsed(content), features)
+    check(rules, features)
+    Rules(written(rules), features)
+    return rules
 
 
 def packs() -> list[str]:

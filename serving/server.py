@@ -22,7 +22,7 @@ class Server(uvicorn.Server):
         self._endpoint = endpoint
         protocol: Any = partial(Connection, endpoint=endpoint, request_timeout_s=settings.request_timeout_s)
         super().__init__(uvicorn.Config(
-            endpoint, http=protocol, host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
+            endpoint, http=protocol, ws="none", host=settings.host, port=settings.port, log_level="warning", log_config=None, access_log=False,
             server_header=False, proxy_headers=False, timeout_graceful_shutdown=settings.drain_s, backlog=4096, ssl_certfile=certificate,
             ssl_keyfile=private_key,
         ))  # fmt: skip

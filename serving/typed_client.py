@@ -19,6 +19,7 @@ ClientError
 
 import http.client
 import random
+import re
 import ssl
 import time
 from collections import deque
@@ -38,6 +39,8 @@ from serving.signatures import id_of, signed
 
 AnswerT = TypeVar("AnswerT")
 AGAIN = frozenset({408, 429, 503})
+_KEY, _SECRET = re.compile(r"burana_[!-^`-~]+_[!-~]+"), re.compile(r"(?:[0-9a-f]{64})?")
+_PASSWORD = re.compile("//.*@")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 
 
@@ -109,9 +112,12 @@ class Client:
         record; signing_secret: of a key made with --signed; deadline_s: for all tries of a call;
         try_s: for one of them; tls: what to trust, the system's authorities by default.
 
-        SettingsError for another form of URL, or none.
+        SettingsError for another form of URL, or none, and of key or secret; blanks around these are left out.
         """
-        self._key, self._secret, self._deadline_s, self._try_s = key, signing_secret, deadline_s, try_s
+        self._key, self._secret = key.strip(), None if signing_secret is None else signing_secret.strip()
+        if not _KEY.fullmatch(self._key) or not _SECRET.fullmatch(self._secret or ""):
+            raise SettingsError("key, signing_secret: seen another form, allowed what `burana keys make` shows")
+        self._deadline_s, self._try_s = deadline_s, try_s
         urls = [url] if isinstance(url, str) else url
         self._all = deque(_connection(each, try_s, tls) for each in urls)
         if not self._all:
@@ -196,12 +202,22 @@ class Client:
 
 
 def _connection(url: str, try_s: float, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-        raise SettingsError(f"url: seen {url!r}, allowed http://HOST:PORT or https://HOST:PORT")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # brackets that do not close, a port that is none
+        host, port = None, None
+    if (
+        not host
+        or parts.scheme not in ("http", "https")
+        or parts.path not in ("", "/")
+        or parts.query
+        or "@" in parts.netloc
+    ):
+        raise SettingsError(f"url: seen {_PASSWORD.sub('//***@', url)!r}, allowed http://HOST:PORT or https://HOST:PORT")
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=try_s, context=tls)
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=try_s)
+        return http.client.HTTPSConnection(host, port, timeout=try_s, context=tls)
+    return http.client.HTTPConnection(host, port, timeout=try_s)
 
 
 def _problem(content: bytes) -> Problem:

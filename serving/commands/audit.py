@@ -157,7 +157,8 @@ def _batch(database: Database, arguments: argparse.Namespace) -> None:
             progress.update(batch.last - batch.first + 1)
             last = batch.last
     figures = {"first": first, "last": last, "cpu_seconds": round(time.process_time() - cpu, 3)}
-    print(f"entries {first:,} to {last:,} of the ledger joined the log, {figures['cpu_seconds']} CPU seconds")
+    joined = f"entries {first:,} to {last:,} of the ledger joined the log" if last >= first else "nothing new of the ledger"
+    print(f"{joined}, {figures['cpu_seconds']} CPU seconds")
     write_json(arguments.json, figures)
 
 

@@ -9,9 +9,10 @@ from casework import database as databases
 from casework import registry_entries
 from casework.database import Database
 from casework.registry_entries import Filter
+from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind, masked
 from domain.json_file import add_json, write_json
-from domain.listing import GROUNDS, OLD, Ground, List, Listing, RemovalGround, Source
+from domain.listing import GROUNDS, TO_LIST_ON, Ground, List, Listing, RemovalGround, Source
 from serving import card_key, place
 from serving.acting_person import add_key, person_of
 from serving.commands import registry_lists, registry_worth
@@ -46,9 +47,8 @@ def _add_adding(add: argparse.ArgumentParser) -> None:
     add.add_argument("--kind", required=True, type=IdentifierKind, choices=list(IdentifierKind))
     add.add_argument("--value", required=True, help="in any form; it is normalised")
     add.add_argument("--list", required=True, type=List, choices=list(List))
-    grounds = [ground for ground in Ground if ground is not OLD]
-    said = "; ".join(f"{ground}: {GROUNDS[ground]}" for ground in grounds)
-    add.add_argument("--ground", required=True, type=Ground, choices=grounds, help=said)
+    said = "; ".join(f"{ground}: {GROUNDS[ground]}" for ground in TO_LIST_ON)
+    add.add_argument("--ground", required=True, type=Ground, choices=TO_LIST_ON, help=said)
     add.add_argument("--source", required=True, type=Source, choices=list(Source), help="whose information it is (R103)")
     add.add_argument("--reference", help="of the letter, the case or the record")
     add.add_argument("--valid-from", type=instant, metavar="INSTANT", help="with its zone; default: at once")
@@ -96,7 +96,10 @@ def _run(database: Database, settings: Settings, arguments: argparse.Namespace) 
 
 def _add(database: Database, settings: Settings, arguments: argparse.Namespace) -> None:
     told = {name: getattr(arguments, name) for name in Listing.__struct_fields__}
-    listing = msgspec.convert(told, Listing)
+    try:
+        listing = msgspec.convert(told, Listing)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"nothing was listed: {error}") from error
     entry_id = registry_entries.add(database, settings.identifiers(), listing, arguments.by, arguments.reason)
     print(f"entry {entry_id}")
 

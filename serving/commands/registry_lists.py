@@ -16,7 +16,7 @@ from casework.registry_files import Difference
 from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind
 from domain.json_file import add_json, write_json
-from domain.listing import Ground, List, Source
+from domain.listing import TO_LIST_ON, Ground, List, Source
 from serving.acting_person import add_key, person_of
 from serving.settings import Settings
 
@@ -52,7 +52,7 @@ def _add_feed(feed: argparse.ArgumentParser, home: argparse.ArgumentParser) -> N
     )
     propose.add_argument("feed")
     propose.add_argument("--list", required=True, type=List, choices=list(List))
-    propose.add_argument("--ground", required=True, type=Ground, choices=list(Ground))
+    propose.add_argument("--ground", required=True, type=Ground, choices=TO_LIST_ON)
     propose.add_argument("--source", required=True, type=Source, choices=list(Source))
     propose.add_argument("--caller", required=True, help="of the key by which its pages come")
     propose.add_argument("--reason", required=True)

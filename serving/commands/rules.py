@@ -19,9 +19,8 @@ from features.plan import Plan
 from serving import place
 from serving.acting_person import add_key, person_of
 from serving.commands import rule_backtest, rule_coverage, rule_shadow, rule_test
-from serving.rule_desk import Desk, one, pack, packs
+from serving.rule_desk import Desk, one, pack, packs, sound
 from serving.rule_vocabulary import as_data, vocabulary
-from serving.rules import Rules
 
 NEXT = "another person: burana proposals approve {}"
 TRIALS = {"test": rule_test, "backtest": rule_backtest, "shadow-report": rule_shadow, "coverage": rule_coverage}
@@ -97,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         return int(trial.run(arguments))
     features = FeatureSet(Plan(DEFINITIONS, RETAINED_ARRIVALS))
     if arguments.action == "check":
-        rules = Rules(_content(arguments.file), features.names).rules
-        return _told(arguments, [f"{len(rules)} rules are well typed"], {"rules": len(rules)})
+        count = len(sound(_content(arguments.file), features.names))
+        return _told(arguments, [f"{count} {'rule is' if count == 1 else 'rules are'} well typed"], {"rules": count})
     if arguments.action == "vocabulary":
         return _vocabulary(arguments, features)
     with databases.existing(place.database_of(arguments)) as database:

@@ -1,5 +1,6 @@
 """The database by URL: one schema on both kinds, what an older release wrote is kept, no password is said, no wait is endless."""
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,14 +13,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from casework import audit_log, keys, postgresql, rule_sets, schema
+from casework import audit_log, keys, postgresql, registry_entries, rule_sets, schema
 from casework import database as databases
 from casework.database import Patience
 from casework.ledger import Ledger
+from casework.registry_entries import Filter
 from casework.tables import METADATA, REVISION, id_hash
 from casework.writers import bring_in
-from domain.errors import LedgerError, SettingsError
+from domain.errors import InputError, LedgerError, SettingsError
+from domain.identifiers import IdentifierKind
+from tests import registry
 from tests.casework.records import entry
+from tests.casework.test_registry import IDENTIFIERS
 from tests.databases import audit, execute, rows
 from tests.postgresql import PostgreSQL
 
@@ -143,6 +148,22 @@ def test_a_transaction_is_all_or_nothing(url: str) -> None:
             audit_log.record_change(connection, "Aigul", "to try", "one")
             raise ZeroDivisionError
         assert audit(database) == []
+
+
+@pytest.mark.parametrize("text", ["half a pair: \ud800", "\udcff", "a\0b"], ids=ascii)
+def test_a_text_that_the_database_cannot_keep_is_refused_for_good_and_not_for_now(url: str, text: str) -> None:
+    keeps = url.startswith(databases.SQLITE) and "\0" in text
+    with databases.connect(url) as database:
+        with contextlib.nullcontext() if keeps else pytest.raises(InputError, match="text without NUL"):
+            registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123456", reference=text)
+        with contextlib.nullcontext() if keeps else pytest.raises(InputError, match="text without NUL"):
+            registry_entries.listed(database, Filter(source=text))
+        assert len(audit(database)) == keeps
+
+
+def test_a_number_that_no_database_has_is_refused_for_good_and_not_for_now(url: str) -> None:
+    with databases.connect(url) as database, pytest.raises(InputError, match="numbers of 64 bits"):
+        registry_entries.entry(database, 10**20)
 
 
 # ---- durable, and in time --------------------------------------------------------------------------------------------

@@ -32,6 +32,16 @@ def test_a_key_names_its_caller_and_its_scopes(database):
     assert (caller.name, caller.scopes) == ("core banking", {Scope.OPERATIONS, Scope.READ})
 
 
+@pytest.mark.parametrize(
+    "caller", ["", " ", "\u200b", "core\nbanking", "core\tbanking", "core\u202ebanking", "\udcff"], ids=ascii
+)
+def test_a_caller_has_a_name_that_can_be_seen(database, caller):
+    """It is who acts in the audit log, and one line of the list of keys."""
+    with pytest.raises(SettingsError, match="the name of a system or a person"):
+        make(database, caller)
+    assert keys.listed(database) == []
+
+
 def test_two_keys_of_a_caller_are_live_and_a_third_is_refused(database):
     first, second = make(database), make(database)
     with pytest.raises(SettingsError, match="2 live keys"):

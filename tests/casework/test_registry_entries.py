@@ -56,6 +56,12 @@ def test_nobody_lists_on_the_ground_that_stands_for_none(database):
         add(database, ground=Ground.NOT_KEPT)
 
 
+def test_an_instant_outside_the_years_of_utc_is_refused_by_its_own_name(database):
+    for field in ("valid_from", "valid_to"):
+        with pytest.raises(InputError, match=f"{field}: .* of the years 1 to 9999"):
+            add(database, **{field: datetime.fromisoformat("9999-12-31T23:59:59-06:00")})
+
+
 def test_what_ends_before_it_begins_is_refused(database):
     with pytest.raises(InputError, match="valid_to"):
         add(database, valid_from=NOON, valid_to=NOON)

@@ -121,6 +121,21 @@ def test_a_feed_that_nobody_approved_is_not_taken(database):
             )
 
 
+def test_a_feed_lists_on_a_ground_that_somebody_may_list_on(database):
+    """Else it would be approved, and every change of it rejected and passed over."""
+    with pytest.raises(InputError, match=r"ground: seen 'not_kept', allowed: high_risk_confirmed, "):
+        registry_feeds.propose(
+            database, "black", List.PROHIBITED, Ground.NOT_KEPT, Source.NATIONAL_LIST, "feeds", "Aigul", "K8"
+        )
+
+
+def test_a_page_that_was_given_out_outside_the_years_of_utc_is_refused(database):
+    follow(database)
+    page = FeedPage(0, 1, datetime.fromisoformat("0001-01-01T00:00:00+06:00"), (phone(1, 1),))
+    with pytest.raises(InputError, match="issued_at"):
+        registry_feeds.take(database, IDENTIFIERS, "black", page, "feeds")
+
+
 def test_r104_a_feed_comes_by_the_caller_whom_two_approved_and_by_nobody_else(database):
     """One person with a key that may list would else list thousands alone, or withdraw what the feed listed."""
     follow(database)

@@ -60,12 +60,14 @@ def test_an_approved_import_lists_every_line_by_one_change(database, tmp_path):
 def test_a_line_is_taken_or_rejected_with_its_reason(database, tmp_path):
     registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123001")
     bad = "call me,prohibited,participant_warning,participant,\n0555123009,white,participant_warning,participant,\n"
-    found = difference(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1) + bad + LINE.format(0)))
+    long = LINE.format(2).rstrip() + ", page 2\n"
+    found = difference(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1) + bad + LINE.format(0) + long))
     assert ([listing.value for listing in found.new], found.there) == (["+996555123000"], 1)
-    assert [reject.line for reject in found.rejects] == [3, 4, 5]
+    assert [reject.line for reject in found.rejects] == [3, 4, 5, 6]
     assert "phone number" in found.rejects[0].reason
     assert "white" in found.rejects[1].reason
     assert "stands in the file before" in found.rejects[2].reason
+    assert "beyond the heading" in found.rejects[3].reason
     registry_files.write_rejects(tmp_path / "rejects.csv", found.rejects)
     assert (tmp_path / "rejects.csv").read_text(encoding="utf-8").startswith("line,reason\n3,")
 
@@ -128,7 +130,9 @@ def test_what_is_exported_is_imported_again(database, tmp_path, url):
 
 
 @pytest.mark.parametrize(("name", "text", "said"), [("a.csv", "value,colour\n1,red\n", "colour"), ("a.json", "{", "no JSON"),
-                                                   ("a.json", "{}", "array"), ("a.csv", "\udcff", "cannot be read")])  # fmt: skip
+                                                   ("a.json", "{}", "array"), ("a.csv", "\udcff", "cannot be read"),
+                                                   ("a.json", "[" * 100_000, "no JSON"), ("a.json", '["\\ud800"]', "no JSON"),
+                                                   ("a.csv", "value,list,value\n1,watched,2\n", "columns value, allowed .* each once")])  # fmt: skip
 def test_a_file_that_is_no_list_is_refused(database, tmp_path, name, text, said):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(SettingsError, match=said):

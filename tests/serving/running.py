@@ -277,12 +277,14 @@ class Server:
             response = connection.getresponse()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
-    def raw(self, content: bytes) -> bytes:
-        """What comes back for bytes that need not be HTTP, until the server closes or is silent for a second."""
+    def raw(self, *parts_sent: bytes) -> bytes:
+        """What comes back for bytes that need not be HTTP, sent in parts, until the server closes or is silent for a second."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
             parts = []
             with contextlib.suppress(TimeoutError, ConnectionError):
-                connection.sendall(content)
+                for sent in parts_sent:
+                    connection.sendall(sent)
+                    time.sleep(0.05 * (len(parts_sent) > 1))
             with contextlib.suppress(TimeoutError, ConnectionError):
                 while part := connection.recv(65_536):
                     parts.append(part)

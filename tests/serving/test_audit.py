@@ -293,6 +293,24 @@ def test_a_third_party_finds_what_was_changed_in_an_export(exported: Path, name:
     assert verified(exported)[0] == 0
 
 
+def test_a_batch_of_nothing_says_so(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with InProcess(home):
+        pass
+    capsys.readouterr()
+    assert audit(home, "batch") == 0
+    assert capsys.readouterr().out.startswith("nothing new of the ledger, ")
+
+
+def test_what_a_third_party_cannot_verify_is_said_and_is_no_traceback(exported: Path, key: str) -> None:
+    assert verified(exported, "9f2c") == (1, "NOT VALID: ValueError('9f2c is no public key, NAME+HASH+BASE64')\n")
+    (exported / "keys").unlink()
+    code, said = verified(exported)
+    assert (code, said.startswith("NOT VALID: FileNotFoundError")) == (1, True)
+    (exported / "audit.jsonl").write_text("5\n")
+    code, said = verified(exported, key)
+    assert (code, said.startswith("NOT VALID: TypeError")) == (1, True)
+
+
 def test_an_export_takes_nobody_s_place(home: Settings, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     assert audit(home, "export", "--out", str(tmp_path / "there")) == 2

@@ -1,6 +1,7 @@
 """Who may call, what they are shown, and that nothing of the inside leaves."""
 
 import base64
+import html
 import re
 import time
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from casework.keys import Scope
 from casework.registry_feeds import FeedPage
 from domain.identifiers import IdentifierKind
 from domain.listing import List
+from serving.page import page
 from serving.registry_answers import ToDecide, ToImport, ToList, ToRemove
 from serving.routes import EXAMPLES
 from serving.settings import Settings
+from serving.signatures import COMPONENTS
 from tests import registry
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import Answer, Server, key_of, rows_in
@@ -326,16 +329,24 @@ def test_every_refusal_that_is_given_is_described(server, description):
 
 
 def test_the_page_loads_nothing_and_shows_every_route(server, description):
-    page = server.ask("GET", "/docs")
-    assert page.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    text = page.body.decode()
+    answer = server.ask("GET", "/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    text = answer.body.decode()
     assert all(path in text for path in description["paths"])
     assert "<script" not in text
     assert "http" not in text.replace("http-equiv", "").lower().partition("<main>")[0]
 
 
 # ---- nothing of the inside leaves ------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_how_a_request_is_signed_and_what_each_route_asks_for(description):
+    shown = html.unescape(page(description))
+    assert all(f'"{component}"' in shown for component in COMPONENTS)
+    for route in (route for methods in description["paths"].values() for route in methods.values()):
+        assert route.get("description", "").replace("`", "") in re.sub("<.*?>", "", shown)
+        assert all(f"<code>{one['name']}</code></td><td>{one['in']}: " in shown for one in route.get("parameters", ()))
 
 
 def test_no_answer_names_a_file_a_module_or_the_server(server):

@@ -4,10 +4,23 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
+from casework.proposals import Ruling
+from casework.registry_feeds import FeedAction, FeedPage
+from domain.criteria import Scheme
+from domain.events import Event, EventType, Outcome
+from domain.identifiers import IdentifierKind
+from domain.operation import Kind
+from serving import contracts
+from serving.contracts import Refusal, decoded
+from serving.registry_answers import ToDecide, ToImport, ToList
+from serving.routes import ROUTES
+from serving.rule_views import EditedRule
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.generated_bodies import mutated
 from tests.serving.running import Answer, Trace, rows_in
@@ -21,6 +34,19 @@ def raw(old: str, new: str) -> bytes:
     """The example operation with a piece of its text exchanged."""
     assert old in TEXT
     return TEXT.replace(old, new, 1).encode()
+
+
+def structs_in(type_: Any) -> set[type]:
+    """Every struct that a body of a type is made of."""
+    found, seen = [inspect.type_info(type_)], set()
+    while found:
+        one = found.pop()
+        if isinstance(one, inspect.StructType) and one.cls not in seen:
+            seen.add(one.cls)
+            found += [field.type for field in one.fields]
+        found += getattr(one, "types", ())
+        found += [getattr(one, part) for part in ("item_type", "value_type") if hasattr(one, part)]
+    return seen
 
 
 def minor(text: str) -> bytes:
@@ -214,6 +240,35 @@ def test_a_refusal_says_what_was_seen_and_what_is_allowed(shared_burana):
     assert "KGS" in currency["allowed"]
     card = refused(shared_burana, OPERATIONS, body(operation(recipient={"card": "4111111111111112"})), 422)
     assert "4111" not in json.dumps(card), "a card number does not come back"
+
+
+@pytest.mark.parametrize(("type_", "content", "field", "words"), [
+    (Event, event(1, type="rang"), "type", EventType), (Outcome, outcome(1, scheme="bad_luck"), "scheme", Scheme),
+    (ToDecide, {"verdict": "approve", "reason": "x"}, "verdict", Ruling), (ToList, {"listing": {"kind": "telephone"}}, "listing.kind", IdentifierKind),
+    (FeedPage, {"changes": [{"sequence": 1, "action": "remove"}]}, "changes[0].action", FeedAction),
+    (EditedRule, {"rule": {"id": "large", "criterion": "R61", "kinds": ["gift"]}}, "rule.kinds[0]", Kind),
+], ids=str)  # fmt: skip
+def test_what_is_no_word_of_a_list_is_refused_with_the_words_of_that_list(type_, content, field, words):
+    with pytest.raises(Refusal) as refusal:
+        decoded(msgspec.json.Decoder(type_), json.dumps(content).encode())
+    assert (refusal.value.problem.field, refusal.value.problem.allowed) == (field, ", ".join(words))
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-22", "2026-11-22T10:15:00", "2016-12-31T23:59:60Z", 1_800_000_000])
+def test_what_is_no_instant_is_refused_with_what_one_looks_like(shared_burana, moment):
+    found = refused(shared_burana, OPERATIONS, body(operation(occurred_at=moment)), 422)
+    assert (found["field"], found["allowed"]) == ("occurred_at", contracts.INSTANT)
+
+
+def test_a_key_that_stands_twice_is_refused_in_whatever_may_be_sent():
+    """A default that is encoded would make up for the quotes of the key that stands twice."""
+    with pytest.raises(Refusal, match="lines: stands twice"):
+        decoded(msgspec.json.Decoder(ToImport), b'{"lines":[{}],"file":"x","reason":"x","lines":[{"kind":"ip"}]}')
+    for route in ROUTES:
+        if route.takes is not None:
+            assert all(
+                kind.__struct_config__.omit_defaults or not kind.__struct_defaults__ for kind in structs_in(route.takes)
+            )
 
 
 def test_a_refusal_is_short_whatever_was_sent(shared_burana):

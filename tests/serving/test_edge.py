@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import logging
+import re
 import socket
 import time
 from contextlib import closing
@@ -14,6 +15,7 @@ from sqlalchemy import insert
 from casework import database as databases
 from casework.ledger import Entry
 from casework.tables import ENTRIES, id_hash
+from serving.routes import ROUTES
 from tests.serving.examples import body, event, operation, outcome
 from tests.serving.running import Server, asgi, key_of
 
@@ -74,8 +76,9 @@ def test_another_expectation_than_100_continue_is_417(server):
 
 
 @pytest.mark.parametrize("twice", ["Authorization", "Content-Type", "Content-Digest"])
-def test_a_header_that_is_read_and_stands_twice_is_400(server, twice):
-    lines = [f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: 2\r\n"]
+@pytest.mark.parametrize("route", ["POST /v1/operations", "POST /v1/registry", "GET /v1/operations/op-1", "GET /v1/rules"])
+def test_a_header_that_is_read_and_stands_twice_is_400(server, route, twice):
+    lines = [f"{route} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nContent-Length: 2\r\n"]
     lines += [f"{twice}: application/json\r\n"] * (1 if twice == "Authorization" else 2)
     answer = server.raw("".join([*lines, "\r\n{}"]).encode())
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -154,6 +157,24 @@ def test_records_that_come_at_once_on_one_connection_are_answered_in_their_order
     assert answers == [*one_by_one, b'{"status":"alive"}', *one_by_one]
 
 
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.3, h2c"])
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_an_offer_of_another_protocol_is_left_and_the_request_answered_with_its_body(server, offer, in_parts, is_chunked):
+    content = body(operation(1))
+    length = "Transfer-Encoding: chunked" if is_chunked else f"Content-Length: {len(content)}"
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if is_chunked else content
+    offers = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {offer}\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    head = (
+        f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\n{offers}{length}\r\n\r\n".encode()
+    )
+    looks = f"GET /livez HTTP/1.1\r\nHost: b\r\n{offers}\r\nGET /livez HTTP/1.1\r\nHost: b\r\n\r\n".encode()
+    answers = server.raw(*((head, sent, looks) if in_parts else (head + sent + looks,))).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [
+        server.ask("POST", "/v1/operations", content).body, *[b'{"status":"alive"}'] * 2,
+    ]  # fmt: skip
+
+
 def test_who_asks_to_close_is_answered_and_the_connection_closed(server):
     content = body(operation(1))
     head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nConnection: close\r\nAuthorization: Bearer {server.key}\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -190,6 +211,13 @@ def test_another_method_on_what_is_read_is_405_with_allow(server, method, path):
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
     if method != "HEAD":
         assert typed(answer, 405)["allowed"] == "GET"
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(server, path):
+    answer = server.ask("DELETE", re.sub("{.*?}", "1", path))
+    taken = ", ".join(sorted(route.method for route in ROUTES if route.path == path))
+    assert typed(answer, 405)["allowed"] == answer.headers["allow"] == taken
 
 
 @pytest.mark.parametrize("path", RECORDS)

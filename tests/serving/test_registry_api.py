@@ -11,6 +11,7 @@ from casework import approvals, registry_feeds
 from casework import database as databases
 from casework.keys import Scope
 from casework.proposals import Ruling
+from domain.identifiers import IdentifierKind
 from domain.listing import Ground, List, Source
 from tests.serving.running import Answer, Server, key_of
 
@@ -130,6 +131,8 @@ def test_entries_are_told_in_pages_by_filter_and_as_of_a_moment(officers):
     assert aigul.ask("GET", "/v1/registry?at=2020-01-01T00:00:00Z").json["entries"] == []
     for query in ("at=2020", "at=yesterday", "value=x", "limit=0", "colour=red", "after=-1"):
         assert aigul.ask("GET", f"/v1/registry?{query}").status == 422, query
+    for field, words in (("kind", IdentifierKind), ("source", Source), ("list", List)):
+        assert aigul.ask("GET", f"/v1/registry?{field}=x").json["error"]["allowed"] == ", ".join(words)
 
 
 def test_a_feed_is_followed_in_order_and_nothing_twice(officers):

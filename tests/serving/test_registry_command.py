@@ -51,6 +51,25 @@ def test_an_entry_is_listed_by_one_and_removed_by_two(home, capsys):
     assert "123456" not in shown, "masked"
 
 
+@pytest.mark.parametrize(("words", "says"), [
+    ((*ADD, "--reference", ""), "length >= 1 - at `$.reference`"), ((*ADD, "--reason", "\udcff"), "text without NUL"),
+    (("registry", "show", 10**20), "numbers of 64 bits"), (("proposals", "approve", 10**20, "--reason", "x"), "numbers of 64 bits"),
+], ids=["empty", "no UTF-8", "number", "approved"])  # fmt: skip
+def test_what_cannot_be_is_refused_by_a_sentence(home, capsys, monkeypatch, words, says):
+    monkeypatch.setenv("BURANA_KEY", (home.parent / "Bakyt").read_text(encoding="utf-8"))
+    assert burana(home, *words) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_text_holds_no_key(home, tmp_path, capsys):
+    (tmp_path / "photo").write_bytes(b"\xff\xd8\xff")
+    assert (
+        burana(home, "registry", "remove", 1, "--ground", "error_found", "--reason", "x", "--key-file", tmp_path / "photo")
+        == 2
+    )
+    assert "live key of a person" in capsys.readouterr().err
+
+
 def test_without_a_live_key_nothing_is_proposed(home, capsys, monkeypatch):
     monkeypatch.delenv("BURANA_KEY", raising=False)
     burana(home, *ADD)
@@ -90,6 +109,7 @@ def test_a_file_is_imported_by_two_and_exported(home, tmp_path, capsys):
         assert json.loads((tmp_path / "value.json").read_text())["entries"] == 1
     assert burana(home, "registry", "quality", "--json", tmp_path / "quality.json") == 0
     assert json.loads((tmp_path / "quality.json").read_text())["relevance"]["live"] == 1
+    assert burana(home, "registry", "list", "--at", "0001-01-01T00:00:00+06:00") == 2
     capsys.readouterr()
     assert burana(home, "registry", "list", "--at", "2020-01-01T00:00:00+06:00") == 0
     assert capsys.readouterr().out == ""

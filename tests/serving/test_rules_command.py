@@ -138,6 +138,15 @@ def test_what_does_not_fit_is_not_saved(burana_office: Office, content, says):
     assert "no rule pays_much" in burana_office("rules", "show", "pays_much", code=2)
 
 
+def test_a_file_is_checked_with_its_drafts(burana_office: Office):
+    assert burana_office("rules", "check", burana_office.file(RULE)) == "1 rule is well typed\n"
+    two = burana_office.file(RULE + RULE.replace("pays_much", "pays_more"))
+    assert burana_office("rules", "check", two) == "2 rules are well typed\n"
+    wrong = burana_office.file(RULE.replace("amount_tyiyn", "amount"))
+    assert "rule pays_much: 1:1: undeclared reference to 'amount'" in burana_office("rules", "check", wrong, code=2)
+    assert "cannot be read" in burana_office("rules", "check", burana_office.file("rules = " + "[" * 5_000), code=2)
+
+
 def test_a_set_says_of_each_rule_whether_it_runs(burana_office: Office):
     assert "seen nothing, or draft, of pays_much" in burana_office("rules", "load", burana_office.file(RULE), *WHY, code=2)
 

@@ -100,14 +100,30 @@ def test_a_signed_key_is_used_with_its_secret(server):
                 assert time.monotonic() < until, "a new key is known within a second"
                 time.sleep(0.05)
         assert signing.decision("op-4").operation.operation_id == "op-4"
+        signing.assess(record(operation(operation_id="op-4/explanation/explanation"), Operation))
+        assert signing.decision("op-4/explanation/explanation").operation.operation_id == "op-4/explanation/explanation"
         with pytest.raises(NotAllowed, match="signature"):
             bare.decision("op-4")
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://b", "http://", "http://b/v1"])
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://b", "http://", "http://b/v1", "http://b:99999", "http://[::1", "http://b?x=1",
+                                 "http://you:hidden@b"])  # fmt: skip
 def test_another_form_of_url_is_refused(url):
-    with pytest.raises(SettingsError, match="http://HOST:PORT"):
+    with pytest.raises(SettingsError, match="http://HOST:PORT") as refused:
         Client(url, "burana_0_0")
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("key", "secret"), [("", None), ("0123", None), ("burana_0", None), ("burana_0_ключ", None), ("burana_0_0", "00"),
+                                             ("burana_0_0", "z" * 64), ("burana_0_0 burana_1_1", None)])  # fmt: skip
+def test_another_form_of_key_or_secret_is_refused_without_being_said(key, secret):
+    with pytest.raises(SettingsError, match=r"what `burana keys make` shows$"):
+        Client("http://127.0.0.1:8000", key, secret)
+
+
+def test_a_key_is_taken_as_a_file_has_it(server):
+    with Client(server.url, f"{server.key}\n") as client, pytest.raises(NotFound):
+        client.decision("nowhere")
 
 
 # ---- patience: a small server that refuses before it answers ------------------------------------------------------------------
