@@ -95,22 +95,25 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         except UnknownOperationError:
             if running().ledger.find("operation", whole := f"{operation_id}/explanation") is None:
                 raise _unknown(operation_id) from None
-            return operation(whole, request)
+            return stored(whole)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     @app.get("/v1/operations/{operation_id:path}")  # an id may hold a slash
     def operation(operation_id: str, request: Request) -> Response:
         allow(request, Scope.READ)
+        return stored(operation_id)
+
+    def stored(operation_id: str) -> Response:
         entry = running().ledger.find("operation", operation_id)
         if entry is None:
             raise _unknown(operation_id)
         features = _named(running().plan, entry)
-        stored = {
+        told = {
             "sequence": entry.sequence, "recorded_at": entry.recorded_at, "operation": msgspec.Raw(entry.body),
             "decision": None if entry.answer is None else msgspec.Raw(entry.answer), "features": features,
             "evidence": None if entry.evidence is None else msgspec.Raw(entry.evidence),
         }  # fmt: skip
-        return Response(msgspec.json.encode(stored), media_type="application/json")
+        return Response(msgspec.json.encode(told), media_type="application/json")
 
     @app.get("/openapi.json")
     def openapi(request: Request) -> dict[str, Any]:

@@ -192,3 +192,23 @@ def test_a_signed_key_alone_opens_no_route_and_signed_opens_all(settings):
     assert [answer.status for answer in answers] == [401, 401, 401, 200, 200, 200]
     assert all(answer.json["error"]["code"] == "not_signed" for answer in answers[:3])
     assert b'burana_turned_away_total{code="not_signed"} 3.0' in answers[-1].body
+
+
+def test_a_decision_whose_id_ends_like_an_explanation_takes_one_signature_and_one_turn_of_the_rate(models, tmp_path):
+    settings = Settings(home=tmp_path, models=models, rate_per_s=0.001, rate_burst=2)
+
+    async def asked() -> list[Answer]:
+        with databases.connect(settings.database) as database:
+            key = keys.make(database, "strict", set(Scope), "the tests", is_signed=True)
+        secret, key_id = secret_of(settings.card_key(), id_of(key)), id_of(key)
+        answers = []
+        async with asgi(settings) as ask:
+            content, target = body(operation(1, operation_id="op-1/explanation")), "/v1/operations/op-1/explanation"
+            for method, path, sent in (("POST", "/v1/operations", content), ("GET", target, b"")):
+                made = signed(secret, key_id, method, path, sent, int(time.time()))
+                answers.append(await ask(method, path, sent, {"Authorization": f"Bearer {key}"} | made))
+        return answers
+
+    decided, looked = asyncio.run(asked())
+    assert (decided.status, looked.status) == (200, 200), looked.body
+    assert looked.json["decision"]["operation_id"] == "op-1/explanation"
