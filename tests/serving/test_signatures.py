@@ -27,12 +27,16 @@ TARGET = "/v1/operations/a%2Fb?x=1"
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that a test sets, and how long it has truly been running: what `jumped` adds was no time."""
 
     now: float = NOW
+    jumped: float = 0
 
     def __call__(self) -> float:
         return self.now
+
+    def steady(self) -> float:
+        return self.now - self.jumped
 
 
 def headers(
@@ -55,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def verifier(clock: Clock) -> Signatures:
-    return Signatures(CARD_KEY, 60, clock)
+    return Signatures(CARD_KEY, 60, clock, clock.steady)
 
 
 def test_the_signature_is_that_of_rfc_9421_appendix_b_2_5():
@@ -100,6 +104,16 @@ def test_what_can_no_longer_be_repeated_is_forgotten(verifier, clock):
         checked(verifier, headers(NOW + moment + 60))
     seen = verifier._seen[KEY_ID]
     assert len(seen._order) == len(seen._signatures) == 3
+
+
+def test_a_clock_that_jumps_ahead_and_back_lets_no_signature_be_used_again(verifier, clock):
+    given = headers()
+    checked(verifier, given)
+    clock.now, clock.jumped = NOW + 121, 121
+    checked(verifier, headers(NOW + 121))
+    clock.now, clock.jumped = NOW + 1, 0
+    with pytest.raises(Refusal, match="each signature once"):
+        checked(verifier, given)
 
 
 def test_more_signatures_than_are_remembered_are_refused_until_some_are_old(verifier, clock, monkeypatch):
