@@ -18,6 +18,7 @@ from casework.ledger import Ledger
 from casework.merkle import Tree
 from domain.errors import AuditError, SettingsError
 from serving import audit_views, place
+from serving.commands.lines import columns
 
 MOST = 10_000
 
@@ -107,7 +108,7 @@ def _list(database: Database, arguments: argparse.Namespace) -> None:
     kind, after, limit = arguments.kind, arguments.after, arguments.limit
     found = audit_log.newest(database, kind, limit) if after is None else audit_log.listed(database, kind, after, limit)
     for entry in found:
-        print("\t".join((str(entry.audit_id), entry.at, entry.person, entry.change, entry.reason)))
+        print(columns(entry.audit_id, entry.at, entry.person, entry.change, entry.reason))
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.encode([audit_views.line(entry) for entry in found]))
 
