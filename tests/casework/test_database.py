@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from casework import audit_log, keys, postgresql, rule_sets, schema
 from casework import database as databases
@@ -25,6 +27,7 @@ from tests.postgresql import PostgreSQL
 
 BEFORE = Path(__file__).with_name("before_migrations.sql")
 QUICK = Patience(answer_s=0.5, connect_s=2)
+PHONE = "+996555123456"
 
 
 # ---- the schema ------------------------------------------------------------------------------------------------------
@@ -200,3 +203,11 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(postgresql: Po
             _ = Ledger(database).last_sequence
         postgresql.start()
         assert Ledger(database).last_sequence == 3
+
+
+def test_what_the_log_keeps_of_a_failed_statement_holds_none_of_its_values(url: str) -> None:
+    with databases.connect(url) as database, pytest.raises(LedgerError) as refused, database.transaction() as connection:
+        connection.execute(text("SELECT nowhere(:value)"), {"value": PHONE})
+    said = "".join(traceback.format_exception(refused.value))
+    assert "SELECT nowhere(" in said
+    assert PHONE not in said
