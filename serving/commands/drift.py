@@ -1,9 +1,10 @@
 """Compare the features of the last days' operations with those that the champion was trained on (PSI)."""
 
 import argparse
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from domain.errors import SettingsError
 from serving import drift, place
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
     for line in drift.table(figures, None if arguments.all else SHOWN):
         print(line)
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1))
     return 0
