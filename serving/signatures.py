@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -109,15 +110,19 @@ class Signatures:
 
 
 class _Seen:
-    """The signatures of one key that could still be sent again."""
+    """The signatures of one key that could still be sent again. From any thread: looks are answered by several."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds, self._lock = seconds, threading.Lock()
         self._order: deque[tuple[float, int]] = deque()
         self._signatures: set[int] = set()
 
     def remember(self, value: str, now: float) -> None:
         """Refusal 401 for one that was seen, 429 when no more can be remembered. now: of the steady clock."""
+        with self._lock:
+            self._remember(value, now)
+
+    def _remember(self, value: str, now: float) -> None:
         while self._order and self._order[0][0] < now:
             self._signatures.discard(self._order.popleft()[1])
         short = int.from_bytes(base64.b64decode(value)[:8], "big")

@@ -5,6 +5,7 @@ import asyncio
 import base64
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +105,21 @@ def test_what_can_no_longer_be_repeated_is_forgotten(verifier, clock):
         checked(verifier, headers(NOW + moment + 60))
     seen = verifier._seen[KEY_ID]
     assert len(seen._order) == len(seen._signatures) == 3
+
+
+def test_of_one_signature_that_comes_twice_at_once_one_is_accepted(verifier, monkeypatch):
+    class Slow(int):
+        """A bound that takes long to be looked at: meanwhile the other thread looks whether the signature was seen."""
+
+        def __le__(self, other: int) -> bool:
+            time.sleep(0.1)
+            return int(self) <= other
+
+    monkeypatch.setattr(signatures, "REMEMBERED", Slow(3))
+    given = headers()
+    with ThreadPoolExecutor(2) as threads:
+        raised = [future.exception() for future in [threads.submit(checked, verifier, given) for _ in range(2)]]
+    assert sorted(type(error) for error in raised if error) == [Refusal]
 
 
 def test_a_clock_that_jumps_ahead_and_back_lets_no_signature_be_used_again(verifier, clock):
