@@ -83,7 +83,10 @@ def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
                 )
                 return
             rows = csv.DictReader(opened, strict=True)
-            if unknown := set(rows.fieldnames or ()) - set(COLUMNS):
+            named = list(rows.fieldnames or ())
+            if twice := {name for name in named if named.count(name) > 1}:  # of which the last would be taken
+                raise SettingsError(f"{file}: seen the columns {', '.join(sorted(twice))} twice, allowed each once")
+            if unknown := set(named) - set(COLUMNS):
                 raise SettingsError(f"{file}: seen columns {', '.join(sorted(unknown))}, allowed {', '.join(COLUMNS)}")
             yield from ({**told, **{name: value for name, value in row.items() if value}} for row in rows)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
@@ -93,7 +96,7 @@ def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
 def _array(text: str, file: Path) -> list[Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is no JSON: {error}") from error
     if not isinstance(found, list):
         raise SettingsError(

@@ -128,7 +128,8 @@ def test_what_is_exported_is_imported_again(database, tmp_path, url):
 
 
 @pytest.mark.parametrize(("name", "text", "said"), [("a.csv", "value,colour\n1,red\n", "colour"), ("a.json", "{", "no JSON"),
-                                                   ("a.json", "{}", "array"), ("a.csv", "\udcff", "cannot be read")])  # fmt: skip
+                                                   ("a.json", "{}", "array"), ("a.json", "[" * 100_000, "no JSON"),
+                                                   ("a.csv", "value,value\n1,2\n", "value twice"), ("a.csv", "\udcff", "cannot be read")])  # fmt: skip
 def test_a_file_that_is_no_list_is_refused(database, tmp_path, name, text, said):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(SettingsError, match=said):
