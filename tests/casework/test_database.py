@@ -211,3 +211,8 @@ def test_what_the_log_keeps_of_a_failed_statement_holds_none_of_its_values(url: 
     said = "".join(traceback.format_exception(refused.value))
     assert "SELECT nowhere(" in said
     assert PHONE not in said
+
+
+def test_an_id_with_the_character_nul_is_unknown(url: str) -> None:
+    with databases.connect(url) as database:
+        assert Ledger(database).find("operation", "op\0") is None
