@@ -11,6 +11,7 @@ from typing import Any
 
 from casework.keys import Caller, Keys, Scope
 from serving.contracts import Problem, Refusal
+from serving.heads import headers_of
 from serving.metrics import Metrics
 from serving.rates import Rates
 from serving.signatures import Signatures, check_digest
@@ -41,8 +42,8 @@ class Gate:
         return caller, digest
 
     def admit_without_body(self, scope: Mapping[str, Any], needed: Scope) -> None:
-        """The same for a request that carries no body, whose signature says so."""
-        if (digest := self.admit(scope, dict(scope["headers"]), needed)) is not None:
+        """The same for a request that carries no body, whose signature says so; Refusal 400 for a header that stands twice."""
+        if (digest := self.admit(scope, headers_of(scope["headers"]), needed)) is not None:
             self.check(digest, b"")
 
     def check(self, digest: str, body: bytes) -> None:
