@@ -81,7 +81,7 @@ def _endpoint(live: Keys, rate: Rate) -> Endpoint:
     async def opened() -> AsyncIterator[tuple[Any, Gate]]:
         yield Instant(), gate
 
-    gate = Gate(live, Signatures(CARD_KEY, 60, time.time), Rates(rate, {}, time.monotonic), Metrics())
+    gate = Gate(live, Signatures(CARD_KEY, 60, time.time, time.monotonic), Rates(rate, {}, time.monotonic), Metrics())
     app = Endpoint(65_536, _nothing_else, opened)
     app._take(Instant(), gate)  # type: ignore[arg-type]
     return app

@@ -62,6 +62,8 @@ class Ledger:
 
     def find(self, type_: str, id_: str) -> Entry | None:
         """The committed entry of an id, or None."""
+        if "\0" in id_:  # which no id has, and PostgreSQL takes in no text
+            return None
         found = id_hash(type_, id_) if self._database.file is not None else UUID(bytes=id_hash(type_, id_))
         return self._entry(_WHOLE.where(_E.id_hash == found, _E.type == type_, _E.id == id_))
 

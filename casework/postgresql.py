@@ -84,4 +84,6 @@ def engine(url: str, answer_s: float, connect_s: int, durable: bool) -> Engine:
         session.autocommit = False
         return session
 
-    return create_engine("postgresql+psycopg://", creator=made, pool_pre_ping=True, pool_timeout=answer_s)
+    return create_engine(
+        "postgresql+psycopg://", creator=made, pool_pre_ping=True, pool_timeout=answer_s, hide_parameters=True
+    )

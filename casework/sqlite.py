@@ -31,8 +31,9 @@ def connected(path: Path, busy_s: float, durable: bool = True) -> sqlite3.Connec
 def engine(path: Path, busy_s: float, durable: bool) -> Engine:
     """SQLAlchemy over such connections; what is begun takes the right to write at once, so that it cannot fail half-way."""
     made = create_engine(
-        "sqlite://", creator=lambda: connected(path, busy_s, durable), poolclass=QueuePool, pool_timeout=busy_s
-    )
+        "sqlite://", creator=lambda: connected(path, busy_s, durable), poolclass=QueuePool, pool_timeout=busy_s,
+        hide_parameters=True,
+    )  # fmt: skip
 
     @event.listens_for(made, "begin")
     def begin(connection: Connection) -> None:

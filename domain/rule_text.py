@@ -23,7 +23,7 @@ def parsed(content: str) -> list[Rule]:
     """The rules and templates of a set in TOML; RuleError says what was seen and what is allowed. A rule may stand in it live and in shadow."""
     try:
         rules = msgspec.convert(_as_rules(tomllib.loads(content)), _Set).rules
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, or numbers or brackets without end, or no rules
         raise RuleError(f"the rule set cannot be read: {error}") from error
     names = [(rule.id, rule.state is State.SHADOW) for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -156,7 +156,7 @@ class Burana:
 
 def gate(settings: Settings, keys: Keys, metrics: Metrics) -> Gate:
     """What lets callers in, as the settings have it."""
-    signatures = Signatures(settings.card_key(), settings.signature_window_s, time.time)
+    signatures = Signatures(settings.card_key(), settings.signature_window_s, time.time, time.monotonic)
     rates = Rates(Rate(settings.rate_per_s, settings.rate_burst), settings.rates, time.monotonic)
     return Gate(keys, signatures, rates, metrics)
 

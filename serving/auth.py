@@ -42,7 +42,7 @@ class Gate:
         return caller, digest
 
     def admit_without_body(self, scope: Mapping[str, Any], needed: Scope) -> None:
-        """The same for a request that carries no body, whose signature says so."""
+        """The same for a request that carries no body, whose signature says so; Refusal 400 for a header that stands twice."""
         if (digest := self.admit(scope, headers_of(scope["headers"]), needed)) is not None:
             self.check(digest, b"")
 

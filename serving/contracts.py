@@ -68,8 +68,14 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    """The record of a body; Refusal 400 for what is not JSON, 422 for what does not fit, with the field named."""
-    return read(decoder, body)[0]
+    """What a person says in a body; Refusal 400 for what is not JSON, 422 for what does not fit, with the field named."""
+    said = read(decoder, body)[0]
+    if _NUL.search(body):
+        problem = Problem(
+            "invalid", "body: a text holds the character NUL, allowed any other", "body", "NUL", "any other character"
+        )
+        raise Refusal(422, problem)
+    return said
 
 
 def read(decoder: msgspec.json.Decoder[Any], body: bytes) -> tuple[Any, bytes]:
@@ -84,6 +90,10 @@ def read(decoder: msgspec.json.Decoder[Any], body: bytes) -> tuple[Any, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
     return record, encoded
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The character as JSON alone can say it, behind no backslash that takes its own away. PostgreSQL keeps it in no text."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

@@ -37,6 +37,7 @@ class _Decision(msgspec.Struct):
     """What is read of a decision."""
 
     score: float | None
+    model: str | None
 
 
 class _Operation(msgspec.Struct):
@@ -54,7 +55,8 @@ class Served:
     """Served vectors, counted by the bins of a reference.
 
     days: number of the day on which operations occurred (UTC, since 1970) -> counts (columns, WIDTH); first, last: when the
-    first and last of them were recorded; others: vectors that other features than the bundle's made, which are not counted.
+    first and last of them were recorded; others: vectors that other features than the bundle's made, which are not counted. Scores
+    are counted of the bundle itself alone: what another one gave the same vectors is no drift.
     """
 
     days: dict[int, Counts] = field(default_factory=dict)
@@ -67,7 +69,7 @@ class Served:
     @property
     def vectors(self) -> int:
         """How many were counted."""
-        return sum(int(counts[-1].sum()) for counts in self.days.values())
+        return sum(int(counts[0].sum()) for counts in self.days.values())
 
     @property
     def hours(self) -> int:
@@ -189,12 +191,16 @@ def _take(chunk: list[Entry], manifest: Manifest, reference: Reference, result: 
     if not mine:
         return
     times = np.array([instants.to_ms(OPERATION.decode(entry.body).occurred_at) for entry in mine])
-    scores = np.array([DECISION.decode(entry.answer or b"").score for entry in mine], np.float64)
+    decisions = [DECISION.decode(entry.answer or b"") for entry in mine]
+    scores = np.array([decision.score for decision in decisions], np.float64)
+    own = np.array([decision.model == manifest.version for decision in decisions])
     matrix = np.frombuffer(b"".join(entry.vector or b"" for entry in mine), "<f8").reshape(len(mine), -1)
     result.earliest_ms, result.latest_ms = min(result.earliest_ms, int(times.min())), max(result.latest_ms, int(times.max()))
     for day in np.unique(times // DAY).tolist():
         on_day = times // DAY == day
-        result.days[day] = result.days.get(day, 0) + reference.count(matrix[on_day], scores[on_day])
+        counts, mine_on_day = reference.count(matrix[on_day], scores[on_day]), on_day & own
+        counts[-1] = reference.count(matrix[mine_on_day], scores[mine_on_day])[-1]
+        result.days[day] = result.days.get(day, 0) + counts
 
 
 def _stamp(moment: datetime) -> str:

@@ -50,6 +50,11 @@ async def send_answer(send: Send, status: int, body: bytes, extra: list[tuple[by
     await send({"type": "http.response.body", "body": body})
 
 
+def _check_path(path: str) -> None:
+    if "\0" in path and not path.startswith("/v1/operations/"):  # which PostgreSQL takes in no text: nothing is called so
+        raise Refusal(404, Problem("not_found", "there is no such path"))
+
+
 class Answering:
     """ASGI middleware around the routes that are not raw: every error becomes a refusal, every answer is private."""
 
@@ -66,6 +71,7 @@ class Answering:
             await send(message)
 
         try:
+            _check_path(scope.get("path", ""))
             await self._app(scope, receive, private)
         except Exception as error:  # noqa: BLE001 the outermost place: logged, and answered without the inside
             refusal = answer_to(error)

@@ -17,6 +17,9 @@ def asked(request: Request, type_: type[AskedT]) -> AskedT:
     """The query of a request; Refusal 422 for what does not fit, is not known, or stands twice."""
     pairs = request.query_params.multi_items()
     names = [name for name, _ in pairs]
+    for name, value in pairs:
+        if "\0" in value:  # which PostgreSQL takes in no text
+            raise InputError(name, value, "any character but NUL")
     for name in names:
         if names.count(name) > 1:
             raise InputError(name, "twice", "each once")

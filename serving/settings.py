@@ -168,7 +168,7 @@ def load(file: Path | None, **given: Any) -> Settings:
     if file is not None:
         try:
             values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # no file, no UTF-8, no TOML, or brackets without end
             raise SettingsError(f"{file}: {error}") from error
     unknown = sorted(set(values) - set(known))
     if unknown:

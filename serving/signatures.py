@@ -11,7 +11,7 @@ covered, since a proxy may exchange it. Who sees a key alone can do nothing with
 
 A signature is accepted once. Repeats of records would be harmless, their ids make them so, but a look at a decision is not.
 What was accepted is remembered for as long as it is fresh, by this process alone: for a window after a start, what was sent
-before can be repeated.
+before can be repeated. How long that is a clock says that nobody sets: one that jumped ahead and back would have forgotten too early.
 """
 
 import base64
@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -72,9 +73,9 @@ def signed(secret: str, key_id: str, method: str, target: str, body: bytes, crea
 class Signatures:
     """Checks signatures, each key's once."""
 
-    def __init__(self, card_key: bytes, window_s: int, clock: Callable[[], float]) -> None:
-        """window_s: how far `created` may be from now, either way; clock: seconds since 1970."""
-        self._card_key, self._window, self._clock = card_key, window_s, clock
+    def __init__(self, card_key: bytes, window_s: int, clock: Callable[[], float], steady: Callable[[], float]) -> None:
+        """window_s: how far `created` may be from now, either way; clock: seconds since 1970; steady: seconds that never go back or jump."""
+        self._card_key, self._window, self._clock, self._steady = card_key, window_s, clock, steady
         self._secrets: dict[str, bytes] = {}
         self._seen: dict[str, _Seen] = {}
 
@@ -90,7 +91,7 @@ class Signatures:
         expected = signature(self._secret(key_id), covered, found["params"])
         if not hmac.compare_digest(expected, value["value"]):
             raise _refused("a signature by the secret of this key over what was sent")
-        self._seen.setdefault(key_id, _Seen(2 * self._window)).remember(expected, self._clock())
+        self._seen.setdefault(key_id, _Seen(2 * self._window)).remember(expected, self._steady())
         return digest
 
     def _secret(self, key_id: str) -> bytes:
@@ -109,15 +110,19 @@ class Signatures:
 
 
 class _Seen:
-    """The signatures of one key that could still be sent again."""
+    """The signatures of one key that could still be sent again. From any thread: looks are answered by several."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds, self._lock = seconds, threading.Lock()
         self._order: deque[tuple[float, int]] = deque()
         self._signatures: set[int] = set()
 
     def remember(self, value: str, now: float) -> None:
-        """Refusal 401 for one that was seen, 429 when no more can be remembered."""
+        """Refusal 401 for one that was seen, 429 when no more can be remembered. now: of the steady clock."""
+        with self._lock:
+            self._remember(value, now)
+
+    def _remember(self, value: str, now: float) -> None:
         while self._order and self._order[0][0] < now:
             self._signatures.discard(self._order.popleft()[1])
         short = int.from_bytes(base64.b64decode(value)[:8], "big")

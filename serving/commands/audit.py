@@ -18,6 +18,7 @@ from casework.merkle import Tree
 from domain.errors import AuditError, SettingsError
 from domain.json_file import add_json, write_json
 from serving import audit_views, place
+from serving.commands.lines import columns
 
 MOST = 10_000
 
@@ -106,7 +107,7 @@ def _list(database: Database, arguments: argparse.Namespace) -> None:
     kind, after, limit = arguments.kind, arguments.after, arguments.limit
     found = audit_log.newest(database, kind, limit) if after is None else audit_log.listed(database, kind, after, limit)
     for entry in found:
-        print("\t".join((str(entry.audit_id), entry.at, entry.person, entry.change, entry.reason)))
+        print(columns(entry.audit_id, entry.at, entry.person, entry.change, entry.reason))
     write_json(arguments.json, [audit_views.line(entry) for entry in found])
 
 

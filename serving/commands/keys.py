@@ -8,6 +8,7 @@ from casework import database as databases
 from casework.keys import OF_SYSTEMS, Scope
 from casework.writers import writer
 from serving import place
+from serving.commands.lines import columns
 from serving.settings import card_key
 from serving.signatures import id_of, secret_of
 
@@ -64,5 +65,5 @@ def run(arguments: argparse.Namespace) -> int:
                 card_keys.exchange(database, card_key(arguments.home), arguments.by, arguments.reason)
         else:
             for row in keys.listed(database):
-                print("\t".join(row))
+                print(columns(*row))
     return 0

@@ -12,6 +12,7 @@ from casework.proposals import Ruling
 from domain.errors import UnknownProposalError
 from serving import place
 from serving.acting_person import add_key, person_of
+from serving.commands.lines import columns
 
 VERDICTS = {"approve": Ruling.APPROVED, "refuse": Ruling.REFUSED}
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     with databases.existing(place.database_of(arguments)) as database:
         if arguments.action == "list":
             for one in proposals.open_proposals(database, arguments.kind):
-                print(f"{one.proposal_id}\t{one.kind}\t{one.proposed_at}\t{one.proposed_by}\t{one.proposed_reason}")
+                print(columns(one.proposal_id, one.kind, one.proposed_at, one.proposed_by, one.proposed_reason))
         elif arguments.action == "show":
             if (found := proposals.of_id(database, arguments.proposal_id)) is None:
                 raise UnknownProposalError(f"there is no proposal {arguments.proposal_id}")

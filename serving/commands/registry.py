@@ -17,6 +17,7 @@ from serving import card_key, place
 from serving.acting_person import add_key, person_of
 from serving.commands import registry_lists, registry_worth
 from serving.commands.instants import instant
+from serving.commands.lines import columns
 from serving.settings import Settings
 
 HASHING = ("add", "import", "feed")
@@ -113,4 +114,4 @@ def _print(entries: list[dict[str, Any]]) -> None:
     """A line an entry, the identifier masked."""
     for entry in entries:
         shown = {**entry, "value": masked(str(entry["value"]))}
-        print("\t".join(f"{name}={value}" for name, value in shown.items() if value is not None))
+        print(columns(*(f"{name}={value}" for name, value in shown.items() if value is not None)))

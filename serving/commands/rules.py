@@ -19,6 +19,7 @@ from features.plan import Plan
 from serving import place
 from serving.acting_person import add_key, person_of
 from serving.commands import rule_backtest, rule_coverage, rule_shadow, rule_test
+from serving.commands.lines import columns, in_line
 from serving.rule_desk import Desk, one, pack, packs, sound
 from serving.rule_vocabulary import as_data, vocabulary
 
@@ -129,7 +130,7 @@ def _list(database: Database, _: argparse.Namespace) -> tuple[list[str], Any]:
     standings = rule_life.standings(database)
     lines = [
         f"{standing.saved.rule.id:40} {standing.state:7} {_runs(standing):22} {standing.saved.rule.criterion:4} {standing.saved.rule.level:7}"
-        f" saved {standing.saved.rule.version} by {standing.saved.saved_by} at {standing.saved.saved_at}"
+        f" saved {standing.saved.rule.version} by {in_line(standing.saved.saved_by)} at {standing.saved.saved_at}"
         for standing in standings
     ]
     return lines, [{"state": standing.state, **msgspec.to_builtins(standing)} for standing in standings]
@@ -143,21 +144,21 @@ def _runs(standing: rule_life.Standing) -> str:
 def _show(database: Database, arguments: argparse.Namespace) -> tuple[list[str], Any]:
     if arguments.rule is not None:
         saved = rule_versions.of(database, arguments.rule, arguments.version)
-        return [f"# saved by {saved.saved_by} at {saved.saved_at}: {saved.reason}", written([saved.rule])], saved
+        return [in_line(f"# saved by {saved.saved_by} at {saved.saved_at}: {saved.reason}"), written([saved.rule])], saved
     if (current := rule_sets.live(database)) is None:
         raise RuleError("no set is loaded yet; the server loads its starter set when it first starts")
     head = f"# rules-{current.version}, in force since {current.loaded_at}, by {current.loaded_by}: {current.reason}"
-    return [head, written(current.rules)], {"version": current.version, "rules": current.rules}
+    return [in_line(head), written(current.rules)], {"version": current.version, "rules": current.rules}
 
 
 def _history(database: Database, arguments: argparse.Namespace) -> tuple[list[str], Any]:
     if arguments.rule is not None:
         savings = rule_versions.history(database, arguments.rule)
         return [
-            f"{one.rule.version}\t{one.saved_at}\t{one.saved_by}\t{one.reason}\t{one.rule.expression}" for one in savings
+            columns(one.rule.version, one.saved_at, one.saved_by, one.reason, one.rule.expression) for one in savings
         ], savings
     sets = rule_sets.history(database)
-    return [f"{one.version}\t{one.loaded_at}\t{one.loaded_by}\t{one.reason}" for one in sets], sets
+    return [columns(one.version, one.loaded_at, one.loaded_by, one.reason) for one in sets], sets
 
 
 # ---- what one person does, and what two do ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from casework import audit_log, keys, postgresql, registry_entries, rule_sets, schema
 from casework import database as databases
@@ -30,6 +32,7 @@ from tests.postgresql import PostgreSQL
 
 BEFORE = Path(__file__).with_name("before_migrations.sql")
 QUICK = Patience(answer_s=0.5, connect_s=2)
+PHONE = "+996555123456"
 
 
 # ---- the schema ------------------------------------------------------------------------------------------------------
@@ -221,3 +224,16 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(postgresql: Po
             _ = Ledger(database).last_sequence
         postgresql.start()
         assert Ledger(database).last_sequence == 3
+
+
+def test_what_the_log_keeps_of_a_failed_statement_holds_none_of_its_values(url: str) -> None:
+    with databases.connect(url) as database, pytest.raises(LedgerError) as refused, database.transaction() as connection:
+        connection.execute(text("SELECT nowhere(:value)"), {"value": PHONE})
+    said = "".join(traceback.format_exception(refused.value))
+    assert "SELECT nowhere(" in said
+    assert PHONE not in said
+
+
+def test_an_id_with_the_character_nul_is_unknown(url: str) -> None:
+    with databases.connect(url) as database:
+        assert Ledger(database).find("operation", "op\0") is None

@@ -224,6 +224,19 @@ def test_vectors_of_other_features_are_not_compared(again, copied):
         read(again[0], copied)
 
 
+def test_scores_of_another_bundle_of_the_same_features_are_no_drift_of_this_one(again, copied, tmp_path, capsys):
+    before = read(again[0], copied)
+    restate(copied, version="the next")
+    after = read(again[0], copied)
+    assert after[SCORE].level is Level.TOO_FEW, "it gave none yet"
+    assert {name: found for name, found in after.items() if name != SCORE} == {
+        name: found for name, found in before.items() if name != SCORE
+    }
+    file = tmp_path / "drift.json"
+    assert cli.main(["drift", "--home", str(again[0]), "--models", str(copied), "--json", str(file)]) == 0
+    assert json.loads(file.read_text(), parse_constant=pytest.fail)["score"]["psi"] is None
+
+
 def test_a_bundle_that_keeps_no_reference_is_named(again, copied, capsys):
     restate(copied, stability_sha256="")
     assert "keeps nothing to compare with: train again" in refused(capsys, "--home", again[0], "--models", copied)

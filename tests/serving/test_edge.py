@@ -85,6 +85,14 @@ def test_a_header_that_is_read_and_stands_twice_is_400(server, route, twice):
     assert b"stands twice" in answer
 
 
+@pytest.mark.parametrize("path", ["/v1/operations/op-1", "/v1/rules", "/metrics"])
+def test_a_look_with_two_keys_is_400_as_well(server, path):
+    lines = [f"GET {path} HTTP/1.1\r\nHost: b\r\n", *[f"Authorization: Bearer {key}\r\n" for key in ("another", server.key)]]
+    answer = server.raw("".join([*lines, "\r\n"]).encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"stands twice" in answer
+
+
 def test_headers_that_nobody_reads_may_stand_twice(server):
     content = body(operation(4))
     head = f"POST /v1/operations HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {server.key}\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: {len(content)}\r\n\r\n"

@@ -170,3 +170,18 @@ def test_a_key_without_the_scope_changes_nothing(server):
     assert reader.ask("POST", "/v1/registry", {"listing": LISTING, "reason": "fraud"}).status == 403
     assert reader.ask("GET", "/v1/registry").status == 403
     assert reader.ask("POST", "/v1/proposals/1/decision", {"verdict": "approved", "reason": "x"}).status == 403
+
+
+@pytest.mark.parametrize("change", [{"reference": "a\0b"}, {"reference": None, "reason": "a\0b"}])
+def test_the_character_nul_which_no_text_of_postgresql_holds_is_refused_on_any_database(officers, change):
+    reason = change.pop("reason", "fraud")
+    answer = officers[0].ask(
+        "POST", "/v1/registry", {"listing": {**LISTING, "value": "0700 44 55 66", **change}, "reason": reason}
+    )
+    assert (answer.status, answer.json["error"]["field"]) == (422, "body")
+    for path, status in (("/v1/registry?kind=phone&value=%00", 422), ("/v1/registry/feeds/%00", 404)):
+        assert officers[0].ask("GET", path).status == status
+
+
+def test_a_backslash_before_the_letters_of_nul_is_a_text_like_any_other(officers):
+    assert officers[0].list("0700 44 55 66", reference="\\u0000")

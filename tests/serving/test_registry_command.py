@@ -70,6 +70,19 @@ def test_a_file_that_is_no_text_holds_no_key(home, tmp_path, capsys):
     assert "live key of a person" in capsys.readouterr().err
 
 
+def test_what_an_officer_writes_passes_for_no_other_line(home, capsys):
+    forged = "another's number\n2\tregistry_removal\tby Bakyt\x1b[2K\r\x9b2K\u202e: аты башка"
+    assert burana(home, *ADD[:-1], forged) == 0
+    assert burana(home, "registry", "remove", 1, "--ground", "error_found", "--reason", forged, *key(home, "Aigul")) == 0
+    capsys.readouterr()
+    for words, lines in ((("registry", "list"), 1), (("proposals", "list"), 1), (("audit", "list"), 6)):
+        assert burana(home, *words) == 0
+        shown = capsys.readouterr().out
+        assert len(shown.splitlines()) == lines, words
+        assert all(character.isprintable() or character in "\t\n" for character in shown)
+        assert r"number\n2\tregistry_removal\tby Bakyt\x1b[2K\r\x9b2K\u202e: аты башка" in shown
+
+
 def test_without_a_live_key_nothing_is_proposed(home, capsys, monkeypatch):
     monkeypatch.delenv("BURANA_KEY", raising=False)
     burana(home, *ADD)

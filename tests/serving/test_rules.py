@@ -58,6 +58,8 @@ def fired(*arguments, **features) -> list[str]:
     [
         ("[[rules]\n", "cannot be read"),
         ("rules = 1\n", "rules"),
+        ("rules = " + "[" * 5_000, "cannot be read"),
+        ("rules = " + "9" * 5_000, "cannot be read"),
         ("", "rules"),
         ('version = "1"\nrules = []\n', "version"),
         (a_rule("true", owner=""), "owner"),

@@ -5,6 +5,7 @@ import asyncio
 import base64
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,12 +28,16 @@ TARGET = "/v1/operations/a%2Fb?x=1"
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that a test sets, and how long it has truly been running: what `jumped` adds was no time."""
 
     now: float = NOW
+    jumped: float = 0
 
     def __call__(self) -> float:
         return self.now
+
+    def steady(self) -> float:
+        return self.now - self.jumped
 
 
 def headers(
@@ -55,7 +60,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def verifier(clock: Clock) -> Signatures:
-    return Signatures(CARD_KEY, 60, clock)
+    return Signatures(CARD_KEY, 60, clock, clock.steady)
 
 
 def test_the_signature_is_that_of_rfc_9421_appendix_b_2_5():
@@ -100,6 +105,31 @@ def test_what_can_no_longer_be_repeated_is_forgotten(verifier, clock):
         checked(verifier, headers(NOW + moment + 60))
     seen = verifier._seen[KEY_ID]
     assert len(seen._order) == len(seen._signatures) == 3
+
+
+def test_of_one_signature_that_comes_twice_at_once_one_is_accepted(verifier, monkeypatch):
+    class Slow(int):
+        """A bound that takes long to be looked at: meanwhile the other thread looks whether the signature was seen."""
+
+        def __le__(self, other: int) -> bool:
+            time.sleep(0.1)
+            return int(self) <= other
+
+    monkeypatch.setattr(signatures, "REMEMBERED", Slow(3))
+    given = headers()
+    with ThreadPoolExecutor(2) as threads:
+        raised = [future.exception() for future in [threads.submit(checked, verifier, given) for _ in range(2)]]
+    assert sorted(type(error) for error in raised if error) == [Refusal]
+
+
+def test_a_clock_that_jumps_ahead_and_back_lets_no_signature_be_used_again(verifier, clock):
+    given = headers()
+    checked(verifier, given)
+    clock.now, clock.jumped = NOW + 121, 121
+    checked(verifier, headers(NOW + 121))
+    clock.now, clock.jumped = NOW + 1, 0
+    with pytest.raises(Refusal, match="each signature once"):
+        checked(verifier, given)
 
 
 def test_more_signatures_than_are_remembered_are_refused_until_some_are_old(verifier, clock, monkeypatch):
@@ -192,3 +222,23 @@ def test_a_signed_key_alone_opens_no_route_and_signed_opens_all(settings):
     assert [answer.status for answer in answers] == [401, 401, 401, 200, 200, 200]
     assert all(answer.json["error"]["code"] == "not_signed" for answer in answers[:3])
     assert b'burana_turned_away_total{code="not_signed"} 3.0' in answers[-1].body
+
+
+def test_a_decision_whose_id_ends_like_an_explanation_takes_one_signature_and_one_turn_of_the_rate(models, tmp_path):
+    settings = Settings(home=tmp_path, models=models, rate_per_s=0.001, rate_burst=2)
+
+    async def asked() -> list[Answer]:
+        with databases.connect(settings.database) as database:
+            key = keys.make(database, "strict", set(Scope), "the tests", is_signed=True)
+        secret, key_id = secret_of(settings.card_key(), id_of(key)), id_of(key)
+        answers = []
+        async with asgi(settings) as ask:
+            content, target = body(operation(1, operation_id="op-1/explanation")), "/v1/operations/op-1/explanation"
+            for method, path, sent in (("POST", "/v1/operations", content), ("GET", target, b"")):
+                made = signed(secret, key_id, method, path, sent, int(time.time()))
+                answers.append(await ask(method, path, sent, {"Authorization": f"Bearer {key}"} | made))
+        return answers
+
+    decided, looked = asyncio.run(asked())
+    assert (decided.status, looked.status) == (200, 200), looked.body
+    assert looked.json["decision"]["operation_id"] == "op-1/explanation"

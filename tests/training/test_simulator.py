@@ -434,6 +434,12 @@ def test_the_command_prints_what_it_writes_and_says_that_it_is_no_quality(tmp_pa
     assert made["caveat"] == command.CAVEAT
 
 
+def test_a_payment_that_its_customer_took_for_fraud_is_none_that_became_known():
+    made = command.figures(simulate(replace(SMALL, days=10, wrong_share=0.05)))
+    assert made["outcomes"]["fraud"] > made["fraud"]["all"], "most reports are mistaken"
+    assert all(count <= made["fraud_reported"][scheme] for scheme, count in made["fraud_known"].items())
+
+
 def test_habits_are_read_in_bishkek_where_nights_are_quiet(operations):
     hours = operations.filter(pl.col("kind") == "qr_or_card")["occurred_at"].dt.convert_time_zone("Asia/Bishkek").dt.hour()
     counts = dict(hours.value_counts().iter_rows())

@@ -60,7 +60,8 @@ def figures(simulated: SimulatedHistory) -> Figures:
     operations, events = pl.DataFrame(history.operations), pl.DataFrame(history.events)
     outcomes, truth = pl.DataFrame(history.outcomes), pl.DataFrame(simulated.truth)
     fraud = truth.filter(pl.col("scheme").is_not_null())
-    known = outcomes.filter(pl.col("verdict") == "fraud")
+    # a customer who does not remember his own payment is no fraud that became known
+    known = outcomes.filter(pl.col("verdict") == "fraud").join(fraud, on="operation_id", how="semi")
     return {
         "operations": _counts(operations["kind"]),
         "events": _counts(events["type"]),
