@@ -3,6 +3,9 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/installed
 
+# kept bytecode is used and made whatever the machine says: importing what trains takes 3 s of CPU with it, 12 without
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install demo test check serve lock clean
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
