@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, insert, select
 from casework.audit_form import FIRST, AuditEntry, canonical, kind_of, sealed
 from casework.database import Database, timestamp
 from casework.tables import AUDIT
-from domain.errors import SettingsError
+from domain.errors import InputError, SettingsError
 
 PAGE = 10_000
 _ENTRY = select(*(AUDIT.c[name] for name in AuditEntry._fields)).order_by(AUDIT.c.audit_id)
@@ -28,10 +28,13 @@ def record_change(
     """Write who changed what and why, in the transaction of the change; the entry's number.
 
     change: in words, what it is of before a colon. before, after: what JSON can hold, without floats; None where there is nothing.
-    approved_by: the second person, where four eyes are asked for. SettingsError without person or reason.
+    approved_by: the second person, where four eyes are asked for. SettingsError without person or reason, InputError for a reason
+    in which nothing can be seen.
     """
     if not person.strip() or not reason.strip():
         raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, reason {reason!r}")
+    if not any(letter.isprintable() and not letter.isspace() for letter in reason):
+        raise InputError("reason", ascii(reason)[1:-1], "words that can be seen")
     driver = connection.connection.driver_connection
     assert driver is not None, "it is in a transaction"
     last, previous = driver.execute(_LAST).fetchone() or (0, FIRST)

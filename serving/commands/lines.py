@@ -6,6 +6,11 @@ def in_line(text: object) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
+def in_lines(text: str) -> str:
+    """As `in_line`, for a text that has lines of its own."""
+    return "\n".join(map(in_line, text.split("\n")))
+
+
 def columns(*fields: object) -> str:
     """A line of fields with tabs between."""
     return "\t".join(map(in_line, fields))

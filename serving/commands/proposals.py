@@ -2,17 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 
 from msgspec import to_builtins
 
 from casework import approvals, proposals
 from casework import database as databases
 from casework.keys import Scope
-from casework.proposals import Ruling
+from casework.proposals import Proposal, Ruling
 from domain.errors import UnknownProposalError
 from serving import place
 from serving.acting_person import add_key, person_of
-from serving.commands.lines import columns
+from serving.commands.lines import columns, in_lines
 
 VERDICTS = {"approve": Ruling.APPROVED, "refuse": Ruling.REFUSED}
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     listed = actions.add_parser("list", parents=[home], help="what waits, the oldest first")
     listed.add_argument("--kind", choices=sorted(approvals.KINDS))
-    actions.add_parser("show", parents=[home], help="all of it, as JSON").add_argument("proposal_id", type=int)
+    actions.add_parser("show", parents=[home], help="all of it").add_argument("proposal_id", type=int)
     for action in VERDICTS:
         decide = actions.add_parser(action, parents=[home], help="by another person than who proposed it")
         decide.add_argument("proposal_id", type=int)
@@ -41,9 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.action == "show":
             if (found := proposals.of_id(database, arguments.proposal_id)) is None:
                 raise UnknownProposalError(f"there is no proposal {arguments.proposal_id}")
-            print(json.dumps(to_builtins(found), ensure_ascii=False, indent=2))
+            print("\n\n".join(map(in_lines, _shown(found))))
         else:
             person, verdict = person_of(database, arguments, Scope.APPROVE), VERDICTS[arguments.action]
             approvals.decide(database, arguments.proposal_id, verdict, person, arguments.reason)
             print(f"proposal {arguments.proposal_id} is {verdict}")
     return 0
+
+
+def _shown(proposal: Proposal) -> Iterator[str]:
+    """A proposal as JSON, and behind it each of its texts that has lines, such as rules in TOML: who decides has to read them."""
+    told = to_builtins(proposal)
+    content = told["content"]
+    texts = {name: text for name, text in content.items() if isinstance(text, str) and "\n" in text}
+    told["content"] = {name: value for name, value in content.items() if name not in texts}
+    yield json.dumps(told, ensure_ascii=False, indent=2)
+    for name, text in texts.items():
+        yield f"{name}:\n{text.rstrip()}"

@@ -20,7 +20,7 @@ from casework.audit_rows import ROWS
 from casework.database import Database
 from casework.keys import Scope
 from casework.tables import AUDIT
-from domain.errors import LedgerError, SettingsError
+from domain.errors import InputError, LedgerError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.levels import Thresholds
 from domain.listing import List
@@ -97,6 +97,15 @@ def test_text_that_utf_8_cannot_hold_is_refused(database: Database, place: str) 
     given = {"person": "Aigul", "reason": "to try", place: "a\ud800"}
     with pytest.raises(SettingsError, match="UTF-8"), database.transaction() as connection:
         record_change(connection, change="tests: try", **given)
+
+
+def test_a_reason_in_which_nothing_can_be_seen_is_none(database: Database) -> None:
+    with (
+        pytest.raises(InputError, match="words that can be seen"),
+        database.transaction() as connection,
+    ):
+        record_change(connection, "Aigul", "\u200b\u202e", "tests: try")
+    assert log(database) == []
 
 
 # ---- the chain -------------------------------------------------------------------------------------------------------

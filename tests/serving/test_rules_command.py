@@ -119,7 +119,11 @@ def test_a_whole_set_is_loaded_once_and_then_proposed(burana_office: Office):
     office, live = burana_office, RULE.replace("version = 0", 'state = "live"')
     assert office("rules", "load", office.file(live), *WHY).startswith("rules-")
     assert "propose-set" in office("rules", "load", office.file(live), *WHY, code=2)
-    office.approved(office("rules", "propose-set", office.file(live.replace("5000000", "7")), "--reason", "wider"))
+    proposed = office("rules", "propose-set", office.file(live.replace("5000000", "7")), "--reason", "wider")
+    told, rules = office("proposals", "show", re.findall(r"proposal (\d+)", proposed)[0]).split("\n\nlive:\n")
+    assert len(json.loads(told)["content"]["comes"]) == 1
+    assert 'id = "pays_much"\n' in rules and "least = 7" in rules, "who decides can read them"
+    office.approved(proposed)
     assert "least = 7" in office("rules", "show")
 
 
