@@ -1,7 +1,10 @@
 """Lists as files: CSV or JSON in, each line taken or rejected with its reason; CSV per kind or JSON out."""
 
 import csv
+import io
+import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +20,10 @@ COLUMNS = ("kind", "value", "list", "ground", "source", "reference", "valid_from
 """Of a CSV; `kind` may be left out where the command names it, and so may the last three."""
 BEYOND = "beyond the heading"
 """The name of what stands in a line of a CSV after its last column."""
+_FORMULA = re.compile(r"'*(?:[=\-@\t\r]|\+(?!\d+$))")
+"""What a spreadsheet would run. References and names of services come from others: one that begins so is exported behind one more
+apostrophe, which an import takes off. A telephone is a number to it."""
+_TEXTS = ("value", "reference")
 MOST_LINES = 1_000_000
 """Lines that one file may have."""
 PAGE = 5_000
@@ -89,7 +96,7 @@ def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:
                 raise SettingsError(
                     f"{file}: seen columns {', '.join(sorted(wrong))}, allowed {', '.join(COLUMNS)}, each once"
                 )
-            yield from ({**told, **{name: value for name, value in row.items() if value}} for row in rows)
+            yield from ({**told, **{name: _as_it_was(name, value) for name, value in row.items() if value}} for row in rows)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from error
 
@@ -117,14 +124,28 @@ def export_csv(database: Database, folder: Path, wanted: Filter) -> dict[str, in
             continue
         file = folder / f"{kind}.csv"
         with file.open("w", encoding="utf-8", newline="") as opened:
-            writer = csv.DictWriter(opened, COLUMNS)
-            writer.writeheader()
-            writer.writerow(first)
-            counts[file.name] = 1
-            for row in rows:
-                writer.writerow(row)
-                counts[file.name] += 1
+            for number, line in enumerate(as_csv(chain([first], rows))):
+                opened.write(line)
+                counts[file.name] = number
     return counts
+
+
+def as_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Exported entries as lines, the heading first; for a spreadsheet all of it is text or numbers, see `_FORMULA`."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS)
+    for row in chain([dict(zip(COLUMNS, COLUMNS, strict=True))], rows):
+        marked = {name: f"'{row[name]}" for name in _TEXTS if _FORMULA.match(row.get(name, ""))}
+        writer.writerow({**row, **marked})
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _as_it_was(name: str, value: Any) -> Any:
+    """A cell without what `as_csv` has put before it."""
+    is_marked = name in _TEXTS and isinstance(value, str) and value.startswith("'") and _FORMULA.match(value)
+    return value[1:] if is_marked else value
 
 
 def exported(database: Database, wanted: Filter) -> Iterator[dict[str, Any]]:

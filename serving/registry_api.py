@@ -1,8 +1,6 @@
 """The routes of the registry: list, look at, add, propose to remove, import, export, feeds, quality. The person is the caller of the key."""
 
-import csv
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol
 
@@ -77,7 +75,8 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         allow(request, Scope.REGISTRY)
         wanted = asked(request, answers.ExportAsked)
         return StreamingResponse(
-            _as_csv(running().database, Filter(kind=wanted.kind, list=wanted.list)), media_type="text/csv"
+            registry_files.as_csv(registry_files.exported(running().database, Filter(kind=wanted.kind, list=wanted.list))),
+            media_type="text/csv",
         )
 
     @routes.get("/feed")
@@ -132,19 +131,6 @@ def _instant(text: str | None) -> str | None:
         return registry_entries.as_instant(datetime.fromisoformat(text))
     except ValueError:
         raise InputError("at", text, "an instant with its zone, such as 2026-11-22T10:00:00Z") from None
-
-
-def _as_csv(database: Database, wanted: Filter) -> Iterator[str]:
-    """A line at a time, so that a list of millions does not stand in memory."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, registry_files.COLUMNS)
-    writer.writeheader()
-    for row in registry_files.exported(database, wanted):
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow(row)
-    yield buffer.getvalue()
 
 
 def _json(answer: Any) -> Response:

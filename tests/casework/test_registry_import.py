@@ -1,5 +1,6 @@
 """Many entries at once: four eyes, whole or not at all, every line taken or rejected with its reason; what was proposed stays."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_what_is_exported_is_imported_again(database, tmp_path, url):
             assert len(registry_files.difference(other, IDENTIFIERS, registry_files.read(tmp_path / name)).new) == 1
         assert len(registry_files.difference(other, IDENTIFIERS, registry_files.read(tmp_path / "all.json")).new) == 2
     assert registry_files.difference(database, IDENTIFIERS, registry_files.read(tmp_path / "all.json")).there == 2
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "'=1", "-2+3", "@SUM(1)", "\t=1", "'", "'quoted'", "17-4"])
+def test_nothing_is_a_formula_in_a_spreadsheet_and_all_comes_back_as_it_was(text, tmp_path):
+    told = {"kind": "service", "value": text, "list": "watched", "reference": text}
+    lines = list(registry_files.as_csv([told]))
+    (tmp_path / "list.csv").write_text("".join(lines), encoding="utf-8", newline="")
+    with (tmp_path / "list.csv").open(newline="", encoding="utf-8") as opened:
+        assert not {line[name][0] for line in csv.DictReader(opened) for name in ("value", "reference")} & set("=+-@\t\r")
+    assert list(registry_files.read(tmp_path / "list.csv")) == [told]
+    assert "phone,+996555123001," in "".join(registry_files.as_csv([{"kind": "phone", "value": "+996555123001"}]))
 
 
 @pytest.mark.parametrize(("name", "text", "said"), [("a.csv", "value,colour\n1,red\n", "colour"), ("a.json", "{", "no JSON"),
