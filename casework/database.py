@@ -1,7 +1,7 @@
 """The database of one operator, opened by URL: a SQLite file, the embedded default, or PostgreSQL.
 
 Everything but the ledger's hot path goes through short transactions of SQLAlchemy; whatever the database refuses comes out as
-LedgerError, a value that it can never keep as InputError, and no password is ever said.
+LedgerError, a value that it can never keep as UnkeptError, and no password is ever said.
 """
 
 import re
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from casework import postgresql, schema, sqlite
-from domain.errors import InputError, LedgerError, SettingsError
+from domain.errors import LedgerError, SettingsError, UnkeptError
 
 SQLITE, POSTGRESQL = "sqlite:///", ("postgresql://", "postgres://")
 FAILURES = (SQLAlchemyError, sqlite3.Error, psycopg.Error)
@@ -140,12 +140,12 @@ def masked(url: str) -> str:
 
 @contextmanager
 def speaking(of: str) -> Iterator[None]:
-    """Turn what a driver raises into a LedgerError that begins so; InputError for a value that no database keeps, whenever it comes."""
+    """Turn what a driver raises into a LedgerError that begins so, UnkeptError for a value that no database keeps."""
     try:
         yield
     except UNKEPT as error:
         said = error.orig if isinstance(error, DBAPIError) else error
-        raise InputError("value", str(said), "text without NUL and half surrogate pairs, numbers of 64 bits") from error
+        raise UnkeptError("value", str(said), "text without NUL and half surrogate pairs, numbers of 64 bits") from error
     except FAILURES as error:
         said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         raise LedgerError(f"{of}: {said}") from error

@@ -113,6 +113,10 @@ class LedgerError(BuranaError):
     """The database refuses or does not answer; the caller may retry, and a repeat finds what was recorded unheard."""
 
 
+class UnkeptError(InputError, LedgerError):
+    """A value that no database keeps, whenever it comes: refused for good, where any other LedgerError is of now."""
+
+
 class HeldElsewhereError(LedgerError):
     """Another process holds the ledger: this one records nothing until it ends."""
 
