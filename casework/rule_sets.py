@@ -16,7 +16,7 @@ from casework import rule_versions
 from casework.audit_log import record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, timestamp
-from casework.proposals import Proposal, proposed
+from casework.proposals import Proposal, proposed, undecided
 from casework.tables import RULE_SETS
 from domain.errors import ConflictError, RuleError
 from domain.operation import Kind
@@ -81,9 +81,15 @@ def propose(database: Database, content: str, person: str, reason: str) -> int:
 
 
 def proposed_set(connection: Connection, live: str, shadow: str | None, person: str, reason: str) -> int:
-    """Propose what is to be live, and what is to be in shadow: None for what is in shadow when it is approved."""
+    """Propose what is to be live, and what is to be in shadow: None for what is in shadow when it is approved.
+
+    ConflictError where the same is proposed already: of two, only the first that is approved could come into force.
+    """
     before = in_force(connection)
     _check_size([*parsed(live), *in_shadow(before.shadow if shadow is None else shadow)])
+    for one in undecided(connection, KIND):
+        if (one.content["live"], one.content["shadow"], one.content["instead_of"]) == (live, shadow, before.version):
+            raise ConflictError(f"proposal {one.proposal_id} of {one.proposed_by} says the same and is open")
     content = {"live": live, "shadow": shadow, "instead_of": before.version, **_compared(before, live)}
     return proposed(connection, KIND, content, person, reason)
 

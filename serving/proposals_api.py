@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from casework import approvals, proposals
 from casework.database import Database
 from casework.keys import Scope
-from domain.errors import UnknownProposalError
+from domain.errors import InputError, UnknownProposalError
 from serving import registry_answers as answers
 from serving.contracts import decoded
 from serving.queries import asked, number
@@ -33,6 +33,8 @@ def router(running: Callable[[], Deciding], allow: Callable[[Request, Scope], No
     def waiting(request: Request) -> Response:
         allow(request, Scope.APPROVE)
         page = asked(request, answers.ProposalsAsked)
+        if page.kind is not None and page.kind not in approvals.KINDS:  # mistyped, it would look like nothing waits
+            raise InputError("kind", page.kind, ", ".join(sorted(approvals.KINDS)))
         found = tuple(proposals.open_proposals(running().database, page.kind, page.after, page.limit))
         return _json(answers.ProposalsTold(found, found[-1].proposal_id if len(found) == page.limit else None))
 

@@ -157,6 +157,15 @@ def test_a_rule_is_turned_off_by_two(database):
     assert rule_versions.of(database, "many_returns").reason == "it stops too many"
 
 
+def test_what_is_proposed_already_is_not_proposed_twice(database):
+    proposal = rule_life.propose_off(database, "many_returns", "Aigul", "it stops too many")
+    with pytest.raises(ConflictError, match=f"proposal {proposal} of Aigul says the same and is open"):
+        rule_life.propose_off(database, "many_returns", "Cholpon", "it stops too many")
+    rule_life.propose_live(database, "takeover", 1, "Cholpon", "it is good")
+    proposals.decide(database, proposal, Ruling.REFUSED, "Bakyt", "it does not", KINDS)
+    assert rule_life.propose_off(database, "many_returns", "Aigul", "look again") > proposal
+
+
 def test_what_is_refused_changes_nothing(database):
     before = rule_sets.live(database)
     proposal = rule_life.propose_off(database, "many_returns", "Aigul", "it stops too many")

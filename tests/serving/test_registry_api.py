@@ -74,6 +74,8 @@ def test_an_officer_lists_and_another_approves_the_removal(officers):
         refused = own.ask("POST", f"/v1/proposals/{proposal}/decision", approval)
         assert (refused.status, refused.json["error"]["code"]) == (403, "same_person")
     assert bakyt.ask("POST", f"/v1/proposals/{proposal}/decision", approval).json["verdict"] == "approved"
+    mistyped = bakyt.ask("GET", "/v1/proposals?kind=registry_removals")
+    assert (mistyped.status, mistyped.json["error"]["field"]) == (422, "kind")
     late = bakyt.ask("POST", f"/v1/proposals/{proposal}/decision", {**approval, "verdict": "refused"})
     assert late.status == 409
     assert "was approved by Bakyt" in late.json["error"]["message"]
