@@ -12,10 +12,11 @@ from functools import partial
 
 from casework.ledger import Entry
 from casework.writers import Writer
-from domain.errors import LedgerError
+from domain.errors import LedgerError, UnkeptError
 
 MAX_BATCH = 1024
-WRITE_FAILURES = (ArithmeticError, MemoryError, TypeError, ValueError)
+WRITE_FAILURES = (ArithmeticError, MemoryError, TypeError, UnkeptError, ValueError)
+"""Of one entry, and told to all of its batch and to whoever comes until `mend`: so as of now, never as refused for good."""
 Done = Callable[[LedgerError | None], None]
 Run = Callable[[Callable[[], None]], object]
 
@@ -124,8 +125,8 @@ class GroupCommit:
     def _failed(self, call: Callable[[], None]) -> LedgerError | None:
         try:
             call()
-        except LedgerError as failed:
-            return failed
         except WRITE_FAILURES as failed:  # whoever waits is told: a writer that ended silently would leave them waiting
             return LedgerError(f"nothing was recorded: {failed}")
+        except LedgerError as failed:
+            return failed
         return None

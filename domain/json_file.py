@@ -15,9 +15,9 @@ def add_json(parser: argparse.ArgumentParser, words: str = "write every printed 
 
 
 def file_to_write(text: str) -> Path:
-    """An argument that names a file to be written at the end: that its folder is missing is said now, not after an hour's work."""
+    """An argument that names a file to be written at the end: that it cannot be is said now, not after an hour's work."""
     file = Path(text)
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):  # such as /dev/stdout
         raise argparse.ArgumentTypeError(f"seen {text!r}, allowed: a file in a folder that is there and may be written in")
     return file
 

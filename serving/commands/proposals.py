@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterator
+from textwrap import indent
 
 from msgspec import to_builtins
 
@@ -58,4 +59,4 @@ def _shown(proposal: Proposal) -> Iterator[str]:
     told["content"] = {name: value for name, value in content.items() if name not in texts}
     yield json.dumps(told, ensure_ascii=False, indent=2)
     for name, text in texts.items():
-        yield f"{name}:\n{text.rstrip()}"
+        yield f"{name}:\n{indent(text.rstrip(), '    ', lambda _: True)}"  # so that no line of it passes for a heading

@@ -13,7 +13,7 @@ from casework.database import Database
 from casework.group_commit import MAX_BATCH, GroupCommit
 from casework.ledger import Entry, Ledger, reading
 from casework.writers import PostgreSQLWriter, SQLiteWriter, Writer, bring_in, writer
-from domain.errors import HeldElsewhereError, LedgerError, SettingsError
+from domain.errors import HeldElsewhereError, InputError, LedgerError, SettingsError
 from tests.casework.records import entry
 from tests.databases import audit, execute, refusing, rows
 
@@ -140,7 +140,10 @@ def test_one_refused_entry_refuses_its_commit_and_everything_later_until_it_is_m
 )  # fmt: skip
 def test_an_entry_that_does_not_fit_is_refused(commits, database, wrong):
     assert append(commits, entry(1)) == [None]
-    assert isinstance(append(commits, wrong)[0], LedgerError)
+    told = append(commits, wrong, entry(3))
+    assert all(isinstance(error, LedgerError) and not isinstance(error, InputError) for error in told), (
+        "the other is not at fault"
+    )
     assert entries_in(database) == 1
 
 

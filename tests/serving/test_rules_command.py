@@ -123,6 +123,9 @@ def test_a_whole_set_is_loaded_once_and_then_proposed(burana_office: Office):
     told, rules = office("proposals", "show", re.findall(r"proposal (\d+)", proposed)[0]).split("\n\nlive:\n")
     assert len(json.loads(told)["content"]["comes"]) == 1
     assert 'id = "pays_much"\n' in rules and "least = 7" in rules, "who decides can read them"
+    assert all(line.startswith("    ") for line in rules.rstrip("\n").split("\n\n")[0].split("\n")), (
+        "and none of them passes for another part"
+    )
     office.approved(proposed)
     assert "least = 7" in office("rules", "show")
 
