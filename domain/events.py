@@ -58,7 +58,10 @@ class OutcomeSource(StrEnum):
 
 
 class Outcome(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an operation turned out to be, by whom, and when that became known (`known_at`, never before)."""
+    """What an operation turned out to be, by whom, and when that became known (`known_at`, never before).
+
+    scheme: the known scheme of a fraud; what is legitimate has none.
+    """
 
     outcome_id: RecordId
     operation_id: RecordId
@@ -80,5 +83,14 @@ def normal_event(event: Event, identifiers: Identifiers, latest: datetime) -> Ev
 
 
 def normal_outcome(outcome: Outcome, latest: datetime) -> Outcome:
-    """The outcome with its moment in UTC; InputError for a moment in the future or before 2000."""
+    """The outcome with its moment in UTC; InputError for a moment in the future or before 2000, and for a scheme of no fraud."""
+    if outcome.scheme is not None and outcome.verdict is not Verdict.FRAUD:
+        raise InputError("scheme", f"{outcome.scheme} of a {outcome.verdict} operation", "a scheme of a fraud, or none")
     return replace(outcome, known_at=instants.canonical(outcome.known_at, "known_at", latest))
+
+
+def check_known_after(outcome: Outcome, occurred_at: datetime) -> None:
+    """InputError for an outcome that was known before its operation, whose moment is given, took place."""
+    if outcome.known_at < occurred_at:
+        allowed = f"a moment not before its operation's, {occurred_at.isoformat()}"
+        raise InputError("known_at", outcome.known_at.isoformat(), allowed)

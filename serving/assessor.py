@@ -13,7 +13,7 @@ from casework.lookups import Known
 from casework.registry import Hit, Registry
 from domain import instants
 from domain.errors import UnknownOperationError
-from domain.events import Event, Outcome, normal_event, normal_outcome
+from domain.events import Event, Outcome, check_known_after, normal_event, normal_outcome
 from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
 from domain.operation import Operation, normal_operation
@@ -126,7 +126,9 @@ class Assessor:
         operation = await self.records.known(("operation", outcome.operation_id))
         if (repeated := await self.records.repeated(("outcome", outcome.outcome_id), canonical)) is not None:
             return repeated
-        row = np.array(row_of_outcome(outcome, _row_of(outcome.operation_id, operation)))
+        operation_row = _row_of(outcome.operation_id, operation)
+        check_known_after(outcome, instants.from_ms(operation_row[Word.TIME]))
+        row = np.array(row_of_outcome(outcome, operation_row))
         answer = encode(Recorded(outcome.outcome_id, self.records.next_sequence))
         return await self.records.record("outcome", outcome.outcome_id, canonical, row, answer)
 

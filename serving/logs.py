@@ -1,12 +1,14 @@
 """The log of a server: a line for each happening, JSON for machines or words for people; written off the thread that answers.
 
-No line holds an identifier in clear: parties are masked, operations are named by the id that the caller chose.
+No line holds an identifier in clear: parties are masked, operations are named by the id that the caller chose, and what PostgreSQL
+tells of the row that it refused is left out.
 """
 
 import json
 import logging
 import logging.handlers
 import queue
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from domain.operation import Operation
 decisions = logging.getLogger("burana.decisions")
 FIELDS = "fields"
 """Under this name a record carries what beside its message is kept of it."""
+_DETAIL = re.compile(r"\nDETAIL:.*?(?=\n(?:HINT|CONTEXT|\[SQL):|\n\(Background|\n\n|\Z)", re.DOTALL)
+"""Of an error of PostgreSQL: the values of a row."""
 
 
 class Format(StrEnum):
@@ -45,18 +49,18 @@ class JsonLines(logging.Formatter):
         """The line."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage(),
+            "level": record.levelname.lower(), "logger": record.name, "message": _DETAIL.sub("", record.getMessage()),
             **getattr(record, FIELDS, {}),
         }  # fmt: skip
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = _DETAIL.sub("", self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class _Words(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, FIELDS, {})
-        return super().format(record) + "".join(f" {name}={value}" for name, value in fields.items())
+        return _DETAIL.sub("", super().format(record)) + "".join(f" {name}={value}" for name, value in fields.items())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from domain.listing import List, Listing, RemovalGround, Source
 from serving.queries import LARGEST_NUMBER
 
 Reason = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"\S")]
+Moment = Annotated[str, Meta(max_length=40)]
 Number = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 
 
@@ -19,10 +20,17 @@ class EntriesAsked(Struct, frozen=True, forbid_unknown_fields=True):
     kind: IdentifierKind | None = None
     list: List | None = None
     source: Source | None = None
-    value: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)] | None = None
-    at: Annotated[str, Meta(max_length=40)] | None = None
+    at: Moment | None = None
     after: Number = 0
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
+class ToFind(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An identifier, in any writing; at: the instant as of which its entries are asked for, now if nothing is said."""
+
+    kind: IdentifierKind
+    value: Annotated[str, Meta(min_length=1, max_length=QR_LENGTH)]
+    at: Moment | None = None
 
 
 class RegistryEntry(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The routes of the registry: list, look at, add, propose to remove, import, export, feeds, quality. The person is the caller of the key."""
+"""The routes of the registry: list, look at, find, add, propose to remove, import, export, feeds, quality. The person is the caller of the key."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,10 @@ from serving import registry_answers as answers
 from serving.assessor import Assessor
 from serving.contracts import decoded
 from serving.queries import asked, number
-from serving.settings import Settings
 from serving.spoken import Guarded, Spoken, spoken
 
-TO_LIST, TO_REMOVE, TO_IMPORT, FEED_PAGE = (
-    msgspec.json.Decoder(type_) for type_ in (answers.ToList, answers.ToRemove, answers.ToImport, FeedPage)
+TO_FIND, TO_LIST, TO_REMOVE, TO_IMPORT, FEED_PAGE = (
+    msgspec.json.Decoder(type_) for type_ in (answers.ToFind, answers.ToList, answers.ToRemove, answers.ToImport, FeedPage)
 )
 LARGEST_IMPORT = 2**24
 """Bytes of an import or of a feed's page."""
@@ -47,10 +46,18 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
     @routes.get("")
     def entries(request: Request) -> Response:
         allow(request, Scope.REGISTRY)
+        _check_no_value(request)
         page = asked(request, answers.EntriesAsked)
-        found = registry_entries.listed(running().database, _filter(running().settings, page), page.after, page.limit)
-        told = tuple(map(answers.entry_told, found))
+        wanted = Filter(kind=page.kind, list=page.list, source=page.source, at=_instant(page.at))
+        told = _told(registry_entries.listed(running().database, wanted, page.after, page.limit))
         return _json(answers.EntriesTold(told, told[-1].entry_id if len(told) == page.limit else None))
+
+    @routes.post("/search")
+    def find(body: Annotated[Spoken, short]) -> Response:
+        wanted = decoded(TO_FIND, body.body)
+        value = running().settings.identifiers().normal(wanted.kind, wanted.value, "value")
+        one = Filter(kind=wanted.kind, value=value, at=_instant(wanted.at))
+        return _json(answers.EntriesTold(_told(registry_entries.listed(running().database, one)), None))
 
     @routes.post("")
     def add(body: Annotated[Spoken, short]) -> Response:
@@ -103,7 +110,7 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
         allow(request, Scope.REGISTRY)
         id_, database = number(entry_id, "entry_id"), running().database
         one, past = registry_entries.entry(database, id_), registry_entries.history(database, id_)
-        return _json(answers.EntryTold(answers.entry_told(one), tuple(map(answers.entry_told, past))))
+        return _json(answers.EntryTold(answers.entry_told(one), _told(past)))
 
     @routes.post("/entries/{entry_id}/removal")
     def remove(entry_id: str, body: Annotated[Spoken, short]) -> Response:
@@ -114,14 +121,14 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
     return routes
 
 
-def _filter(settings: Settings, page: answers.EntriesAsked) -> Filter:
-    """What is asked for, its value in normal form; InputError for a value without its kind."""
-    value = page.value
-    if value is not None:
-        if page.kind is None:
-            raise InputError("kind", "none", "the kind of the value that is asked for")
-        value = settings.identifiers().normal(page.kind, value, "value")
-    return Filter(kind=page.kind, list=page.list, value=value, source=page.source, at=_instant(page.at))
+def _check_no_value(request: Request) -> None:
+    if "value" in request.query_params:
+        allowed = "nothing here: addresses are logged on the way; ask by the body of POST /v1/registry/search"
+        raise InputError("value", "an identifier", allowed)
+
+
+def _told(entries: list[dict[str, Any]]) -> tuple[answers.RegistryEntry, ...]:
+    return tuple(map(answers.entry_told, entries))
 
 
 def _instant(text: str | None) -> str | None:

@@ -28,6 +28,7 @@ from serving.registry_answers import (
     Proposed,
     QualityAsked,
     ToDecide,
+    ToFind,
     ToImport,
     ToList,
     ToRemove,
@@ -67,6 +68,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
         "outcome_id": "2026-11-25-o-3", "operation_id": "2026-11-22-000001", "verdict": "fraud",
         "known_at": "2026-11-25T09:00:00+06:00", "source": "customer_notice", "scheme": "false_call",
     },
+    ToFind: {"kind": "phone", "value": "0555 123 456"},
     ToList: {
         "listing": {"kind": "phone", "value": "0555 123 456", "list": "prohibited", "ground": "customer_notice", "source": "own_case"},
         "reason": "the customer lost money to it",
@@ -128,6 +130,7 @@ class Route(NamedTuple):
 
 _LOOKED = (*CONNECTION, *CALLER, 503)
 _RECORDED = (*CONNECTION, *CALLER, 409, 413, 415, 417, 422, 503)
+_FOUND = tuple(status for status in _RECORDED if status != 409)
 ROUTES = (
     Route("POST", "/v1/operations", "assess", "Assess an operation: level, action, score and reasons, once they are durable",
           Scope.OPERATIONS, Operation, Decision, _RECORDED),
@@ -152,6 +155,8 @@ ROUTES = (
     Route("GET", "/v1/registry", "registry", "A page of the live entries, or of those of a past moment", Scope.REGISTRY, None,
           EntriesTold, (*CONNECTION, *CALLER, 422, 503), EntriesAsked),
     Route("POST", "/v1/registry", "list_identifier", "List an identifier", Scope.REGISTRY, ToList, Listed, _RECORDED),
+    Route("POST", "/v1/registry/search", "find_identifier", "The live entries of an identifier, or those of a past moment; in the body, as "
+          "addresses are logged on the way", Scope.REGISTRY, ToFind, EntriesTold, _FOUND),
     Route("POST", "/v1/registry/import", "import_entries", "Propose to list many at once, or only tell what that would change",
           Scope.REGISTRY, ToImport, Imported, _RECORDED),
     Route("GET", "/v1/registry/export", "export_entries", "The live entries of a kind as CSV, in the form of an import",

@@ -85,4 +85,5 @@ def outcomes(operation_ids: st.SearchStrategy[str] = RECORD_IDS) -> st.SearchStr
         Outcome, outcome_id=RECORD_IDS, operation_id=operation_ids, verdict=st.sampled_from(Verdict), known_at=instants,
         source=st.sampled_from(OutcomeSource), scheme=maybe(st.sampled_from(Scheme)),
     )  # fmt: skip
-    return built.map(lambda outcome: normal_outcome(outcome, LATEST))
+    fitting = built.filter(lambda outcome: outcome.verdict is Verdict.FRAUD or outcome.scheme is None)
+    return fitting.map(lambda outcome: normal_outcome(outcome, LATEST))

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
+from domain.criteria import Scheme
 from domain.errors import IdentifierError, InputError, shortened
-from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict, normal_event, normal_outcome
+from domain.events import Event, EventType, Outcome, OutcomeSource, Verdict, check_known_after, normal_event, normal_outcome
 from domain.instants import canonical, from_ms, parse_day_or_instant, to_ms
 from domain.money import MAX_REFERENCE_TYIYN, REFERENCE_RATES, Money, exponent, reference_tyiyn
 from domain.operation import (
@@ -296,6 +297,21 @@ def test_an_event_and_an_outcome_of_the_future_are_refused_by_name() -> None:
         normal_event(Event("e1", later, EventType.LOGIN_FAILED, Party(wallet="w1")), IDENTIFIERS, LATEST)
     with pytest.raises(InputError, match="known_at"):
         normal_outcome(Outcome("o1", "op-1", Verdict.FRAUD, later, OutcomeSource.VERIFICATION), LATEST)
+
+
+def test_only_a_fraud_has_a_scheme() -> None:
+    genuine = Outcome("o1", "op-1", Verdict.LEGITIMATE, AT, OutcomeSource.VERIFICATION, Scheme.FALSE_CALL)
+    with pytest.raises(
+        InputError, match=r"scheme: seen .false_call of a legitimate operation., allowed: a scheme of a fraud, or none"
+    ):
+        normal_outcome(genuine, LATEST)
+
+
+def test_an_outcome_is_known_at_its_operation_at_the_earliest() -> None:
+    fraud = Outcome("o1", "op-1", Verdict.FRAUD, AT, OutcomeSource.VERIFICATION)
+    check_known_after(fraud, AT)
+    with pytest.raises(InputError, match=r"known_at: seen .*, allowed: a moment not before its operation's, "):
+        check_known_after(fraud, AT + timedelta(milliseconds=1))
 
 
 @given(seen=st.one_of(st.text(st.characters(exclude_categories=()), max_size=300), st.binary(), st.integers(), st.floats()))

@@ -6,8 +6,10 @@ import logging
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
-from domain.errors import SettingsError
+from casework import database as databases
+from domain.errors import LedgerError, SettingsError
 from serving import logs
 from serving.logs import Decided, Format
 from serving.settings import Settings
@@ -55,6 +57,21 @@ def test_a_trace_stays_in_one_line_of_json():
     said = json.loads(line)
     assert (said["level"], said["message"]) == ("error", "it failed")
     assert "ValueError: invalid literal" in said["error"]
+
+
+@pytest.mark.parametrize("form", Format)
+def test_the_row_that_postgresql_refused_is_left_out(cloned, form):
+    written = io.StringIO()
+    with logs.written(form, written), databases.connect(cloned) as database:
+        try:
+            with database.transaction() as connection:
+                connection.execute(text("CREATE TEMPORARY TABLE t (card text, sender text NOT NULL)"))
+                connection.execute(text("INSERT INTO t VALUES (:card, NULL)"), {"card": "\n".join(["41" * 4] * 2)})
+        except LedgerError as error:
+            logging.getLogger("burana").exception("it failed: %s", error.__cause__)
+    assert "violates not-null constraint" in written.getvalue()
+    assert "41414141" not in written.getvalue()
+    assert "in test_the_row_that_postgresql_refused" in written.getvalue()
 
 
 @pytest.mark.parametrize("name", ["log_format", "log_decisions"])
