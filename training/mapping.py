@@ -222,7 +222,7 @@ def load(path: Path) -> Mapping:
     """The mapping of a TOML file; HistoryError names the file, the place, what was seen and what is allowed."""
     try:
         return parse(tomllib.loads(path.read_text(encoding="utf-8")), path.name)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or brackets without end
         raise HistoryError(f"{path.name}: not a TOML file: {error}") from None
 
 

@@ -12,6 +12,8 @@ from training.plots import FRAUD, GENUINE, SYSTEM
 from training.thresholds import Argument
 
 STRONGEST = 25
+_FOOT = 1e-5
+"""The least score and share of fraud that the plot of calibration shows."""
 
 
 def save(folder: Path, fitted: Fitted) -> None:
@@ -44,12 +46,20 @@ def ranking(fitted: Fitted) -> Figure:
 
 
 def calibration(fitted: Fitted) -> Figure:
-    """Share of fraud against mean score, in bins of equal width on a logarithmic scale; on the line, probabilities hold."""
-    bins = [part for part in reliability(fitted.later.labels, fitted.later_scores) if part.fraud_share]
+    """Share of fraud against mean score, in bins of equal width on a logarithmic scale; on the line, probabilities hold.
+
+    A bin without a fraud has no place on the scale: it stands at its foot.
+    """
+    bins = reliability(fitted.later.labels, fitted.later_scores)
+    with_fraud, without = [part for part in bins if part.fraud_share], [part for part in bins if not part.fraud_share]
     figure = Figure(figsize=(6, 5))
     axes = figure.subplots()
-    axes.plot([1e-5, 1], [1e-5, 1], ":", color=SYSTEM)
-    axes.plot([part.mean_score for part in bins], [part.fraud_share for part in bins], "o-", color=FRAUD)
+    axes.plot([_FOOT, 1], [_FOOT, 1], ":", color=SYSTEM)
+    axes.plot([part.mean_score for part in with_fraud], [part.fraud_share for part in with_fraud], "o-", color=FRAUD)
+    if without:
+        scores = [max(part.mean_score, _FOOT) for part in without]
+        axes.plot(scores, [_FOOT] * len(scores), "v", color=GENUINE, label="no fraud in the bin", clip_on=False)
+        axes.legend()
     axes.set(
         title="Calibration on later operations", xlabel="mean score", ylabel="share of fraud", xscale="log", yscale="log"
     )

@@ -415,6 +415,11 @@ class TestWrongMappings:
         with pytest.raises(HistoryError, match=r"m\.toml: not a TOML file: .*line 1"):
             mapping.load(tmp_path / "m.toml")
 
+    def test_brackets_without_end_are_no_mapping(self, tmp_path: Path) -> None:
+        (tmp_path / "m.toml").write_text("a = " + "[" * 100_000)
+        with pytest.raises(HistoryError, match=r"m\.toml: not a TOML file: "):
+            mapping.load(tmp_path / "m.toml")
+
     def test_an_unknown_mapping_is_told_the_shipped_ones(self) -> None:
         with pytest.raises(HistoryError, match=r"handbook, paysim, sparkov \(did you mean handbook\?\)"):
             mapping.find("handbok")
