@@ -115,7 +115,7 @@ def apply_entry(connection: Connection, proposal: Proposal, _: int) -> None:
     told = {name: proposal.content[name] for name in Listing.__struct_fields__ if name in proposal.content}
     listing, person = msgspec.convert(told, Listing), proposal.decided_by or ""
     change, reason = next_number(connection), proposal.decided_reason or ""
-    retire_expired(connection, listing, change, person)
+    retire_expired(connection, [listing], change, person)
     insert_entry(connection, listing, change, person, proposal.proposed_reason, proposal.proposal_id)
     words, after = f"registry: list {listing.kind} as proposed", with_rows(connection, change, proposal.content)
     record_change(connection, person, reason, words, after=after, approved_by=person)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, tuple_, update
 
 from casework import audit_rows, proposals
 from casework.audit_log import next_number, record_change
@@ -38,7 +38,7 @@ def add(database: Database, identifiers: Identifiers, listing: Listing, person: 
     normal = normal_listing(listing, identifiers)
     with database.transaction() as connection:
         change = next_number(connection)
-        retire_expired(connection, normal, change, person)
+        retire_expired(connection, [normal], change, person)
         made = insert_entry(connection, normal, change, person, reason)
         words = f"registry: add {normal.kind} {masked(normal.value)} to {normal.list}"
         record_change(connection, person, reason, words, after=with_rows(connection, change, said(normal)))
@@ -97,26 +97,28 @@ def _has_expired(entry: dict[str, Any]) -> bool:
     return entry["valid_to"] is not None and entry["valid_to"] < timestamp()
 
 
-def retire_expired(connection: Connection, listing: Listing, change: int, person: str) -> None:
-    """Take the same identifier's entry off the list where its time has run out, so that it can be listed anew."""
-    found = live(connection, listing)
-    if found is not None and _has_expired(found):
+def retire_expired(connection: Connection, listings: Sequence[Listing], change: int, person: str) -> None:
+    """Take the same identifiers' entries off their lists where their time has run out, so that they can be listed anew."""
+    gone = select(_R.entry_id).where(_same(listings), LIVE, _R.valid_to < timestamp())
+    retire(connection, connection.execute(gone).scalars().all(), change, person)
+
+
+def retire(connection: Connection, entry_ids: Sequence[int], change: int, person: str) -> None:
+    """Take entries whose time has run out off their lists, as they are listed anew."""
+    if entry_ids:
         reason = "its time had run out; it is listed anew"
-        remove_entries(connection, [found["entry_id"]], RemovalGround.EXPIRED, change, person, reason)
+        remove_entries(connection, entry_ids, RemovalGround.EXPIRED, change, person, reason)
 
 
-def listed_already(connection: Connection, listings: Sequence[Listing], change: int = 0, person: str = "") -> set[Any]:
-    """Which of some listings, as (kind, value, list), have a live entry; with a change, what has expired is retired first."""
-    keys = [(listing.kind, listing.value, listing.list) for listing in listings]
-    found = select(_R.kind, _R.value, _R.list, _R.valid_to).where(tuple_(_R.kind, _R.value, _R.list).in_(keys), LIVE)
-    there, now = set(), timestamp()
-    for kind, value, list_, valid_to in connection.execute(found).all():
-        if change and valid_to is not None and valid_to < now:
-            expired = next(one for one in listings if (one.kind, one.value, one.list) == (kind, value, list_))
-            retire_expired(connection, expired, change, person)
-        else:
-            there.add((kind, value, list_))
-    return there
+def listed_already(connection: Connection, listings: Sequence[Listing]) -> set[Any]:
+    """Which of some listings, as (kind, value, list), have a live entry whose time has not run out."""
+    lasting = or_(_R.valid_to.is_(None), _R.valid_to >= timestamp())
+    found = select(_R.kind, _R.value, _R.list).where(_same(listings), LIVE, lasting)
+    return {tuple(row) for row in connection.execute(found)}
+
+
+def _same(listings: Sequence[Listing]) -> ColumnElement[bool]:
+    return tuple_(_R.kind, _R.value, _R.list).in_([(one.kind, one.value, one.list) for one in listings])
 
 
 # ---- removal ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from casework.audit_log import next_number, record_change
 from casework.audit_rows import ROWS, kept
 from casework.database import Database, timestamp
 from casework.proposals import Proposal, Ruling
-from casework.registry_entries import LIVE, as_instant, listed_already, remove_entries, row_of, with_rows
+from casework.registry_entries import LIVE, as_instant, listed_already, remove_entries, retire_expired, row_of, with_rows
 from casework.tables import PROPOSALS, REGISTRY, REGISTRY_FEED_PAGES
 from domain.errors import ConflictError, InputError, OtherCallerError, UnknownEntryError
 from domain.identifiers import QR_LENGTH, IdentifierKind, Identifiers
@@ -205,7 +205,8 @@ def _runs(changes: list[_Change]) -> Iterator[tuple[FeedAction, list[Listing]]]:
 
 
 def _add(connection: Connection, listings: list[Listing], feed: _Feed, change: int, person: str) -> int:
-    there = listed_already(connection, listings, change, person)
+    retire_expired(connection, listings, change, person)
+    there = listed_already(connection, listings)
     told = {"added_at": timestamp(), "added_by": person, "added_reason": "the feed lists it", "added_change": change,
             "added_proposal": feed.proposal_id}  # fmt: skip
     rows = [{**row_of(one), **told} for one in listings if (one.kind, one.value, one.list) not in there]

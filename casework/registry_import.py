@@ -3,25 +3,29 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, and_, cast, exists, func, insert, literal, select
 
 from casework import proposals
 from casework.audit_log import next_number, record_change
 from casework.database import Database, timestamp
-from casework.proposals import Proposal
-from casework.registry_entries import listed_already, row_of, with_rows
+from casework.proposals import Apply, Proposal
+from casework.registry_entries import LIVE, retire, row_of, with_rows
+from casework.registry_keys import STORED, look_up
 from casework.tables import REGISTRY, REGISTRY_LINES
 from domain.errors import ConflictError, SettingsError
 from domain.identifiers import IdentifierKind
-from domain.listing import Ground, List, Listing, Source
+from domain.listing import List, Listing
 
 KIND = "registry_import"
 PAGE = 5_000
-"""Lines read or written at once."""
-_L = REGISTRY_LINES.c
+"""Rows written at once."""
+_L, _R = REGISTRY_LINES.c, REGISTRY.c
+_SAME = and_(_R.kind == _L.kind, _R.value == _L.value, _R.list == _L.list, LIVE)
+_LISTED = exists(select(_R.entry_id).where(_SAME))
 _SAID = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
 Line = dict[str, Any]
 
@@ -43,22 +47,41 @@ def propose(database: Database, listings: Sequence[Listing], file: str, person: 
     return made
 
 
-def apply_import(connection: Connection, proposal: Proposal, _: int) -> None:
-    """What the approval of an import does. What stands on that list by now stays as it is. ConflictError where lines are not those that were proposed."""
-    told, person, reason = proposal.content, proposal.proposed_by, proposal.proposed_reason
-    lines = list(_lines(connection, proposal.proposal_id))
-    if len(lines) != told["lines"] or digest(lines) != told["sha256"]:
+def prepared(database: Database, proposal: Proposal) -> Apply:
+    """What the approval of an import does: list all its lines in one statement. What stands on that list by now stays as it is.
+
+    Lines never change, so they are read, held against the proposal and made ready to be looked up before the database is held for
+    the change: with SQLite the ledger waits for it. ConflictError where they are not those that were proposed.
+    """
+    with database.reading() as connection:
+        lines = list(_lines(connection, proposal.proposal_id))
+    if len(lines) != proposal.content["lines"] or digest(lines) != proposal.content["sha256"]:
         raise ConflictError(f"the lines of proposal {proposal.proposal_id} are not those that were proposed")
-    change = next_number(connection)
-    added = {"added_at": timestamp(), "added_by": person, "added_reason": reason, "added_change": change,
-             "added_proposal": proposal.proposal_id}  # fmt: skip
-    for some in _batches((number, _listing(line)) for number, line in enumerate(lines, 1)):
-        there = listed_already(connection, [listing for _, listing in some], change, person)
-        rows = [{**row_of(listing), **added, "added_line": number} for number, listing in some if _key(listing) not in there]
-        if rows:
-            connection.execute(insert(REGISTRY), rows)
-    words, after = f"registry: import {len(lines)} entries of {told['file']}", with_rows(connection, change, told)
-    record_change(connection, person, reason, words, after=after, approved_by=proposal.decided_by)
+    return partial(_list_lines, b"".join(map(_look_up, lines)))
+
+
+def _list_lines(look_ups: bytes, connection: Connection, proposal: Proposal, _: int) -> None:
+    """look_ups: of all lines, in their order."""
+    told, person, change = proposal.content, proposal.proposed_by, next_number(connection)
+    _retire_expired(connection, proposal.proposal_id, change, person)
+    size = STORED.itemsize
+    filled = {
+        **{name: _L[name] for name in _SAID},
+        "look_up": func.substr(literal(look_ups, LargeBinary), cast(_L.line - 1, Integer) * size + 1, size),
+        "added_at": literal(timestamp()), "added_by": literal(person), "added_reason": literal(proposal.proposed_reason),
+        "added_change": literal(change, BigInteger), "added_proposal": _L.proposal_id, "added_line": _L.line,
+    }  # fmt: skip
+    new = select(*filled.values()).where(_L.proposal_id == proposal.proposal_id, ~_LISTED).order_by(_L.line)
+    connection.execute(insert(REGISTRY).from_select(list(filled), new))
+    words, after = f"registry: import {told['lines']} entries of {told['file']}", with_rows(connection, change, told)
+    record_change(connection, person, proposal.proposed_reason, words, after=after, approved_by=proposal.decided_by)
+
+
+def _retire_expired(connection: Connection, proposal_id: int, change: int, person: str) -> None:
+    """Take off their lists what stands in the lines too and has run out of time."""
+    gone = select(_R.entry_id).join(REGISTRY_LINES, _SAME).where(_L.proposal_id == proposal_id, _R.valid_to < timestamp())
+    for some in _batches(connection.execute(gone).scalars().all()):
+        retire(connection, some, change, person)
 
 
 def digest(lines: Iterable[Line]) -> str:
@@ -74,18 +97,11 @@ def _line(listing: Listing) -> Line:
     return {name: row[name] for name in _SAID}
 
 
-def _listing(line: Line) -> Listing:
+def _look_up(line: Line) -> bytes:
     begins, ends = (
         None if line[name] is None else datetime.fromisoformat(line[name]) for name in ("valid_from", "valid_to")
     )
-    return Listing(
-        kind=IdentifierKind(line["kind"]), value=line["value"], list=List(line["list"]), ground=Ground(line["ground"]),
-        source=Source(line["source"]), reference=line["reference"], valid_from=begins, valid_to=ends,
-    )  # fmt: skip
-
-
-def _key(listing: Listing) -> tuple[str, str, str]:
-    return listing.kind, listing.value, listing.list
+    return look_up(IdentifierKind(line["kind"]), line["value"], List(line["list"]), begins, ends)
 
 
 def _lines(connection: Connection, proposal_id: int) -> Iterator[Line]:

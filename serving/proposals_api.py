@@ -33,8 +33,8 @@ def router(running: Callable[[], Deciding], allow: Callable[[Request, Scope], No
     def waiting(request: Request) -> Response:
         allow(request, Scope.APPROVE)
         page = asked(request, answers.ProposalsAsked)
-        if page.kind is not None and page.kind not in approvals.KINDS:  # mistyped, it would look like nothing waits
-            raise InputError("kind", page.kind, ", ".join(sorted(approvals.KINDS)))
+        if page.kind is not None and page.kind not in approvals.NAMES:  # mistyped, it would look like nothing waits
+            raise InputError("kind", page.kind, ", ".join(approvals.NAMES))
         found = tuple(proposals.open_proposals(running().database, page.kind, page.after, page.limit))
         return _json(answers.ProposalsTold(found, found[-1].proposal_id if len(found) == page.limit else None))
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     place.add_home(home)
     actions = parser.add_subparsers(dest="action", required=True)
     listed = actions.add_parser("list", parents=[home], help="what waits, the oldest first")
-    listed.add_argument("--kind", choices=sorted(approvals.KINDS))
+    listed.add_argument("--kind", choices=approvals.NAMES)
     actions.add_parser("show", parents=[home], help="all of it").add_argument("proposal_id", type=int)
     for action in VERDICTS:
         decide = actions.add_parser(action, parents=[home], help="by another person than who proposed it")

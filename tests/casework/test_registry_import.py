@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from casework.database import Database
 from casework.proposals import Ruling
 from casework.registry import Registry
 from casework.registry_entries import Filter
-from domain.errors import LedgerError, SamePersonError, SettingsError
+from domain.errors import ConflictError, LedgerError, SamePersonError, SettingsError
 from domain.identifiers import IdentifierKind
 from tests import registry
 from tests.casework.test_registry import IDENTIFIERS, operation
@@ -79,6 +80,29 @@ def test_what_was_listed_meanwhile_stays_as_it_is(database, tmp_path):
     approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
     assert registry_entries.listed(database)[0]["entry_id"] == entry
     assert len(registry_entries.listed(database)) == 2
+
+
+def test_what_has_run_out_of_time_is_listed_anew(database, tmp_path):
+    validity = {"valid_from": datetime(2025, 1, 1, tzinfo=UTC), "valid_to": datetime(2025, 2, 1, tzinfo=UTC)}
+    entry = registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123001", **validity)
+    made = propose(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1)))
+    approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
+    assert registry_entries.entry(database, entry)["removed_ground"] == "expired"
+    assert [one["value"] for one in registry_entries.listed(database)] == ["+996555123000", "+996555123001"]
+
+
+def test_lines_that_are_not_those_that_were_proposed_are_not_listed(database, tmp_path):
+    made = propose(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1)))
+    name = (
+        "registry_lines_are_not_changed"
+        if database.file is not None
+        else "registry_lines_are_never_changed ON registry_lines"
+    )
+    execute(database, f"DROP TRIGGER {name}", "UPDATE registry_lines SET value = '+996555123009' WHERE line = 2")
+    with pytest.raises(ConflictError, match="not those that were proposed"):
+        approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
+    assert rows(database, "SELECT count(*) FROM registry") == [(0,)]
+    assert rows(database, "SELECT verdict FROM proposals") == [(None,)]
 
 
 def test_an_import_that_fails_half_way_lists_nothing(database, tmp_path):
