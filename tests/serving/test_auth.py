@@ -15,7 +15,7 @@ from casework.registry_feeds import FeedPage
 from domain.identifiers import IdentifierKind
 from domain.listing import List
 from serving.page import page
-from serving.registry_answers import ToDecide, ToImport, ToList, ToRemove
+from serving.registry_answers import ToDecide, ToFind, ToImport, ToList, ToRemove
 from serving.routes import EXAMPLES
 from serving.settings import Settings
 from serving.signatures import COMPONENTS
@@ -37,6 +37,7 @@ ROUTES = {
     ("GET", "/v1/audit/1/proof"): Scope.AUDIT,
     ("GET", "/v1/registry"): Scope.REGISTRY,
     ("POST", "/v1/registry"): Scope.REGISTRY,
+    ("POST", "/v1/registry/search"): Scope.REGISTRY,
     ("POST", "/v1/registry/import"): Scope.REGISTRY,
     ("GET", "/v1/registry/export?kind=phone"): Scope.REGISTRY,
     ("GET", "/v1/registry/feed?list=watched"): Scope.REGISTRY,
@@ -72,7 +73,7 @@ NOT_THERE = {
 } | {(method, path): 400 for (method, path), scope in ROUTES.items() if scope is Scope.RULES and method != "GET"}  # fmt: skip
 """What a key with the scope is told of what nobody has made, kept or said."""
 BODIES = {
-    "/v1/registry": EXAMPLES[ToList], "/v1/registry/import": EXAMPLES[ToImport], "/v1/registry/feeds/none": EXAMPLES[FeedPage],
+    "/v1/registry": EXAMPLES[ToList], "/v1/registry/search": EXAMPLES[ToFind], "/v1/registry/import": EXAMPLES[ToImport], "/v1/registry/feeds/none": EXAMPLES[FeedPage],
     "/v1/registry/entries/999999/removal": EXAMPLES[ToRemove], "/v1/proposals/999999/decision": EXAMPLES[ToDecide],
 }  # fmt: skip
 
