@@ -92,7 +92,7 @@ def test_a_server_batches_what_it_decided_and_signs_what_it_recorded(
         for number in range(1, 8):
             burana.decide(operation(number))
         notary = burana.burana.notary
-        burana.wait_until(lambda: rows(burana.burana.database, "SELECT 1 FROM audit WHERE kind = 'decisions'"))
+        burana.wait_until(lambda: rows(burana.burana.database, "SELECT 1 FROM audit WHERE kind = 'decisions'"), 60)
         burana.wait_until(lambda: checkpoints.read(home.checkpoints)[-1][1].size == len(notary.grown()))
         text = burana.burana.metrics.text().decode()
     assert "burana_audit_unsigned_total 0.0" in text
@@ -258,7 +258,7 @@ def exported(home: Settings, tmp_path: Path) -> Iterator[Path]:
     with InProcess(home) as burana:
         for number in range(1, 8):
             burana.decide(operation(number))
-        burana.wait_until(lambda: rows(burana.burana.database, "SELECT 1 FROM audit WHERE kind = 'decisions'"))
+        burana.wait_until(lambda: rows(burana.burana.database, "SELECT 1 FROM audit WHERE kind = 'decisions'"), 60)
     assert audit(home, "checkpoint") == 0
     assert audit(home, "export", "--out", str(tmp_path / "export"), "--with-ledger") == 0
     return tmp_path / "export"

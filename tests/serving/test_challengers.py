@@ -181,7 +181,7 @@ def test_one_that_reads_profiles_is_refused_while_the_champion_reads_none(burana
 def test_one_that_is_no_bundle_is_refused_and_the_others_score(burana, rival, caplog):
     refused(burana, "20200101T000000-gone", rival.name)
     assert "20200101T000000-gone is not a bundle" in caplog.text
-    assert asked(burana) == {rival.name}
+    burana.wait_until(lambda: asked(burana) == {rival.name})
 
 
 def test_more_than_four_are_refused(burana, rival, caplog):
