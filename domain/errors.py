@@ -37,8 +37,15 @@ class InputError(BuranaError):
     """
 
     def __init__(self, field: str, seen: object, allowed: str) -> None:
+        super().__init__(field, seen, allowed)
         self.field, self.seen, self.allowed = field, shortened(seen), allowed
-        super().__init__(f"{field}: seen {self.seen}, allowed: {allowed}")
+
+    def __str__(self) -> str:
+        return f"{self.field}: seen {self.seen}, allowed: {self.allowed}"
+
+    def stands_in(self, part: str) -> None:
+        """Say that the value stands in a part of what came."""
+        self.field = f"{part}.{self.field}"
 
 
 class IdentifierError(InputError):

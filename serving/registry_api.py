@@ -62,10 +62,13 @@ def router(running: Callable[[], Registered], allow: Callable[[Request, Scope], 
     @routes.post("")
     def add(body: Annotated[Spoken, short]) -> Response:
         wanted = decoded(TO_LIST, body.body)
-        identifiers = running().settings.identifiers()
-        return _json(
-            answers.Listed(registry_entries.add(running().database, identifiers, wanted.listing, body.person, wanted.reason))
-        )
+        identifiers, database = running().settings.identifiers(), running().database
+        try:
+            made = registry_entries.add(database, identifiers, wanted.listing, body.person, wanted.reason)
+        except InputError as error:
+            error.stands_in("listing")
+            raise
+        return _json(answers.Listed(made))
 
     @routes.post("/import")
     def import_many(body: Annotated[Spoken, long]) -> Response:

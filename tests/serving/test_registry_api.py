@@ -91,9 +91,9 @@ def test_what_is_listed_already_is_409_with_who_and_when(officers):
     assert "by Aigul at 20" in again.json["error"]["message"]
 
 
-@pytest.mark.parametrize(("change", "field"), [({"value": "call me"}, "value"), ({"kind": "colour"}, "listing.kind"),
+@pytest.mark.parametrize(("change", "field"), [({"value": "call me"}, "listing.value"), ({"kind": "colour"}, "listing.kind"),
                                               ({"by": "Bakyt"}, "listing.by"), ({"valid_to": "2020-01-01T00:00:00"}, "listing.valid_to"),
-                                              ({"ground": "not_kept"}, "ground"), ({"reference": "x" * 201}, "listing.reference")])  # fmt: skip
+                                              ({"ground": "not_kept"}, "listing.ground"), ({"reference": "x" * 201}, "listing.reference")])  # fmt: skip
 def test_what_cannot_be_listed_is_422_with_the_field(officers, change, field):
     answer = officers[0].ask("POST", "/v1/registry", {"listing": {**LISTING, **change}, "reason": "fraud"})
     assert (answer.status, answer.json["error"]["field"]) == (422, field)
