@@ -57,7 +57,7 @@ class Decision(Struct, frozen=True):
     """
 
     operation_id: str
-    level: Annotated[str, Meta(pattern="^(low|medium|high)$")]
+    level: Annotated[str, Meta(pattern="^(low|medium|high)$", description="low, medium or high")]
     action: Action
     score: Annotated[float, Meta(ge=0, le=1)] | None
     reasons: tuple[Reason, ...]

@@ -43,7 +43,7 @@ class Money(Struct, frozen=True, forbid_unknown_fields=True):
     """minor: amount in minor units (KGS: tyiyn), never a float; currency: ISO 4217 code with a reference rate."""
 
     minor: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="three capital letters of ISO 4217")]
 
     def reference_tyiyn(self) -> int:
         """The amount on the reference scale, rounded down; InputError for an unknown currency or beyond the bound."""

@@ -29,7 +29,15 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-RecordId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$(?!\n)")]
+RecordId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$(?!\n)",
+        description="1 to 128 printable characters of ASCII, no blanks",
+    ),
+]
 """An id that the caller chose: opaque, printable ASCII without blanks, kept to the letter."""
 Text = Annotated[str, Meta(min_length=1, max_length=128)]
 AwareTime = Annotated[datetime, Meta(tz=True)]
@@ -110,7 +118,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     device: Device | None = None
     access: Access | None = None
     funding: Funding | None = None
-    category: Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)")] | None = None
+    category: Annotated[str, Meta(pattern=r"^[0-9]{4}$(?!\n)", description="four digits of ISO 18245")] | None = None
     purpose: Annotated[str, Meta(max_length=500)] | None = None
 
 

@@ -24,9 +24,13 @@ class State(StrEnum):
         return self in {State.SHADOW, State.LIVE}
 
 
-RuleId = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{2,63}(?!\n)$")]
-Sentence = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
-Later = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+RuleId = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9_]{2,63}(?!\n)$", description="a to z, 0 to 9 and _, 3 to 64 of them, the first a letter"),
+]
+_ONE_LINE = "one line without control characters"
+Sentence = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", description=_ONE_LINE)]
+Later = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)", description=_ONE_LINE)]
 """A sentence that a draft may leave empty."""
 EVERY_KIND = tuple(Kind)
 
@@ -43,8 +47,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     id: RuleId
     criterion: FraudCriterion
-    level: Annotated[str, Meta(pattern=r"^(medium|high)(?!\n)$")]
-    owner: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
+    level: Annotated[str, Meta(pattern=r"^(medium|high)(?!\n)$", description="medium or high")]
+    owner: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", description=_ONE_LINE)]
     ground: Sentence
     expression: Annotated[str, Meta(max_length=2_000)]
     text: Sentence

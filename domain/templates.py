@@ -4,10 +4,18 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{2,63}(?!\n)$")]
-Number = Annotated[int, Meta(ge=1, le=10**12)] | Annotated[str, Meta(pattern=r"^\$[a-z][a-z0-9_]{2,63}(?!\n)$")]
+Word = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9_]{2,63}(?!\n)$", description="a to z, 0 to 9 and _, 3 to 64 of them, the first a letter"),
+]
+Number = (
+    Annotated[int, Meta(ge=1, le=10**12)]
+    | Annotated[str, Meta(pattern=r"^\$[a-z][a-z0-9_]{2,63}(?!\n)$", description="the name of a parameter behind $")]
+)
 """A whole number, or the name of a parameter: `$attempts`."""
-Window = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}[mhd](?!\n)$")]
+Window = Annotated[
+    str, Meta(pattern=r"^[1-9][0-9]{0,2}[mhd](?!\n)$", description="1 to 999 minutes, hours or days, such as 10m")
+]
 """`10m`, `1h`, `3d`: minutes, hours, days."""
 
 

@@ -9,7 +9,7 @@ from domain.identifiers import QR_LENGTH, IdentifierKind
 from domain.listing import List, Listing, RemovalGround, Source
 from serving.queries import LARGEST_NUMBER
 
-Reason = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"\S")]
+Reason = Annotated[str, Meta(min_length=1, max_length=1_000, pattern=r"\S", description="words that can be seen")]
 Moment = Annotated[str, Meta(max_length=40)]
 Number = Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
 

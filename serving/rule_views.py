@@ -11,7 +11,7 @@ from domain.criteria import FraudCriterion
 from domain.operation import Kind
 from domain.rules import Rule, State
 
-Why = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+Why = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S", description="words that can be seen")]
 Version = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 

@@ -15,7 +15,8 @@ from casework.registry_feeds import FeedAction, FeedPage
 from domain.criteria import Scheme
 from domain.events import Event, EventType, Outcome
 from domain.identifiers import IdentifierKind
-from domain.operation import Kind
+from domain.money import Money
+from domain.operation import Kind, Operation
 from serving import contracts
 from serving.contracts import Refusal, decoded
 from serving.registry_answers import ToDecide, ToImport, ToList
@@ -240,6 +241,20 @@ def test_a_refusal_says_what_was_seen_and_what_is_allowed(shared_burana):
     assert "KGS" in currency["allowed"]
     card = refused(shared_burana, OPERATIONS, body(operation(recipient={"card": "4111111111111112"})), 422)
     assert "4111" not in json.dumps(card), "a card number does not come back"
+
+
+@pytest.mark.parametrize(("type_", "content", "field", "words"), [
+    (Operation, b'{"operation_id": "a b"}', "operation_id", "1 to 128 printable characters of ASCII, no blanks"),
+    (Outcome, b'{"outcome_id": "o", "operation_id": "\\u0451"}', "operation_id", "1 to 128 printable characters of ASCII, no blanks"),
+    (Money, b'{"minor": 1, "currency": "kgs"}', "currency", "three capital letters of ISO 4217"),
+    (EditedRule, b'{"rule": {"parameters": {"A": 1}}}', "rule.parameters", "a to z, 0 to 9 and _, 3 to 64 of them, the first a letter"),
+    (EditedRule, b'{"rule": {"steps": [{"did": "received", "within": "soon"}]}}', "rule.steps[0].within", "1 to 999 minutes, hours or days, such as 10m"),
+])  # fmt: skip
+def test_what_does_not_fit_a_pattern_is_refused_in_words(type_, content, field, words):
+    with pytest.raises(Refusal) as refusal:
+        decoded(msgspec.json.Decoder(type_), content)
+    assert (refusal.value.problem.field, refusal.value.problem.allowed) == (field, words)
+    assert refusal.value.problem.message == f"{field}: allowed {words}"
 
 
 @pytest.mark.parametrize(("type_", "content", "field", "words"), [

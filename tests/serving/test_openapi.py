@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +94,18 @@ def test_retry_after_and_the_challenge_are_described_wherever_they_come(document
             for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After")):
                 if status in route["responses"] and path != "/readyz":
                     assert header in route["responses"][status]["headers"]
+
+
+def test_every_pattern_is_said_in_words_too(document):
+    def patterns(part: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(part, dict) and isinstance(part.get("pattern"), str):
+            yield part
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            yield from patterns(inner)
+
+    found = [*patterns(document["components"]["schemas"])]
+    assert len(found) > 10
+    assert all(part.get("description") for part in found), [part for part in found if not part.get("description")]
 
 
 def test_every_string_and_number_that_a_record_may_carry_is_bounded(document):
