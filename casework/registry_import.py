@@ -7,7 +7,20 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, and_, cast, exists, func, insert, literal, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    and_,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+)
 
 from casework import proposals
 from casework.audit_log import next_number, record_change
@@ -27,6 +40,8 @@ _L, _R = REGISTRY_LINES.c, REGISTRY.c
 _SAME = and_(_R.kind == _L.kind, _R.value == _L.value, _R.list == _L.list, LIVE)
 _LISTED = exists(select(_R.entry_id).where(_SAME))
 _SAID = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
+_OF_LINE: dict[str, ColumnElement[Any]] = {name: _L[name] for name in _SAID}
+_SIZE = STORED.itemsize
 Line = dict[str, Any]
 
 
@@ -48,7 +63,7 @@ def propose(database: Database, listings: Sequence[Listing], file: str, person: 
 
 
 def prepared(database: Database, proposal: Proposal) -> Apply:
-    """What the approval of an import does: list all its lines in one statement. What stands on that list by now stays as it is.
+    """What the approval of an import does: list all its lines, a page in a statement. What stands on that list by now stays as it is.
 
     Lines never change, so they are read, held against the proposal and made ready to be looked up before the database is held for
     the change: with SQLite the ledger waits for it. ConflictError where they are not those that were proposed.
@@ -64,15 +79,17 @@ def _list_lines(look_ups: bytes, connection: Connection, proposal: Proposal, _: 
     """look_ups: of all lines, in their order."""
     told, person, change = proposal.content, proposal.proposed_by, next_number(connection)
     _retire_expired(connection, proposal.proposal_id, change, person)
-    size = STORED.itemsize
-    filled = {
-        **{name: _L[name] for name in _SAID},
-        "look_up": func.substr(literal(look_ups, LargeBinary), cast(_L.line - 1, Integer) * size + 1, size),
+    added: dict[str, ColumnElement[Any]] = {
         "added_at": literal(timestamp()), "added_by": literal(person), "added_reason": literal(proposal.proposed_reason),
         "added_change": literal(change, BigInteger), "added_proposal": _L.proposal_id, "added_line": _L.line,
     }  # fmt: skip
-    new = select(*filled.values()).where(_L.proposal_id == proposal.proposal_id, ~_LISTED).order_by(_L.line)
-    connection.execute(insert(REGISTRY).from_select(list(filled), new))
+    for before in range(0, told["lines"], PAGE):
+        some = look_ups[before * _SIZE : (before + PAGE) * _SIZE]
+        place = cast(_L.line - (before + 1), Integer) * _SIZE + 1
+        filled = {**_OF_LINE, "look_up": func.substr(literal(some, LargeBinary), place, _SIZE), **added}
+        here = _L.proposal_id == proposal.proposal_id, _L.line > before, _L.line <= before + PAGE
+        new = select(*filled.values()).where(*here, ~_LISTED).order_by(_L.line)
+        connection.execute(insert(REGISTRY).from_select(list(filled), new))
     words, after = f"registry: import {told['lines']} entries of {told['file']}", with_rows(connection, change, told)
     record_change(connection, person, proposal.proposed_reason, words, after=after, approved_by=proposal.decided_by)
 

@@ -74,12 +74,17 @@ def test_a_line_is_taken_or_rejected_with_its_reason(database, tmp_path):
     assert (tmp_path / "rejects.csv").read_text(encoding="utf-8").startswith("line,reason\n3,")
 
 
-def test_what_was_listed_meanwhile_stays_as_it_is(database, tmp_path):
-    made = propose(database, file(tmp_path, HEAD + LINE.format(0) + LINE.format(1)))
-    entry = registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123001")
+def test_what_was_listed_meanwhile_stays_as_it_is_on_whatever_page_it_stands(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry_import, "PAGE", 3)
+    made = propose(database, file(tmp_path, HEAD + "".join(map(LINE.format, range(8)))))
+    entry = registry.add(database, IDENTIFIERS, IdentifierKind.PHONE, "0555123004")
     approvals.decide(database, made, Ruling.APPROVED, "Bakyt", "compared")
-    assert registry_entries.listed(database)[0]["entry_id"] == entry
-    assert len(registry_entries.listed(database)) == 2
+    first, *others = registry_entries.listed(database)
+    assert first["entry_id"] == entry
+    assert [one["value"][-1] for one in others] == list("0123567")
+    live = Registry(database, IDENTIFIERS)
+    for number in range(8):
+        assert len(live.hits(operation(recipient={"phone": f"99655512300{number}"}))) == 1
 
 
 def test_what_has_run_out_of_time_is_listed_anew(database, tmp_path):
