@@ -8,6 +8,7 @@ hash of the entry before, 64 zeros in the first one, so each hash stands for the
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from domain.errors import SettingsError
@@ -17,6 +18,21 @@ FIRST = bytes(32)
 LARGEST = 2**53 - 1
 """Integers beyond it are not the same in every reader of JSON (RFC 8785)."""
 _quoted = json.encoder.encode_basestring
+
+
+class ChangeKind(StrEnum):
+    """What a change is of: the word before the colon in its words."""
+
+    ADOPTION = "adoption"
+    AUDIT = "audit"
+    CARD_KEY = "card_key"
+    CHAMPION = "champion"
+    DECISIONS = "decisions"
+    KEYS = "keys"
+    PROPOSALS = "proposals"
+    REGISTRY = "registry"
+    RULES = "rules"
+    SETTINGS = "settings"
 
 
 class AuditEntry(NamedTuple):

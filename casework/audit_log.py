@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select
 
-from casework.audit_form import FIRST, AuditEntry, canonical, kind_of, sealed
+from casework.audit_form import FIRST, AuditEntry, ChangeKind, canonical, kind_of, sealed
 from casework.database import Database, timestamp
 from casework.tables import AUDIT
 from domain.errors import InputError, SettingsError
@@ -27,7 +27,7 @@ def record_change(
 ) -> int:  # fmt: skip
     """Write who changed what and why, in the transaction of the change; the entry's number.
 
-    change: in words, what it is of before a colon. before, after: what JSON can hold, without floats; None where there is nothing.
+    change: in words, its `ChangeKind` before a colon. before, after: what JSON can hold, without floats; None where there is nothing.
     approved_by: the second person, where four eyes are asked for. SettingsError without person or reason, InputError for a reason
     in which nothing can be seen.
     """
@@ -35,12 +35,13 @@ def record_change(
         raise SettingsError(f"a change needs a person and a reason; seen person {person!r}, reason {reason!r}")
     if not any(letter.isprintable() and not letter.isspace() for letter in reason):
         raise InputError("reason", ascii(reason)[1:-1], "words that can be seen")
+    kind = ChangeKind(kind_of(change)).value
     driver = connection.connection.driver_connection
     assert driver is not None, "it is in a transaction"
     last, previous = driver.execute(_LAST).fetchone() or (0, FIRST)
     entry = sealed(
         AuditEntry(
-            last + 1, timestamp(), person, reason, kind_of(change), change, _kept(before), _kept(after), approved_by, previous, b""
+            last + 1, timestamp(), person, reason, kind, change, _kept(before), _kept(after), approved_by, previous, b""
         )
     )  # fmt: skip
     connection.execute(_INSERT, entry._asdict())

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, RowMapping, Table, func, or_, select
 
-from casework import registry_import, taken_over
+from casework import registry_import
+from casework.audit_form import ChangeKind
 from casework.audit_rows import ADDED, OF_ADDED, OF_REMOVED, REMOVED, ROWS, digest, name
 from casework.database import Database
 from casework.proposals import folded
@@ -28,7 +29,7 @@ from casework.tables import (
 
 SINGLE = (RULE_SETS, RULE_VERSIONS, PROPOSALS, REGISTRY_FEED_PAGES, API_KEYS)
 """Tables of whose rows the log keeps a hash each."""
-KINDS = ("registry", "rules", "proposals", "keys", taken_over.KIND)
+KINDS = (ChangeKind.REGISTRY, ChangeKind.RULES, ChangeKind.PROPOSALS, ChangeKind.KEYS, ChangeKind.ADOPTION)
 PAGE = 10_000
 _WORD = f'"{ROWS}":'
 """How an entry that keeps hashes says so: the log's JSON has no blanks (`audit_form.canonical`)."""
@@ -106,7 +107,7 @@ def _table(connection: Connection, table: Table, expected: dict[str, tuple[str, 
 
 def _adopted(connection: Connection) -> int:
     """The entry that took over what was there before the log kept hashes; 0 where nothing was."""
-    query = select(AUDIT.c.audit_id).where(AUDIT.c.kind == taken_over.KIND).order_by(AUDIT.c.audit_id).limit(1)
+    query = select(AUDIT.c.audit_id).where(AUDIT.c.kind == ChangeKind.ADOPTION).order_by(AUDIT.c.audit_id).limit(1)
     return connection.scalar(query) or 0
 
 

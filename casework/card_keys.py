@@ -8,12 +8,13 @@ import json
 
 from sqlalchemy import Connection, select
 
+from casework.audit_form import ChangeKind
 from casework.audit_log import record_change
 from casework.database import Database
 from casework.tables import AUDIT
 from domain.errors import SettingsError
 
-_KIND = "card_key"
+_KIND = ChangeKind.CARD_KEY
 _LAST = select(AUDIT.c.after).where(AUDIT.c.kind == _KIND).order_by(AUDIT.c.audit_id.desc()).limit(1)
 
 

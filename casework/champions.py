@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from casework.audit_form import ChangeKind
 from casework.audit_log import record_change
 from casework.database import Database
 from casework.tables import AUDIT
 from domain.levels import Thresholds
 
-_KIND = "champion"
+_KIND = ChangeKind.CHAMPION
 _LAST = select(AUDIT.c.change, AUDIT.c.after).where(AUDIT.c.kind == _KIND).order_by(AUDIT.c.audit_id.desc()).limit(1)
 
 

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from casework.audit_form import leaf
+from casework.audit_form import ChangeKind, leaf
 from casework.audit_log import record_change
 from casework.database import Database, speaking
 from casework.ledger import Ledger
 from casework.merkle import HASH, root_of
 from casework.tables import AUDIT
 
-KIND = "decisions"
+KIND = ChangeKind.DECISIONS
 MOST = 65_536
 """Entries of a batch at most: half a second of hashing; a server that takes a thousand a second has as many in a minute."""
 PAGE = 512

@@ -2,11 +2,12 @@
 
 from sqlalchemy import Connection, true
 
+from casework.audit_form import ChangeKind
 from casework.audit_log import record_change
 from casework.audit_rows import ROWS, kept, listed
 from casework.tables import API_KEYS, REGISTRY, RULE_SETS
 
-KIND = "adoption"
+KIND = ChangeKind.ADOPTION
 KEPT_SINCE = "0003"
 """The step of the schema from which on every change keeps the hashes of its rows."""
 

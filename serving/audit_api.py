@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
 from casework import audit_log, checkpoints
-from casework.audit_form import AuditEntry
+from casework.audit_form import AuditEntry, ChangeKind
 from casework.database import Database
 from casework.keys import Scope
 from serving import audit_views
@@ -23,7 +23,7 @@ Number = Annotated[int, Meta(ge=1, le=LARGEST_NUMBER)]
 class AuditPage(Struct, frozen=True, forbid_unknown_fields=True):
     """Which entries: of a kind, or of all; after: a number, 0 for the first; limit: how many at most."""
 
-    kind: Annotated[str, Meta(max_length=64)] | None = None
+    kind: ChangeKind | None = None
     after: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)] = 0
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
 

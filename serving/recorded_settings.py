@@ -5,6 +5,7 @@ import socket
 
 from sqlalchemy import select
 
+from casework.audit_form import ChangeKind
 from casework.audit_log import record_change
 from casework.database import Database
 from casework.tables import AUDIT
@@ -12,7 +13,7 @@ from serving.acting_person import user
 from serving.settings import Settings
 from serving.settings_file import stated
 
-_KIND = "settings"
+_KIND = ChangeKind.SETTINGS
 _LAST = select(AUDIT.c.after).where(AUDIT.c.kind == _KIND).order_by(AUDIT.c.audit_id.desc()).limit(1)
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from casework import audit_export, audit_keys, audit_log, audit_verification, checkpoints, decision_batches
 from casework import database as databases
-from casework.audit_form import AuditEntry
+from casework.audit_form import AuditEntry, ChangeKind
 from casework.database import Database
 from casework.ledger import Ledger
 from casework.merkle import Tree
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("--without-ledger", action="store_true", help="leave out what the batches of decisions are made of")
     listed = actions.add_parser("list", parents=[home], help="the newest entries, or those after a number")
-    listed.add_argument("--kind", help="of one kind: registry, rules, keys, champion, settings, decisions, ...")
+    listed.add_argument("--kind", choices=[*ChangeKind], help="what they are of")
     listed.add_argument("--after", type=int, help="only entries after this number, the oldest of them")
     listed.add_argument("--limit", type=int, default=50, help=f"how many (default: 50, at most {MOST})")
     for name, words in (("show", "an entry, whole"), ("proof", "what proves to somebody else that an entry is in the log")):

@@ -45,7 +45,7 @@ def log(database: Database) -> list[AuditEntry]:
         return [AuditEntry(*row) for row in connection.execute(columns.order_by(AUDIT.c.audit_id))]
 
 
-def change(database: Database, words: str = "tests: try", **more: object) -> int:
+def change(database: Database, words: str = "rules: try", **more: object) -> int:
     with database.transaction() as connection:
         return record_change(connection, "Айгуль", 'to "try"\n', words, **more)
 
@@ -59,7 +59,7 @@ def test_the_form_of_an_entry_is_these_bytes_and_its_hash_is_a_leaf_of_rfc_9162(
     wanted = (
         (
             '{"after":{"a":"é\x7f\\u001f/","b":[1,true,null]},"approved_by":"Bakyt","at":"AT","audit_id":1,"before":null,'
-            '"change":"tests: try","kind":"tests","person":"Айгуль","previous":"ZEROS","reason":"to \\"try\\"\\n"}'
+            '"change":"rules: try","kind":"rules","person":"Айгуль","previous":"ZEROS","reason":"to \\"try\\"\\n"}'
         )
         .replace("AT", entry.at)
         .replace("ZEROS", "0" * 64)
@@ -96,7 +96,7 @@ def test_what_is_not_written_in_one_way_everywhere_is_refused(database: Database
 def test_text_that_utf_8_cannot_hold_is_refused(database: Database, place: str) -> None:
     given = {"person": "Aigul", "reason": "to try", place: "a\ud800"}
     with pytest.raises(SettingsError, match="UTF-8"), database.transaction() as connection:
-        record_change(connection, change="tests: try", **given)
+        record_change(connection, change="rules: try", **given)
 
 
 def test_a_reason_in_which_nothing_can_be_seen_is_none(database: Database) -> None:
@@ -104,7 +104,7 @@ def test_a_reason_in_which_nothing_can_be_seen_is_none(database: Database) -> No
         pytest.raises(InputError, match="words that can be seen"),
         database.transaction() as connection,
     ):
-        record_change(connection, "Aigul", "\u200b\u202e", "tests: try")
+        record_change(connection, "Aigul", "\u200b\u202e", "rules: try")
     assert log(database) == []
 
 
@@ -112,16 +112,22 @@ def test_a_reason_in_which_nothing_can_be_seen_is_none(database: Database) -> No
 
 
 def test_each_entry_holds_the_hash_of_the_one_before(database: Database) -> None:
-    assert [change(database, f"tests: {n}") for n in range(5)] == [1, 2, 3, 4, 5]
+    assert [change(database, f"rules: {n}") for n in range(5)] == [1, 2, 3, 4, 5]
     entries = log(database)
     assert [entry.previous for entry in entries] == [FIRST, *(entry.hash for entry in entries[:-1])]
     assert [entry.hash for entry in entries] == [hashlib.sha256(b"\0" + form(entry)).digest() for entry in entries]
 
 
+def test_a_change_of_a_kind_that_nobody_could_ask_for_is_not_written(database: Database) -> None:
+    with pytest.raises(ValueError, match="rule"):
+        change(database, "rule: one")
+    assert log(database) == []
+
+
 def test_a_change_that_is_rolled_back_leaves_no_gap(database: Database) -> None:
     change(database)
     with pytest.raises(ZeroDivisionError), database.transaction() as connection:
-        record_change(connection, "Aigul", "to try", "tests: one")
+        record_change(connection, "Aigul", "to try", "rules: one")
         raise ZeroDivisionError
     assert change(database) == 2
 
@@ -130,7 +136,7 @@ def test_many_writers_at_once_make_one_chain(url: str) -> None:
     def write(writer: int) -> None:
         with databases.connect(url) as mine:
             for number in range(25):
-                change(mine, f"tests: {writer} {number}")
+                change(mine, f"rules: {writer} {number}")
 
     with databases.connect(url) as database:
         with ThreadPoolExecutor(4) as pool:
@@ -165,7 +171,7 @@ def test_entries_of_before_the_chain_join_it(database: Database) -> None:
     database.bring_up_to_date()
     assert change(database) == 8
     entries = log(database)
-    assert [(entry.audit_id, entry.kind) for entry in entries] == [(1, "keys"), (2, "keys"), (7, "keys"), (8, "tests")]
+    assert [(entry.audit_id, entry.kind) for entry in entries] == [(1, "keys"), (2, "keys"), (7, "keys"), (8, "rules")]
     assert [entry.previous for entry in entries] == [FIRST, *(entry.hash for entry in entries[:-1])]
     with pytest.raises(LedgerError, match="never"):
         execute(database, "UPDATE audit SET person = 'nobody'")

@@ -148,7 +148,7 @@ def test_a_database_without_burana_s_tables_is_no_database_of_a_server(postgresq
 def test_a_transaction_is_all_or_nothing(url: str) -> None:
     with databases.connect(url) as database:
         with pytest.raises(ZeroDivisionError), database.transaction() as connection:
-            audit_log.record_change(connection, "Aigul", "to try", "one")
+            audit_log.record_change(connection, "Aigul", "to try", "rules: one")
             raise ZeroDivisionError
         assert audit(database) == []
 
@@ -195,7 +195,7 @@ def test_a_lock_that_somebody_keeps_is_not_waited_for_forever(cloned: str) -> No
     with databases.connect(cloned, QUICK) as database, closing(psycopg.connect(cloned)) as other:
         other.execute("LOCK TABLE audit")
         with pytest.raises(LedgerError, match="nothing was recorded"), database.transaction() as connection:
-            audit_log.record_change(connection, "Aigul", "to try", "one")
+            audit_log.record_change(connection, "Aigul", "to try", "rules: one")
 
 
 def test_a_server_that_hangs_is_given_up_in_time_and_asked_again_when_it_goes_on(

@@ -249,7 +249,7 @@ def recorded_once(commits: GroupCommit, database: Database) -> None:
     """An entry, and a line in the audit log."""
     append(commits, entry(1))
     with database.transaction() as connection:
-        audit_log.record_change(connection, "the tests", "to try", "nothing")
+        audit_log.record_change(connection, "the tests", "to try", "rules: nothing")
 
 
 CHANGES = ["UPDATE entries SET sequence = 9", "DELETE FROM entries", "UPDATE audit SET audit_id = 9", "DELETE FROM audit"]
@@ -274,7 +274,7 @@ def test_entries_and_audit_are_never_changed_or_deleted(commits, ledger, databas
     with pytest.raises(LedgerError, match="never"):
         execute(database, change)
     assert list(ledger.read()) == [entry(1)]
-    assert audit(database) == [("the tests", "to try", "nothing")]
+    assert audit(database) == [("the tests", "to try", "rules: nothing")]
 
 
 @pytest.mark.parametrize("place", range(5))
@@ -284,7 +284,7 @@ def test_replacing_is_deleting_and_is_refused(commits, ledger, database, place):
     with pytest.raises(LedgerError, match="never"):
         execute(database, ways[place % len(ways)])
     assert list(ledger.read()) == [entry(1)]
-    assert audit(database) == [("the tests", "to try", "nothing")]
+    assert audit(database) == [("the tests", "to try", "rules: nothing")]
 
 
 # ---- histories -----------------------------------------------------------------------------------------------------------

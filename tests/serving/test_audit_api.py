@@ -7,7 +7,7 @@ import pytest
 
 from casework import checkpoints
 from casework import database as databases
-from casework.audit_form import leaf
+from casework.audit_form import ChangeKind, leaf
 from casework.keys import Scope
 from serving import cli
 from tests.casework.audit_logs import filled
@@ -33,6 +33,8 @@ def test_pages_of_the_log_are_of_one_kind_or_of_all_and_lead_to_the_next(signing
     page = signing.ask("GET", "/v1/audit?kind=registry&limit=4&after=2").json
     assert ([entry["audit_id"] for entry in page["entries"]], page["next"]) == ([3, 4, 5, 6], 6)
     assert signing.ask("GET", "/v1/audit?kind=registry&after=9").json["next"] is None
+    mistyped = signing.ask("GET", "/v1/audit?kind=rule")
+    assert (mistyped.status, mistyped.json["error"]["allowed"]) == (422, ", ".join(ChangeKind)), "as if nothing was changed"
     kinds = {entry["kind"] for entry in signing.ask("GET", "/v1/audit").json["entries"]}
     assert kinds >= {"registry", "audit", "keys", "rules", "settings", "champion"}
 
