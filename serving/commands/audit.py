@@ -19,6 +19,7 @@ from domain.errors import AuditError, SettingsError
 from domain.json_file import add_json, write_json
 from serving import audit_views, place
 from serving.commands.lines import columns
+from serving.commands.words import one_of
 
 MOST = 10_000
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     verify.add_argument("--without-ledger", action="store_true", help="leave out what the batches of decisions are made of")
     listed = actions.add_parser("list", parents=[home], help="the newest entries, or those after a number")
-    listed.add_argument("--kind", choices=[*ChangeKind], help="what they are of")
+    listed.add_argument("--kind", **one_of(ChangeKind), help="what they are of")
     listed.add_argument("--after", type=int, help="only entries after this number, the oldest of them")
     listed.add_argument("--limit", type=int, default=50, help=f"how many (default: 50, at most {MOST})")
     for name, words in (("show", "an entry, whole"), ("proof", "what proves to somebody else that an entry is in the log")):

@@ -9,6 +9,7 @@ from casework.keys import OF_SYSTEMS, Scope
 from casework.writers import writer
 from serving import place
 from serving.commands.lines import columns
+from serving.commands.words import one_of
 from serving.settings import card_key
 from serving.signatures import id_of, secret_of
 
@@ -25,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--scope",
         action="append",
-        type=Scope,
-        choices=list(Scope),
+        **one_of(Scope),
         help="may be repeated; default: those of calling systems",
     )
     make.add_argument(

@@ -12,12 +12,13 @@ from casework.registry_entries import Filter
 from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind, masked
 from domain.json_file import add_json, write_json
-from domain.listing import GROUNDS, TO_LIST_ON, Ground, List, Listing, RemovalGround, Source
+from domain.listing import GROUNDS, TO_LIST_ON, List, Listing, RemovalGround, Source
 from serving import card_key, place
 from serving.acting_person import add_key, person_of
 from serving.commands import registry_lists, registry_worth
 from serving.commands.instants import instant
 from serving.commands.lines import columns
+from serving.commands.words import one_of
 from serving.settings import Settings
 
 HASHING = ("add", "import", "feed")
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "remove", parents=[home], help="propose to take an entry off its list; another person approves"
     )
     remove.add_argument("entry_id", type=int)
-    remove.add_argument("--ground", required=True, type=RemovalGround, choices=list(RemovalGround))
+    remove.add_argument("--ground", required=True, **one_of(RemovalGround))
     remove.add_argument("--reason", required=True, help="why (R111)")
     add_key(remove)
     _add_filter(actions.add_parser("list", parents=[home], help="the live entries, or those of a past moment"))
@@ -45,12 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_adding(add: argparse.ArgumentParser) -> None:
-    add.add_argument("--kind", required=True, type=IdentifierKind, choices=list(IdentifierKind))
+    add.add_argument("--kind", required=True, **one_of(IdentifierKind))
     add.add_argument("--value", required=True, help="in any form; it is normalised")
-    add.add_argument("--list", required=True, type=List, choices=list(List))
+    add.add_argument("--list", required=True, **one_of(List))
     said = "; ".join(f"{ground}: {GROUNDS[ground]}" for ground in TO_LIST_ON)
-    add.add_argument("--ground", required=True, type=Ground, choices=TO_LIST_ON, help=said)
-    add.add_argument("--source", required=True, type=Source, choices=list(Source), help="whose information it is (R103)")
+    add.add_argument("--ground", required=True, **one_of(TO_LIST_ON), help=said)
+    add.add_argument("--source", required=True, **one_of(Source), help="whose information it is (R103)")
     add.add_argument("--reference", help="of the letter, the case or the record")
     add.add_argument("--valid-from", type=instant, metavar="INSTANT", help="with its zone; default: at once")
     add.add_argument("--valid-to", type=instant, metavar="INSTANT", help="default: without end")
@@ -60,9 +61,9 @@ def _add_adding(add: argparse.ArgumentParser) -> None:
 
 def _add_filter(listed: argparse.ArgumentParser) -> None:
     listed.add_argument("--at", type=instant, metavar="INSTANT", help="as it was then, with its zone")
-    listed.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind))
-    listed.add_argument("--list", type=List, choices=list(List))
-    listed.add_argument("--source", type=Source, choices=list(Source))
+    listed.add_argument("--kind", **one_of(IdentifierKind))
+    listed.add_argument("--list", **one_of(List))
+    listed.add_argument("--source", **one_of(Source))
     add_json(listed, "the same, unmasked, into a file")
 
 

@@ -16,8 +16,9 @@ from casework.registry_files import Difference
 from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind
 from domain.json_file import add_json, write_json
-from domain.listing import TO_LIST_ON, Ground, List, Source
+from domain.listing import TO_LIST_ON, List, Source
 from serving.acting_person import add_key, person_of
+from serving.commands.words import one_of
 from serving.settings import Settings
 
 ACTIONS = frozenset({"import", "export", "feed"})
@@ -30,9 +31,7 @@ def add_arguments(actions: Actions, home: argparse.ArgumentParser) -> None:
         "import", parents=[home], help="propose to list all of a CSV or JSON file; another person approves"
     )
     bring.add_argument("file", type=Path)
-    bring.add_argument(
-        "--kind", type=IdentifierKind, choices=list(IdentifierKind), help="of every line, where the file does not say"
-    )
+    bring.add_argument("--kind", **one_of(IdentifierKind), help="of every line, where the file does not say")
     bring.add_argument("--rejects", type=Path, metavar="FILE", help="the lines that are not taken, each with its reason")
     bring.add_argument("--dry-run", action="store_true", help="only tell what it would change")
     add_json(bring, "what is printed, as JSON")
@@ -40,8 +39,8 @@ def add_arguments(actions: Actions, home: argparse.ArgumentParser) -> None:
     add_key(bring)
     out = actions.add_parser("export", parents=[home], help="the live entries: a CSV per kind, or JSON")
     out.add_argument("out", type=Path, help="a folder for CSV; a file that ends with .json for JSON")
-    out.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind))
-    out.add_argument("--list", type=List, choices=list(List))
+    out.add_argument("--kind", **one_of(IdentifierKind))
+    out.add_argument("--list", **one_of(List))
     _add_feed(actions.add_parser("feed", help="follow a list that others keep; give out our own changes"), home)
 
 
@@ -51,9 +50,9 @@ def _add_feed(feed: argparse.ArgumentParser, home: argparse.ArgumentParser) -> N
         "propose", parents=[home], help="propose to follow a list under a name; another person approves"
     )
     propose.add_argument("feed")
-    propose.add_argument("--list", required=True, type=List, choices=list(List))
-    propose.add_argument("--ground", required=True, type=Ground, choices=TO_LIST_ON)
-    propose.add_argument("--source", required=True, type=Source, choices=list(Source))
+    propose.add_argument("--list", required=True, **one_of(List))
+    propose.add_argument("--ground", required=True, **one_of(TO_LIST_ON))
+    propose.add_argument("--source", required=True, **one_of(Source))
     propose.add_argument("--caller", required=True, help="of the key by which its pages come")
     propose.add_argument("--reason", required=True)
     add_key(propose)
@@ -64,7 +63,7 @@ def _add_feed(feed: argparse.ArgumentParser, home: argparse.ArgumentParser) -> N
     cursor = steps.add_parser("cursor", parents=[home], help="up to which sequence number it was taken")
     cursor.add_argument("feed")
     give = steps.add_parser("give", parents=[home], help="our own cases' changes after a sequence number, as a page")
-    give.add_argument("--list", required=True, type=List, choices=list(List))
+    give.add_argument("--list", required=True, **one_of(List))
     give.add_argument("--after", type=int, default=0)
     give.add_argument("out", type=Path)
 

@@ -20,6 +20,7 @@ from domain.errors import SettingsError
 from domain.identifiers import IdentifierKind
 from domain.json_file import add_json, write_json
 from domain.listing import Listing, Source
+from serving.commands.words import one_of
 from serving.settings import Settings
 
 ACTIONS = frozenset({"value", "quality"})
@@ -30,9 +31,9 @@ def add_arguments(actions: Actions, home: argparse.ArgumentParser) -> None:
     """The arguments of each action."""
     worth = actions.add_parser("value", parents=[home], help="what a list would have stopped among recorded operations")
     which = worth.add_mutually_exclusive_group(required=True)
-    which.add_argument("--source", type=Source, choices=list(Source), help="the live entries of a source")
+    which.add_argument("--source", **one_of(Source), help="the live entries of a source")
     which.add_argument("--file", type=Path, help="a list that is not imported yet, CSV or JSON")
-    worth.add_argument("--kind", type=IdentifierKind, choices=list(IdentifierKind), help="of every line of the file")
+    worth.add_argument("--kind", **one_of(IdentifierKind), help="of every line of the file")
     good = actions.add_parser("quality", parents=[home], help="relevance, completeness and timeliness (R121)")
     for action in (worth, good):
         action.add_argument("--days", type=int, default=30, help="that end now (default: 30)")

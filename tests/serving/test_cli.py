@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from casework.audit_form import ChangeKind
+from casework.keys import Scope
+from domain.identifiers import IdentifierKind
+from domain.listing import TO_LIST_ON, List
 from serving import cli
 from tests.serving.running import REPOSITORY
 
@@ -55,3 +59,14 @@ def test_without_the_training_stack_its_commands_say_so_and_the_others_are_there
 def test_an_unknown_command_is_told_the_known_ones(capsys):
     assert cli.main(["fly"]) == 2
     assert capsys.readouterr().err.startswith("burana: no command 'fly'; allowed: audit, backfill")
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("registry", "list", "--kind", "telefon"), IdentifierKind), (("registry", "list", "--list", "black"), List),
+    (("keys", "make", "--caller", "a", "--by", "b", "--scope", "all"), Scope), (("audit", "list", "--kind", "rule"), ChangeKind),
+    (("registry", "feed", "propose", "black", "--caller", "c", "--list", "prohibited", "--ground", "not_kept"), TO_LIST_ON),
+])  # fmt: skip
+def test_a_word_that_is_not_on_the_list_is_refused_with_those_that_are(arguments, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*arguments])
+    assert f"seen {arguments[-1]!r}, allowed {', '.join(words)}\n" in capsys.readouterr().err
