@@ -1,6 +1,7 @@
 """A serving process carries none of the training stack, and tells nobody outside of itself."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from domain.untold import SWITCHES
+from serving import SHARED_FIGURES
 from tests.serving.running import REPOSITORY
 
 HEAVY = ("lightgbm", "sklearn", "mlflow", "pandas", "polars", "feast", "matplotlib", "onnx", "ray", "training")
@@ -53,6 +55,12 @@ def test_deciding_leaves_nothing_to_be_sent_to_the_maker_of_a_library(models, tm
     of_the_user.mkdir()
     decided(tmp_path / "home", models, {"HOME": str(of_the_user), "PATH": "/usr/bin:/bin", "ORT_DISABLE_TELEMETRY": "0"})
     assert list(of_the_user.rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", SHARED_FIGURES)
+def test_figures_are_kept_in_the_process_whatever_its_environment_says(models, tmp_path, name):
+    """Feast leaves the name of a folder to all that its process starts; without that folder the server would not start."""
+    decided(tmp_path / "home", models, {**os.environ, name: str(tmp_path / "missing")})
 
 
 SWITCHED = """
