@@ -15,6 +15,7 @@ from casework.registry_entries import Filter, listed, listed_already
 from domain.errors import InputError, SettingsError
 from domain.identifiers import IdentifierKind, Identifiers
 from domain.listing import Listing, normal_listing
+from domain.misfits import misfit
 
 COLUMNS = ("kind", "value", "list", "ground", "source", "reference", "valid_from", "valid_to")
 """Of a CSV; `kind` may be left out where the command names it, and so may the last three."""
@@ -68,8 +69,8 @@ def _sorted_out(identifiers: Identifiers, records: Iterable[Any]) -> tuple[list[
         if line > MOST_LINES:
             raise SettingsError(f"the file has more than {MOST_LINES} lines; import it in parts")
         try:
-            listing = normal_listing(msgspec.convert(record, Listing, strict=False), identifiers)
-        except (InputError, msgspec.ValidationError) as error:
+            listing = listing_of(identifiers, record)
+        except SettingsError as error:
             rejects.append(Reject(line, str(error)))
             continue
         key = listing.kind, listing.value, listing.list
@@ -78,6 +79,16 @@ def _sorted_out(identifiers: Identifiers, records: Iterable[Any]) -> tuple[list[
         else:
             found[key] = listing
     return list(found.values()), rejects
+
+
+def listing_of(identifiers: Identifiers, record: Any) -> Listing:
+    """A record as it can be listed, normal; SettingsError says what does not fit."""
+    try:
+        return normal_listing(msgspec.convert(record, Listing, strict=False), identifiers)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(misfit(error, Listing))) from error
+    except InputError as error:
+        raise SettingsError(str(error)) from error
 
 
 def read(file: Path, kind: IdentifierKind | None = None) -> Iterator[Any]:

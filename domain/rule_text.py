@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from domain.errors import RuleError
+from domain.misfits import misfit
 from domain.rules import Rule, State
 
 MOST_RULES = 1_000
@@ -23,6 +24,8 @@ def parsed(content: str) -> list[Rule]:
     """The rules and templates of a set in TOML; RuleError says what was seen and what is allowed. A rule may stand in it live and in shadow."""
     try:
         rules = msgspec.convert(_as_rules(tomllib.loads(content)), _Set).rules
+    except msgspec.ValidationError as error:
+        raise RuleError(f"the rule set cannot be read: {misfit(error, _Set)}") from error
     except (ValueError, RecursionError) as error:  # no TOML, or numbers or brackets without end, or no rules
         raise RuleError(f"the rule set cannot be read: {error}") from error
     names = [(rule.id, rule.state is State.SHADOW) for rule in rules]

@@ -2,12 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from domain.errors import (
     AuditError,
@@ -23,9 +20,9 @@ from domain.errors import (
     UnknownOperationError,
     UnknownProposalError,
     UnknownRuleError,
-    shortened,
 )
 from domain.events import Event, Outcome
+from domain.misfits import misfit
 from domain.operation import Operation
 
 OPERATION = msgspec.json.Decoder(Operation)
@@ -87,7 +84,7 @@ def read(decoder: msgspec.json.Decoder[Any], body: bytes) -> tuple[Any, bytes]:
         if b"\\" in body or body.count(b'"') != encoded.count(b'"'):
             _EACH_KEY_ONCE.decode(body.decode())
     except msgspec.ValidationError as error:
-        raise Refusal(422, invalid(str(error), decoder.type)) from None
+        raise Refusal(422, invalid(error, decoder.type)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, Problem("malformed", f"the body is not JSON in UTF-8: {error}")) from None
     return record, encoded
@@ -111,71 +108,10 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
 _EACH_KEY_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
 
 
-INSTANT = "an instant of RFC 3339 with its zone, such as 2026-11-22T10:15:00+06:00"
-_AT = re.compile(r"^(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\[[^]]*\]|[^.\[]+")
-_MEMBER = re.compile(r"Object (?:contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
-
-
-def invalid(message: str, type_: Any) -> Problem:
-    """msgspec's message with the path of the field taken out of it. type_: what was asked for."""
-    found = _AT.match(message)
-    what, path = (found["what"], found["path"] or "") if found else (message, "")
-    wanted = _at(type_, path, is_key=bool(found and found["key"]))
-    member = _MEMBER.match(what)
-    field = ".".join(part for part in (path, member["name"][:128] if member else "") if part)
-    expected = re.match(r"Expected (?P<allowed>.*?)(?:, got (?P<seen>.*))?$", what, re.DOTALL)
-    seen, allowed = (expected["seen"], expected["allowed"]) if expected else (None, None)
-    if "datetime" in (allowed or "") or what == "Invalid RFC3339 encoded datetime":
-        allowed = INSTANT
-    if word := re.match(r"Invalid enum value '(.*)'$", what, re.DOTALL):
-        seen, allowed = shortened(word[1]), ", ".join(_words(wanted)) or None
-    if "matching regex" in (allowed or "") and (said := [*_descriptions(wanted)]):
-        what = f"allowed {(allowed := ', or '.join(said))}"
-    return Problem("invalid", f"{field or 'body'}: {what[:300]}", field or "body", seen, allowed)
-
-
-def _at(type_: Any, path: str, is_key: bool) -> list[inspect.Type]:
-    """What may stand at a path, such as `rule.kinds[0]`, of a type; is_key: as a key of the object there."""
-    found = [_type_info(type_)]
-    for step in _STEP.findall(path):
-        found = [part for whole in found for part in _parts(whole, step)]
-    kinds = (kind for part in found for kind in _kinds(part))
-    return [kind.key_type for kind in kinds if isinstance(kind, inspect.DictType)] if is_key else found
-
-
-@cache
-def _type_info(type_: Any) -> inspect.Type:
-    return inspect.type_info(type_)
-
-
-def _words(wanted: list[inspect.Type]) -> list[str]:
-    """The list of words of which one is asked for."""
-    kinds = (one for part in wanted for one in _kinds(part))
-    return [str(word.value) for one in kinds if isinstance(one, inspect.EnumType) for word in one.cls]
-
-
-def _descriptions(wanted: list[inspect.Type]) -> Iterator[str]:
-    """What a text may be, in the words of its declaration."""
-    for part in wanted:
-        for one in part.types if isinstance(part, inspect.UnionType) else (part,):
-            if isinstance(one, inspect.Metadata) and isinstance(one.type, inspect.StrType):
-                yield str((one.extra_json_schema or {}).get("description", f"a text that matches {one.type.pattern}"))
-
-
-def _parts(whole: inspect.Type, step: str) -> Iterator[inspect.Type]:
-    for kind in _kinds(whole):
-        match kind:
-            case inspect.StructType(fields=fields):
-                yield from (field.type for field in fields if field.encode_name == step)
-            case inspect.ListType(item_type=part) | inspect.VarTupleType(item_type=part) | inspect.DictType(value_type=part):
-                yield part
-
-
-def _kinds(type_: inspect.Type) -> tuple[inspect.Type, ...]:
-    """What it may be: `X | None` is two."""
-    types = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
-    return tuple(one.type if isinstance(one, inspect.Metadata) else one for one in types)
+def invalid(error: msgspec.ValidationError, type_: Any) -> Problem:
+    """What of a body or a query does not fit. type_: what was asked for."""
+    field, what, seen, allowed = misfit(error, type_)
+    return Problem("invalid", f"{field or 'body'}: {what}", field or "body", seen, allowed)
 
 
 _UNKNOWN: dict[type[Exception], str] = {

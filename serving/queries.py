@@ -26,7 +26,7 @@ def asked(request: Request, type_: type[AskedT]) -> AskedT:
     try:
         found = msgspec.convert(dict(pairs), type_, strict=False)
     except msgspec.ValidationError as error:
-        raise Refusal(422, invalid(str(error), type_)) from None
+        raise Refusal(422, invalid(error, type_)) from None
     for name in names:
         if getattr(found, name) is None:  # the text null, which msgspec reads as nothing
             raise InputError(name, "null", "a value, or leave it out")

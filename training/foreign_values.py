@@ -16,6 +16,7 @@ from domain import money
 from domain.errors import InputError, shortened
 from domain.identifiers import Identifiers
 from domain.instants import EARLIEST, to_ms
+from domain.misfits import misfit
 from domain.operation import IDENTIFIER_FIELDS
 from features.history import Column
 from training.foreign_rows import texts
@@ -120,7 +121,8 @@ def _converted(text: str, annotation: Any, field: str) -> Any:
     try:
         return msgspec.convert(text, annotation, strict=False)
     except msgspec.ValidationError as error:
-        raise InputError(field, text, str(error).removeprefix("Expected ")) from None
+        wrong = misfit(error, annotation)
+        raise InputError(field, text, wrong.allowed or wrong.what) from None
 
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")

@@ -52,6 +52,7 @@ from msgspec import Meta, Struct
 
 from domain import instants
 from domain.errors import HistoryError, InputError, shortened
+from domain.misfits import misfit
 from domain.operation import ACCOUNT_FIELDS, Operation
 from features.history import COLUMNS
 
@@ -305,7 +306,8 @@ def _value(value: Any, annotation: Any, place: str) -> Any:
     try:
         return msgspec.convert(value, annotation)
     except msgspec.ValidationError as error:
-        allowed = str(error).removeprefix("Expected ")
+        wrong = misfit(error, annotation)
+        allowed = wrong.allowed or wrong.what
         if typing.get_origin(annotation) is Literal:
             allowed = f"one of {listed(str(value), typing.get_args(annotation))}"
         raise _MappingError(f"{place}: seen {shortened(value)}, allowed: {allowed}") from None

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from casework import registry_files
 from casework.registry_asking import Asking
 from casework.registry_value import asking
-from domain.errors import InputError, SettingsError
+from domain.errors import SettingsError
 from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
-from domain.listing import Ground, List, Listing, Source, normal_listing
+from domain.listing import Ground, List, Listing, Source
 
 LEVEL = {List.PROHIBITED: RiskLevel.HIGH, List.WATCHED: RiskLevel.MEDIUM}
 UNSAID = {"ground": Ground.INTERNAL_INVESTIGATION, "source": Source.OWN_CASE}
@@ -40,6 +38,6 @@ def read(file: Path, identifiers: Identifiers) -> Listed:
 def _listing(file: Path, line: int, record: Any, identifiers: Identifiers) -> Listing:
     said = {**UNSAID, **record} if isinstance(record, dict) else record
     try:
-        return normal_listing(msgspec.convert(said, Listing, strict=False), identifiers)
-    except (InputError, msgspec.ValidationError) as error:
+        return registry_files.listing_of(identifiers, said)
+    except SettingsError as error:
         raise SettingsError(f"{file}, line {line}, the heading not counted: {error}") from error

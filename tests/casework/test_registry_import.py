@@ -67,7 +67,7 @@ def test_a_line_is_taken_or_rejected_with_its_reason(database, tmp_path):
     assert ([listing.value for listing in found.new], found.there) == (["+996555123000"], 1)
     assert [reject.line for reject in found.rejects] == [3, 4, 5, 6]
     assert "phone number" in found.rejects[0].reason
-    assert "white" in found.rejects[1].reason
+    assert found.rejects[1].reason == "list: seen 'white', allowed prohibited, watched"
     assert "stands in the file before" in found.rejects[2].reason
     assert "beyond the heading" in found.rejects[3].reason
     registry_files.write_rejects(tmp_path / "rejects.csv", found.rejects)

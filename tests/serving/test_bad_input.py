@@ -15,9 +15,9 @@ from casework.registry_feeds import FeedAction, FeedPage
 from domain.criteria import Scheme
 from domain.events import Event, EventType, Outcome
 from domain.identifiers import IdentifierKind
+from domain.misfits import INSTANT
 from domain.money import Money
 from domain.operation import Kind, Operation
-from serving import contracts
 from serving.contracts import Refusal, decoded
 from serving.registry_answers import ToDecide, ToImport, ToList
 from serving.routes import ROUTES
@@ -272,7 +272,7 @@ def test_what_is_no_word_of_a_list_is_refused_with_the_words_of_that_list(type_,
 @pytest.mark.parametrize("moment", ["yesterday", "2026-11-22", "2026-11-22T10:15:00", "2016-12-31T23:59:60Z", 1_800_000_000])
 def test_what_is_no_instant_is_refused_with_what_one_looks_like(shared_burana, moment):
     found = refused(shared_burana, OPERATIONS, body(operation(occurred_at=moment)), 422)
-    assert (found["field"], found["allowed"]) == ("occurred_at", contracts.INSTANT)
+    assert (found["field"], found["allowed"]) == ("occurred_at", INSTANT)
 
 
 def test_a_key_that_stands_twice_is_refused_in_whatever_may_be_sent():

@@ -69,7 +69,11 @@ def fired(*arguments, **features) -> list[str]:
         (a_rule("true", state="maybe"), "maybe"),
         (a_rule("true", level="low"), "level"),
         (a_rule("true", level="medium\n"), "level"),
-        (a_rule("true", id_="Bad Name"), "id"),
+        (
+            a_rule("true", id_="Bad Name"),
+            r"rules\[0\].id: allowed a to z, 0 to 9 and _, 3 to 64 of them, the first a letter",
+        ),
+        (a_rule("true", kinds=["cash"]), r"rules\[0\].kinds\[0\]: seen 'cash', allowed bank_account, mobile_application"),
         (a_rule("true", id_="a_rule\n"), "id"),
         (a_rule("x" * 2_001), "expression"),
         (a_rule("true") + a_rule("false"), "a_rule"),
