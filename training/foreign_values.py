@@ -120,7 +120,13 @@ def _converted(text: str, annotation: Any, field: str) -> Any:
     try:
         return msgspec.convert(text, annotation, strict=False)
     except msgspec.ValidationError as error:
-        raise InputError(field, text, str(error).removeprefix("Expected ")) from None
+        raise InputError(field, text, _words(annotation) or str(error).removeprefix("Expected ")) from None
+
+
+def _words(annotation: Any) -> str | None:
+    """What a text may be, in the words of its declaration."""
+    stated = getattr(annotation, "__metadata__", ())
+    return next((part.description for part in stated if isinstance(part, msgspec.Meta) and part.description), None)
 
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")

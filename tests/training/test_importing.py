@@ -250,6 +250,10 @@ class TestIdentifiers:
     def test_an_operation_id_that_the_endpoint_or_its_outcome_cannot_carry_is_rejected(self, foreign: str) -> None:
         assert told(imported(id=["a", foreign]))[0][:2] == (2, "id")
 
+    def test_an_operation_id_of_other_characters_is_told_in_words_what_it_may_be(self) -> None:
+        allowed = "1 to 128 printable characters of ASCII, no blanks"
+        assert told(imported(id=["a b", "b"])) == [(1, "id", "'a b'", allowed)]
+
     def test_row_numbers_serve_where_the_file_has_no_ids(self) -> None:
         document = written(operation_id={"row_number": True, "template": "row-{}"})
         assert column(imported(document), "operation_id") == ["row-2", "row-1", "row-3"]
