@@ -549,6 +549,20 @@ class TestCommand:
         with pytest.raises(HistoryError, match="broken"):
             command.run_file(command.folder / "broken")
 
+    @pytest.mark.parametrize("values", [[["x"], ["x"], ["y"]], [{"name": "x"}] * 3], ids=["lists", "records"])
+    def test_a_column_of_lists_or_records_is_told(self, command: Command, values: list) -> None:
+        with pytest.raises(
+            HistoryError, match=r"test.toml: operations.recipient_account.column: seen to of (List|Struct).*, allowed"
+        ):
+            command.run(file="rows.parquet", to=values)
+
+    def test_texts_that_parquet_has_as_bytes_are_read_where_they_are_utf_8(self, tmp_path: Path) -> None:
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.mkdir(), second.mkdir()
+        assert Command(first).run(file="rows.parquet", to=[b"x", b"x", b"y"]) == 0
+        with pytest.raises(HistoryError, match=r"not a Parquet or CSV file that can be read: .*utf8"):
+            Command(second).run("--allow-rejects", file="rows.parquet", to=[b"x", b"\xff", b"y"])
+
     def test_a_file_that_is_not_there_is_told(self, command: Command) -> None:
         with pytest.raises(HistoryError, match="No such file"):
             command.run_file(command.folder / "absent.parquet")
