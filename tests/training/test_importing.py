@@ -184,6 +184,7 @@ class TestTime:
         for text in ("2024-01-01T12:00:00+06:00", "2024-01-01 06:00:00Z", "2024-01-01T06:00:00.000Z"):
             assert self.at(text, time_zone="Europe/Berlin") == datetime(2024, 1, 1, 6, tzinfo=UTC)
         assert self.at("2024-01-01 12:00 +0600", format="%Y-%m-%d %H:%M %z") == datetime(2024, 1, 1, 6, tzinfo=UTC)
+        assert self.at("2024-01-01 12:00 +06:00", format="%Y-%m-%d %H:%M %:z") == datetime(2024, 1, 1, 6, tzinfo=UTC)
         aware = datetime(2024, 1, 1, 12, tzinfo=UTC)
         assert self.at(aware, time_zone="Europe/Berlin") == aware
 
@@ -386,6 +387,8 @@ class TestWrongMappings:
             ("operations.occurred_at.time_zone", "Asia/Bishkk", r"time_zone: seen .*Asia/Bishkek"),
             ("operations.occurred_at.time_zone", None, r"operations\.occurred_at\.time_zone: seen None"),
             ("operations.occurred_at.step", "1h", r"origin and step together"),
+            ("operations.occurred_at.format", "%s", r"format: seen '%s', allowed: no %s: seconds are counted, by origin"),
+            ("operations.occurred_at.format", "%H:%M %Z", r"format: seen '%H:%M %Z', allowed: no %Z: .*time_zone"),
             (
                 "operations.occurred_at",
                 {"column": "at", "origin": NOW, "step": "0h"},
