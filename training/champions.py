@@ -29,6 +29,12 @@ def check(models: Path, version: str) -> None:
         raise PromotionError(f"the bundle in {models / version} is {found}, seen {version!r}: name a version in {models}")
 
 
+def check_said(by: str, reason: str) -> None:
+    """SettingsError without a person and a reason: to be asked before what takes minutes."""
+    if not by.strip() or not reason.strip():
+        raise SettingsError(f"a change of champion needs a person and a reason; seen --by {by!r}, --reason {reason!r}")
+
+
 def promote(
     models: Path,
     version: str,
@@ -66,8 +72,7 @@ def roll_back(models: Path, by: str, reason: str) -> Promotion:
 
 
 def _change(models: Path, version: str, by: str, reason: str, **how: bool | str | None) -> Promotion:
-    if not by.strip() or not reason.strip():
-        raise SettingsError(f"a change of champion needs a person and a reason; seen --by {by!r}, --reason {reason!r}")
+    check_said(by, reason)
     check(models, version)
     change = {"at": datetime.now(UTC), "by": by, "reason": reason, "from": in_force(models), "to": version, **how}
     promotion = msgspec.convert(change, Promotion)

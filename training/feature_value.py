@@ -62,7 +62,7 @@ def worth(score: Score, rows: Rows, groups: Mapping[str, Sequence[int]], seed: i
     whole, random = _ap(score, rows, rows.matrix), np.random.default_rng(seed)
     found = []
     for name, columns in tqdm(groups.items(), "features exchanged", delay=2, mininterval=1, leave=False):
-        lost = [whole - _ap(score, rows, _exchanged(rows.matrix, list(columns), random)) for _ in range(repeats)]
+        lost = [whole - _ap(score, rows, _exchanged(rows, list(columns), random)) for _ in range(repeats)]
         found.append(Worth(name, len(columns), np.array(lost)))
     return sorted(found, key=lambda one: -one.mean)
 
@@ -93,8 +93,12 @@ def _ap(score: Score, rows: Rows, matrix: Matrix) -> float:
     return float(average_precision_score(rows.labels, score(matrix), sample_weight=rows.weights))
 
 
-def _exchanged(matrix: Matrix, columns: list[int], random: np.random.Generator) -> Matrix:
-    """The values of some columns, those of one operation together, given to another."""
-    exchanged = matrix.copy()
-    exchanged[:, columns] = matrix[random.permutation(len(matrix))][:, columns]
+def _exchanged(rows: Rows, columns: list[int], random: np.random.Generator) -> Matrix:
+    """The values of some columns, those of one operation together, given to another.
+
+    Whose they are is drawn by weight: a sample has more frauds than there are, and genuine operations would be given theirs too often.
+    """
+    givers = random.choice(len(rows.matrix), len(rows.matrix), p=rows.weights / rows.weights.sum())
+    exchanged = rows.matrix.copy()
+    exchanged[:, columns] = rows.matrix[givers][:, columns]
     return exchanged

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from domain.errors import HistoryError, shortened
 from training.mapping import FileForm, Mapping, listed
@@ -88,7 +89,9 @@ def read_foreign(path: Path, mapping: Mapping) -> pl.DataFrame:
         _need(wanted, seen, mapping.name, path.name)
         columns = list(dict.fromkeys(wanted.values()))
         if is_parquet:
-            return pl.read_parquet(path, columns=columns, glob=False)
+            _need_values(wanted, pl.read_parquet_schema(path), mapping.name)
+            # some writers leave texts as bare bytes
+            return pl.read_parquet(path, columns=columns, glob=False).with_columns(cs.binary().cast(pl.String))
         return pl.read_csv(path, columns=columns, **_csv(mapping.file))
     except (OSError, UnicodeError, pl.exceptions.PolarsError) as error:
         raise HistoryError(f"{path}: not a Parquet or CSV file that can be read: {error}") from None
@@ -98,6 +101,15 @@ def _need(wanted: dict[str, str], seen: list[str], mapping: str, file: str) -> N
     for place, column in wanted.items():
         if column not in seen:
             raise HistoryError(f"{mapping}: {place}: seen {shortened(column)}, allowed, in {file}: {listed(column, seen)}")
+
+
+def _need_values(wanted: dict[str, str], types: dict[str, pl.DataType], mapping: str) -> None:
+    """A column of lists or records has no one text a row."""
+    for place, column in wanted.items():
+        if types[column].is_nested():
+            raise HistoryError(
+                f"{mapping}: {place}: seen {column} of {types[column]}, allowed: texts, numbers, truths or times"
+            )
 
 
 def _is_parquet(path: Path) -> bool:

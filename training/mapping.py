@@ -58,6 +58,11 @@ from features.history import COLUMNS
 
 SHIPPED = Path(__file__).parent / "mappings"
 _LENGTHS = {"ms": 1, "s": instants.SECOND, "m": instants.MINUTE, "h": instants.HOUR, "d": instants.DAY}
+_MISREAD = {
+    "%s": 'no %s: seconds are counted, by origin = 1970-01-01T00:00:00Z and step = "1s"',
+    "%Z": "no %Z: names of zones are not told apart; write the one name into the format as it stands, and its zone into time_zone",
+}
+"""Parts of a format that name an instant and would be read as a time of the mapping's zone, and what to write instead."""
 _REQUIRED = ("operation_id", "occurred_at", "kind", "amount_minor", "currency")
 _OUTCOME_COLUMNS = ("verdict", "known_at", "scheme")
 """What a mapping says of an outcome; its ids and its source follow from the import."""
@@ -135,6 +140,9 @@ class Time(Struct, frozen=True):
             raise InputError("origin", self.origin.isoformat(), "an instant with its offset, such as 2025-01-01T00:00:00Z")
         if self.step is not None and length_ms(self.step, "step") == 0:
             raise InputError("step", self.step, "a duration above zero, such as 1h")
+        for directive, instead in _MISREAD.items():
+            if directive in self.format.replace("%%", ""):
+                raise InputError("format", self.format, instead)
         if self.time_zone is not None:
             _check_zone(self.time_zone)
         elif self.origin is None and not self.carries_offset:
@@ -143,7 +151,7 @@ class Time(Struct, frozen=True):
     @property
     def carries_offset(self) -> bool:
         """Whether every text of the format says its own offset from UTC."""
-        return "%z" in self.format or "%+" in self.format
+        return re.search(r"%(:{0,3}z|#z|\+)", self.format.replace("%%", "")) is not None
 
 
 class Verdict(Struct, frozen=True):

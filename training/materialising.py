@@ -16,6 +16,7 @@ from features import history as histories
 from features.arrivals import rows_of_history
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feast_repo import materialise as steps
+from features.feast_repo import sources
 from features.feast_repo.sources import write_operations
 from features.feast_repo.store import open_store, register
 from features.feast_repo.views import service_name
@@ -25,7 +26,8 @@ from features.layout import Fact, Word
 from features.plan import Plan
 from features.profile_days import Habits
 from features.profile_kernel import Integers
-from features.profiles import day_of
+from features.profile_language import Whose
+from features.profiles import date_of, day_of
 
 T = TypeVar("T")
 Figures = dict[str, Any]
@@ -41,6 +43,8 @@ def materialise(arguments: argparse.Namespace, ledger_rows: Callable[[], Integer
         habits = _timed(figures, "read", lambda: _habits(arguments, ledger_rows))
         first = None if arguments.start is None else day_of(arguments.start.date())
         figures |= _timed(figures, "compute", lambda: steps.compute_days(habits, arguments.store, first))
+        if not figures["days"]:
+            _check_settled(habits, arguments.store, first)
         if arguments.matrix is not None:
             figures |= _timed(figures, "vectors", lambda: _vectors(arguments))
         return figures | _through_feast(arguments, figures, fill=True)
@@ -57,6 +61,22 @@ def _habits(arguments: argparse.Namespace, ledger_rows: Callable[[], Integers]) 
         return Habits.of(ledger_rows(), now=datetime.now(UTC))
     rows, _ = rows_of_history(cut(histories.read(arguments.history), None, arguments.end))
     return Habits.of(rows)
+
+
+def _check_settled(habits: Habits, folder: Path, first: int | None) -> None:
+    """HistoryError where no profile could be made and none is there, with the newest day of which one can be made."""
+    if any(sources.days_done(folder, whose) for whose in Whose):
+        return
+    if habits.settled_day is None or habits.frame.is_empty():
+        raise HistoryError("no operation had arrived by then, so there is nothing to make profiles of; name a later --to")
+    newest, earliest = date_of(habits.settled_day), date_of(int(habits.frame["day"].to_numpy().min()))
+    if first is not None and first > habits.settled_day:
+        raise HistoryError(
+            f"--from: seen {date_of(first)}, allowed up to {newest}: no later day was over when the last record came"
+        )
+    raise HistoryError(
+        f"the operations begin on {earliest}, and that day was not over when the last record came: wait, or name a later --to"
+    )
 
 
 def _through_feast(arguments: argparse.Namespace, figures: Figures, *, fill: bool) -> Figures:

@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _promote(arguments: argparse.Namespace, champion: str) -> None:
     span = _span(arguments)
+    champions.check_said(arguments.by, arguments.reason)
     champions.check(arguments.models, arguments.challenger)
     parameters = {"champion": champion, **{name: str(getattr(arguments, name)) for name in
                   ("challenger", "by", "reason", "override", "history", "start", "end")}}  # fmt: skip

@@ -50,11 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, print the figures, name the champion if asked or if there is none."""
     if arguments.champion and not arguments.by.strip():
         raise SettingsError("--champion changes what is served and needs --by PERSON; `burana promote` compares first")
+    by = arguments.by or "burana train"
+    champions.check_said(by, arguments.reason)
     arguments.models.mkdir(parents=True, exist_ok=True)
     bundle, manifest, report = train(arguments.history, arguments.models, arguments.mlflow, _settings(arguments))
     before = champions.in_force(arguments.models)
     if arguments.champion or before is None:
-        by = arguments.by or "burana train"
         promotion = champions.promote(
             arguments.models, manifest.version, by, arguments.reason, expected=before, override=before is not None
         )

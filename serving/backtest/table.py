@@ -9,7 +9,7 @@ MOST_BESIDE = 3
 SOM = 100
 """Tyiyn."""
 HEAD = (
-    f"{'':44}{'stopped':>9}{'a day':>9}{'fraud':>8}{'genuine':>9}{'unknown':>9}{'precision':>20}{'recall':>20}{'money':>7}"
+    f"{'':44}{'stopped':>9}{'a day':>9}{'fraud':>8}{'genuine':>9}{'unknown':>9}{'precision':>22}{'recall':>22}{'money':>8}"
     f"{'customers':>11}{'som each':>10}{'cost each':>10}"
 )
 
@@ -69,14 +69,14 @@ def _by_kind(report: Report) -> Iterator[str]:
 def _line(name: str, figures: Figures) -> str:
     return (
         f"{name:44.44}{figures.stopped:>9,}{figures.a_day:>9.1f}{figures.fraud:>8,}{figures.genuine:>9,}{figures.unknown:>9,}"
-        f"{_share(figures, 'precision'):>20}{_share(figures, 'recall'):>20}{_percent(figures.money_recall):>7}"
+        f"{_share(figures, 'precision'):>22}{_share(figures, 'recall'):>22}{_percent(figures.money_recall):>8}"
         f"{figures.genuine_customers:>11,}{_som(figures.fraud_tyiyn_per_genuine_customer):>10}"
         f"{_som(figures.cost_tyiyn_per_defrauded_customer):>10}"
     )
 
 
 def _share(figures: Figures, name: str) -> str:
-    """`12.3% (10.1 to 15.0)`; a dash where there is nothing to divide by."""
+    """`12.3% (10.1-15.0)`; a dash where there is nothing to divide by."""
     value = getattr(figures, name)
     if value is None or name not in figures.intervals:
         return _percent(value)

@@ -166,6 +166,8 @@ def _computed_to_file(arguments: argparse.Namespace, plan: Plan, in_parts: bool)
 def _runner(arguments: argparse.Namespace) -> AbstractContextManager[Runner]:
     if arguments.ray not in (None, LOCAL) and arguments.work is None:
         raise SettingsError("--work: name a folder that every machine of the Ray cluster sees")
+    if arguments.work is not None and not arguments.work.is_dir():
+        raise SettingsError(f"--work: seen {str(arguments.work)!r}, allowed: a folder that is there")
     if arguments.ray is not None:
         return ray_cluster(arguments.ray, arguments.workers)
     return nullcontext(run_here) if arguments.workers is None else processes(arguments.workers)

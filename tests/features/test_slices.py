@@ -168,6 +168,7 @@ def test_the_command_writes_the_bytes_of_the_matrix_in_memory(tmp_path: Path, op
         (["--parts", "65"], "parts: seen 65, allowed 1 to 64"),
         (["--ray", "192.0.2.1:6379"], "--work: name a folder that every machine of the Ray cluster sees"),
         (["--workers", "0"], "workers: seen 0, allowed 1 and more"),
+        (["--parts", "2", "--work", "nowhere"], "--work: seen 'nowhere', allowed: a folder that is there"),
     ],
 )
 def test_the_command_refuses_what_is_out_of_bounds_and_leaves_no_file(

@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import instants
+from domain.criteria import FraudCriterion
 from serving.backtest.figures import Costs, Figures, Measure
 from serving.backtest.heard import Heard
+from serving.backtest.report import RuleFigures
 from serving.backtest.resampling import Resamples, interval
+from serving.backtest.table import rule_lines
 from training.intervals import resampled
 
 NONE = np.empty(0, np.int64)
@@ -110,3 +113,13 @@ def test_nothing_stopped_has_no_precision_and_no_interval() -> None:
     assert (figures.stopped, figures.recall) == (0, 0)
     assert figures.precision is None
     assert "precision" not in figures.intervals
+
+
+def test_every_figure_of_a_line_stands_apart_from_the_next() -> None:
+    rows = [(customer, 1_000, label, 0) for customer, label in ((1, 1), (2, 1), (3, -1))]
+    measure = Measure(heard(rows), COSTS, np.ones(3, np.bool_), 20, seed=1)
+    rule = RuleFigures(
+        "all", FraudCriterion.AMOUNT, "medium", "draft", *[measure.of(np.arange(3))] * 3, beside={}, by_kind={}, failed=0
+    )
+    cells = next(rule_lines(rule, was_decided=True)).split()
+    assert cells[2:] == ["3", "0.8", "2", "0", "1", *["100.0%", "(100.0-100.0)"] * 2, "100.0%", "0", "-", "10"]

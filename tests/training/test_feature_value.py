@@ -75,6 +75,18 @@ def test_all_frauds_are_kept_and_the_genuine_drawn_stand_for_all():
     assert np.array_equal(rows.labels, labels[rows.matrix[:, 0].astype(int)])
 
 
+def test_a_sample_says_what_all_operations_say():
+    random = np.random.default_rng(2)
+    labels = (np.arange(20 * MOST_GENUINE) % 100 == 0).astype(np.int8)
+    matrix = random.normal(size=(len(labels), 2)) + 3 * labels[:, None]
+    everybody = feature_value.Rows(matrix, labels, np.ones(len(labels)))
+    of_all, of_sample = (
+        worth(lambda some: some.sum(axis=1), rows, {"first": [0]}, seed=1)[0].mean
+        for rows in (everybody, sample(matrix, labels, seed=1))
+    )
+    assert of_sample == pytest.approx(of_all, abs=0.05)
+
+
 def test_the_plot_has_a_bar_for_each_and_the_strongest_on_top(rows):
     found = worth(score, rows, {name: [column] for column, name in enumerate(NAMES)}, seed=1)
     (axes,) = feature_value.plot(found, "Worth").axes

@@ -184,6 +184,7 @@ class TestTime:
         for text in ("2024-01-01T12:00:00+06:00", "2024-01-01 06:00:00Z", "2024-01-01T06:00:00.000Z"):
             assert self.at(text, time_zone="Europe/Berlin") == datetime(2024, 1, 1, 6, tzinfo=UTC)
         assert self.at("2024-01-01 12:00 +0600", format="%Y-%m-%d %H:%M %z") == datetime(2024, 1, 1, 6, tzinfo=UTC)
+        assert self.at("2024-01-01 12:00 +06:00", format="%Y-%m-%d %H:%M %:z") == datetime(2024, 1, 1, 6, tzinfo=UTC)
         aware = datetime(2024, 1, 1, 12, tzinfo=UTC)
         assert self.at(aware, time_zone="Europe/Berlin") == aware
 
@@ -250,8 +251,9 @@ class TestIdentifiers:
     def test_an_operation_id_that_the_endpoint_or_its_outcome_cannot_carry_is_rejected(self, foreign: str) -> None:
         assert told(imported(id=["a", foreign]))[0][:2] == (2, "id")
 
-    def test_what_an_operation_id_may_be_is_told_in_words(self) -> None:
-        assert told(imported(id=["a", "a b"])) == [(2, "id", "'a b'", "1 to 128 printable characters of ASCII, no blanks")]
+    def test_an_operation_id_of_other_characters_is_told_in_words_what_it_may_be(self) -> None:
+        allowed = "1 to 128 printable characters of ASCII, no blanks"
+        assert told(imported(id=["a b", "b"])) == [(1, "id", "'a b'", allowed)]
 
     def test_row_numbers_serve_where_the_file_has_no_ids(self) -> None:
         document = written(operation_id={"row_number": True, "template": "row-{}"})
@@ -385,6 +387,8 @@ class TestWrongMappings:
             ("operations.occurred_at.time_zone", "Asia/Bishkk", r"time_zone: seen .*Asia/Bishkek"),
             ("operations.occurred_at.time_zone", None, r"operations\.occurred_at\.time_zone: seen None"),
             ("operations.occurred_at.step", "1h", r"origin and step together"),
+            ("operations.occurred_at.format", "%s", r"format: seen '%s', allowed: no %s: seconds are counted, by origin"),
+            ("operations.occurred_at.format", "%H:%M %Z", r"format: seen '%H:%M %Z', allowed: no %Z: .*time_zone"),
             (
                 "operations.occurred_at",
                 {"column": "at", "origin": NOW, "step": "0h"},
@@ -547,6 +551,20 @@ class TestCommand:
         (command.folder / "broken").write_bytes(content)
         with pytest.raises(HistoryError, match="broken"):
             command.run_file(command.folder / "broken")
+
+    @pytest.mark.parametrize("values", [[["x"], ["x"], ["y"]], [{"name": "x"}] * 3], ids=["lists", "records"])
+    def test_a_column_of_lists_or_records_is_told(self, command: Command, values: list) -> None:
+        with pytest.raises(
+            HistoryError, match=r"test.toml: operations.recipient_account.column: seen to of (List|Struct).*, allowed"
+        ):
+            command.run(file="rows.parquet", to=values)
+
+    def test_texts_that_parquet_has_as_bytes_are_read_where_they_are_utf_8(self, tmp_path: Path) -> None:
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.mkdir(), second.mkdir()
+        assert Command(first).run(file="rows.parquet", to=[b"x", b"x", b"y"]) == 0
+        with pytest.raises(HistoryError, match=r"not a Parquet or CSV file that can be read: .*utf8"):
+            Command(second).run("--allow-rejects", file="rows.parquet", to=[b"x", b"\xff", b"y"])
 
     def test_a_file_that_is_not_there_is_told(self, command: Command) -> None:
         with pytest.raises(HistoryError, match="No such file"):

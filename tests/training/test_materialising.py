@@ -96,6 +96,23 @@ def test_a_refusal_says_what_to_do(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (["--to", "2025-01-01"], "no operation had arrived by then"),
+        (["--to", "2026-01-01T12:00:00+06:00"], "the operations begin on 2026-01-01, and that day was not over"),
+        (["--from", "2027-01-01"], "--from: seen 2027-01-01, allowed up to 2026-01-20"),
+        (["--from", "2026-01-15", "--to", "2026-01-10"], "--from: seen 2026-01-15, allowed up to 2026-01-09"),
+    ],
+)
+def test_a_span_in_which_no_day_was_over_is_told(
+    world: Path, span: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["features", "materialise", "--history", str(world / "history"), "--store", str(tmp_path)]
+    assert cli.main([*command, *span]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_matrix_of_other_features_is_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     matrix = tmp_path / "matrix.parquet"
     pq.write_table(pq.read_table(world / "history" / "operations.parquet"), matrix)

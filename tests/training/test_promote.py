@@ -323,7 +323,9 @@ def test_the_first_champion_is_compared_with_nobody_and_is_kept_too(trained, com
 def test_nobody_is_promoted_without_a_person_and_a_reason(trained, command, by, reason, capsys):
     begin_with(trained, trained.better)
     assert command(*on_history(trained, trained.worse, "--override"), by=by, reason=reason) == 2
-    assert "needs a person and a reason" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "needs a person and a reason" in said.err
+    assert not said.out, "before the comparison, which MLflow would keep as a promotion"
     assert champion(trained.models).name == trained.better
 
 
@@ -413,6 +415,13 @@ def test_a_change_that_mlflow_cannot_note_is_made_and_said(trained, command, cap
 def test_training_asks_who_names_the_champion(tmp_path, capsys):
     assert cli.main(["train", "--history", str(tmp_path), "--champion"]) == 2
     assert "needs --by PERSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", [("--by", " "), ("--champion", "--by", "you", "--reason", "")])
+def test_training_asks_for_a_person_and_a_reason_before_it_begins(tmp_path, capsys, said):
+    assert cli.main(["train", "--history", str(tmp_path / "nowhere"), "--models", str(tmp_path / "m"), *said]) == 2
+    assert "needs a person and a reason" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize("wrong", ["--delay-days nan", "--delay-days inf", "--warm-up-days nan", "--seed -1"])
