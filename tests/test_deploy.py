@@ -50,6 +50,20 @@ def test_every_check_and_label_that_an_alert_asks_for_is_one_that_there_is() -> 
     assert asked <= {"ledger_held", "ledger_writable"}
 
 
+def test_the_first_check_of_a_process_comes_before_the_alarm_that_there_is_none() -> None:
+    rule = next(rule for rule in RULES if rule["alert"] == "BuranaFeaturesUnverified")
+    assert Metrics().spot_checked_at._value.get() == 0, "of a process that has not checked yet"
+    hours = int(rule["for"].removesuffix("h"))
+    assert hours * 3_600 > 2 * load(DEPLOY / "burana.toml").spot_check_s, (
+        "the first check is one to two of these after the start"
+    )
+
+
+def test_what_a_standby_refuses_makes_no_alarm() -> None:
+    rule = next(rule for rule in RULES if rule["alert"] == "BuranaRefusesForNow")
+    assert 'status="503"}[5m]) unless on(instance) (burana_standby == 1)' in rule["expr"]
+
+
 def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() -> None:
     text = (DEPLOY / "burana.toml").read_text(encoding="utf-8")
     assert as_toml(load(DEPLOY / "burana.toml")) == text, (
