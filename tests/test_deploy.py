@@ -2,9 +2,14 @@
 
 import argparse
 import configparser
+import itertools
 import re
 import shlex
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,6 +19,8 @@ import yaml
 
 from casework import database as databases
 from casework import keys, shadow_scores
+from casework.ledger import Ledger
+from casework.writers import Writer, writer
 from domain.identifiers import IdentifierKind
 from domain.listing import List
 from serving.commands import serve
@@ -22,6 +29,7 @@ from serving.rates import Rate
 from serving.settings import Settings, load
 from serving.settings_file import as_toml
 from tests import registry
+from tests.casework.records import entry
 from tests.postgresql import PostgreSQL
 from tests.serving.examples import operation
 from tests.serving.running import InProcess
@@ -57,6 +65,34 @@ def test_the_first_check_of_a_process_comes_before_the_alarm_that_there_is_none(
     assert hours * 3_600 > 2 * load(DEPLOY / "burana.toml").spot_check_s, (
         "the first check is one to two of these after the start"
     )
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the command of the notes")
+def test_the_backup_of_the_notes_ends_beside_a_server_that_records(tmp_path: Path) -> None:
+    notes = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"`umask 077; (sqlite3 .*?)`", notes)
+    assert found is not None
+    command = found[1].replace("/var/lib/burana", str(tmp_path)).replace("/backup", str(tmp_path / "backup"))
+    (tmp_path / "backup").mkdir()
+    is_over = threading.Event()
+    with databases.connect(databases.url_of(tmp_path / "burana.db")) as database, closing(writer(database)) as writing:
+        writing.add([entry(number, vector=bytes(3_000)) for number in range(1, 10_001)])
+        recording = threading.Thread(target=record_until, args=(writing, is_over))
+        recording.start()
+        try:
+            ended = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)
+        finally:
+            is_over.set()
+            recording.join()
+    with databases.existing(databases.url_of(tmp_path / "backup" / "burana.db")) as copy:
+        assert Ledger(copy).last_sequence == int(ended.stdout) >= 10_000
+
+
+def record_until(writing: Writer, is_over: threading.Event) -> None:
+    for number in itertools.count(10_001):
+        writing.add([entry(number)])
+        if is_over.wait(0.002):
+            return
 
 
 def test_what_a_standby_refuses_makes_no_alarm() -> None:
