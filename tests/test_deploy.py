@@ -20,7 +20,8 @@ import yaml
 from casework import database as databases
 from casework import keys, shadow_scores
 from casework.ledger import Ledger
-from casework.writers import Writer, writer
+from casework.writers import Writer, waiting, writer
+from domain.errors import LedgerError
 from domain.identifiers import IdentifierKind
 from domain.listing import List
 from serving.commands import serve
@@ -183,3 +184,12 @@ def test_the_role_that_reads_reads_and_no_more(granted: str) -> None:
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (0,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("INSERT INTO audit SELECT * FROM audit")
+
+
+def test_a_process_whose_role_may_not_add_does_not_keep_the_ledger_from_one_that_may(granted: str) -> None:
+    reader, server = (databases.Database(granted.replace("burana@", f"burana_{role}@")) for role in ("reader", "server"))
+    with reader, server, closing(waiting(reader)) as looking:
+        with pytest.raises(LedgerError, match="may only be read"):
+            looking.mend()
+        with closing(writer(server)) as adding:
+            assert (looking.is_holding, adding.is_holding) == (False, True)
