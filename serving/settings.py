@@ -214,6 +214,10 @@ def card_key(home: Path) -> bytes:
             draft.unlink()
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise SettingsError(
+            f"the server's user cannot read {path}: {error.strerror}; give it to that user, and to nobody else"
+        ) from error
     except ValueError as error:
         raise SettingsError(f"{path} is not a key in hexadecimal; restore it, card hashes depend on it") from error
     if len(key) < LEAST_KEY:
