@@ -27,7 +27,7 @@ from domain.listing import List
 from serving.commands import serve
 from serving.metrics import Metrics
 from serving.rates import Rate
-from serving.settings import Settings, load
+from serving.settings import PATHS, Settings, load
 from serving.settings_file import as_toml
 from tests import registry
 from tests.casework.records import entry
@@ -109,6 +109,11 @@ def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() 
     assert [
         each.name for each in fields(Settings) if not re.search(rf"^(# )?\[?{each.name}\b|{each.name}", text, re.MULTILINE)
     ] == []
+
+
+def test_the_folders_of_the_deployment_are_the_same_from_wherever_a_command_is_run() -> None:
+    settings = load(DEPLOY / "burana.toml")
+    assert [name for name in PATHS if not getattr(settings, name).is_absolute()] == []
 
 
 def test_settings_that_are_printed_are_read_back_without_what_is_secret(tmp_path: Path) -> None:
