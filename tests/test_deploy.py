@@ -27,6 +27,8 @@ from domain.listing import List
 from serving.commands import serve
 from serving.metrics import Metrics
 from serving.rates import Rate
+from serving.registry_api import LARGEST_IMPORT
+from serving.routes import ROUTES
 from serving.settings import PATHS, Settings, load
 from serving.settings_file import as_toml
 from tests import registry
@@ -109,6 +111,20 @@ def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() 
     assert [
         each.name for each in fields(Settings) if not re.search(rf"^(# )?\[?{each.name}\b|{each.name}", text, re.MULTILINE)
     ] == []
+
+
+def test_the_proxy_of_the_notes_lets_through_what_is_taken_and_repeats_records_alone() -> None:
+    notes = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    proxy = re.search(r"^server \{.*?^\}", notes, re.MULTILINE | re.DOTALL)
+    assert proxy is not None
+    assert re.findall(r"client_max_body_size (\w+)", proxy[0]) == [
+        f"{Settings().max_body >> 10}k", f"{LARGEST_IMPORT >> 20}m",
+    ]  # fmt: skip
+    repeated = [
+        where for where, done in re.findall(r"location (.*?) \{(.*?)\}", proxy[0], re.DOTALL) if "non_idempotent" in done
+    ]
+    taken = {route.path for route in ROUTES if any(re.search(where.removeprefix("~ "), route.path) for where in repeated)}
+    assert taken == {"/v1/operations", "/v1/events", "/v1/outcomes"}
 
 
 def test_the_folders_of_the_deployment_are_the_same_from_wherever_a_command_is_run() -> None:
