@@ -103,8 +103,11 @@ class Ledger:
             yield from map(Entry._make, page)
 
     def rows(self, after: int = 0, chunk: int = 100_000) -> Iterator[list[tuple[int, bytes, int]]]:
-        """(sequence, row, encoding) of all entries after a sequence number, in order: what the features are rebuilt from."""
-        for page in self._pages(_ROWS, after, 2**62, chunk):
+        """(sequence, row, encoding) of all entries after a sequence number, in order: what the features are rebuilt from.
+
+        All that there are when the first is asked for: beside a server that records without a pause there is no end to wait for.
+        """
+        for page in self._pages(_ROWS, after, self.last_sequence, chunk):
             yield [(found.sequence, found.row, found.encoding) for found in page]
 
     def hashes(self, chunk: int = 8_192) -> Iterator[bytes]:

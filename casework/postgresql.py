@@ -15,6 +15,7 @@ from domain.errors import SettingsError
 
 GRACE_S = 1.0
 """So much longer a session waits: a server that can still speak says itself what took too long."""
+ENCODING = "UTF8"
 CASEWORK_LOCK, LEDGER_LOCK = 4_207_801, 4_207_802
 """Advisory locks: of who changes casework at this moment, and of who adds to the ledger."""
 ALONE = text(f"SELECT pg_advisory_xact_lock({CASEWORK_LOCK})")
@@ -51,8 +52,8 @@ class Session(psycopg.Connection[Any]):
 def connected(url: str, answer_s: float, connect_s: int, durable: bool = True, name: str = "burana") -> Session:
     """A session; what commits in it is on the server's disk, unless not `durable`.
 
-    psycopg.Error where there is none to be had; SettingsError for a URL that cannot be read, and a server that does not
-    wait for its own disk.
+    psycopg.Error where there is none to be had; SettingsError for a URL that cannot be read, a database that does not keep every
+    text, and a server that does not wait for its own disk.
     """
     try:
         session = Session.connect(
@@ -63,6 +64,11 @@ def connected(url: str, answer_s: float, connect_s: int, durable: bool = True, n
     except psycopg.ProgrammingError:  # what it says may quote a part of the password
         raise SettingsError("the database's URL cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from None
     session.patience_s = answer_s + GRACE_S
+    if (encoding := session.info.parameter_status("server_encoding")) != ENCODING:
+        session.close()
+        raise SettingsError(
+            f"the database's encoding is {encoding}, allowed {ENCODING}; make it by `createdb --encoding UTF8 --template template0`"
+        )
     # the server's own look at the connection: it lets go of the ledger's lock when our machine is gone
     wishes = {"ms": str(int(1000 * answer_s)), "idle": str(max(1, int(answer_s))), "commit": "on" if durable else "off"}
     try:

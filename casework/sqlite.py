@@ -7,7 +7,7 @@ from typing import IO
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
-from domain.errors import HeldElsewhereError
+from domain.errors import HeldElsewhereError, LedgerError
 
 LOCK_FILE = "burana.lock"
 BEGIN = "sqlite_begin"
@@ -43,9 +43,15 @@ def engine(path: Path, busy_s: float, durable: bool) -> Engine:
 
 
 def hold(path: Path) -> IO[str]:
-    """Be the only process that adds to the ledger of a file, until what comes back is closed; else HeldElsewhereError."""
+    """Be the only process that adds to the ledger of a file, until what comes back is closed; else HeldElsewhereError, or LedgerError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_name(LOCK_FILE).open("w", encoding="ascii")
+    lock = path.with_name(LOCK_FILE)
+    try:
+        file = lock.open("w", encoding="ascii")
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger cannot be held, {lock} cannot be opened: {error.strerror}; it is the server's user's"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -149,10 +149,7 @@ class PostgreSQLWriter:
     def check(self) -> None:
         """See Writer: the session is there, so the ledger is held, and the server may be written to."""
         with self._speaking() as session:
-            if session.execute(_MAY_WRITE).fetchone() != (True,):
-                raise LedgerError(
-                    f"{self._database.name} may only be read: it is a replica, set so, or the role may not insert"
-                )
+            self._ask(session)
 
     def bring_in(self, batches: Iterable[Sequence[Entry]]) -> int:
         """See Writer."""
@@ -185,8 +182,13 @@ class PostgreSQLWriter:
             held = session.execute("SELECT pg_try_advisory_lock(%s)", (postgresql.LEDGER_LOCK,)).fetchone()
             if held != (True,):
                 raise HeldElsewhereError(f"another process serves or fills {self._database.name}; stop it first")
+            self._ask(session)  # who could not add would keep the ledger from a process that can
             failed.pop_all()
         return session
+
+    def _ask(self, session: postgresql.Session) -> None:
+        if session.execute(_MAY_WRITE).fetchone() != (True,):
+            raise LedgerError(f"{self._database.name} may only be read: it is a replica, set so, or the role may not insert")
 
     @contextmanager
     def _speaking(self) -> Iterator[postgresql.Session]:

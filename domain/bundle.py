@@ -80,10 +80,12 @@ def champion(models: Path) -> Path:
     """The folder of the served bundle; BundleError when none is named."""
     try:
         version = (models / CHAMPION_FILE).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise BundleError(
             f"{models / CHAMPION_FILE} cannot be read: train a model first (`burana train --champion`)"
         ) from error
+    except OSError as error:
+        raise BundleError(f"{models / CHAMPION_FILE} cannot be read: {error}") from error
     return models / version
 
 

@@ -10,6 +10,7 @@ from domain.errors import SettingsError
 from serving.contracts import Problem, Refusal
 
 MOST = 10**6
+_TYPES = ({"per_s": int, "burst": int}, {"per_s": float, "burst": int})
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ def rates_of(tables: Mapping[str, Any]) -> dict[str, Rate]:
     """Rates by caller from TOML: `[rates.NAME]` with `per_s` and `burst`; SettingsError names the caller that is wrong."""
     rates = {}
     for caller, table in tables.items():
+        if not isinstance(table, dict) or {name: type(value) for name, value in table.items()} not in _TYPES:
+            raise SettingsError(f"rates.{caller}: seen {table!r}, allowed per_s, a number, and burst, a whole one")
         try:
             rates[caller] = Rate(**table)
-        except TypeError:
-            raise SettingsError(f"rates.{caller}: seen {table!r}, allowed per_s and burst, both numbers") from None
+        except SettingsError as error:
+            raise SettingsError(f"rates.{caller}: {error}") from None
     return rates
 
 

@@ -2,6 +2,7 @@
 code is 0, where uvicorn would let the signal kill the process after all."""
 
 import signal
+import ssl
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -9,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from domain.errors import SettingsError
 from serving.connections import Connection
 from serving.endpoint import Endpoint
 from serving.settings import Settings
@@ -18,7 +20,8 @@ class Server(uvicorn.Server):
     """Serves an endpoint until SIGTERM or SIGINT."""
 
     def __init__(self, endpoint: Endpoint, settings: Settings, certificate: Path | None, private_key: Path | None) -> None:
-        """certificate, private_key: PEM files, where the server itself speaks TLS."""
+        """certificate, private_key: PEM files, where the server itself speaks TLS; SettingsError where they are of no use."""
+        _check(certificate, private_key)
         self._endpoint = endpoint
         protocol: Any = partial(Connection, endpoint=endpoint, request_timeout_s=settings.request_timeout_s)
         super().__init__(uvicorn.Config(
@@ -32,3 +35,17 @@ class Server(uvicorn.Server):
         self._endpoint.drain()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+
+def _check(certificate: Path | None, private_key: Path | None) -> None:
+    """Read both as uvicorn will, which says of a wrong one neither its name nor, where it is a key alone, anything at all."""
+    if certificate is None:
+        if private_key is not None:
+            raise SettingsError(f"--private-key: seen {private_key} alone, allowed with --certificate")
+        return
+    try:  # an empty password: nobody is there to be asked for one
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
+    except OSError as error:
+        raise SettingsError(
+            f"--certificate {certificate}, --private-key {private_key}: {error}; allowed are a chain and its key in PEM, without a password"
+        ) from error

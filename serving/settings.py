@@ -174,20 +174,25 @@ def load(file: Path | None, **given: Any) -> Settings:
     if unknown:
         raise SettingsError(f"{file}: unknown {', '.join(unknown)}; allowed {', '.join(known)}")
     values |= {name: value for name, value in given.items() if value is not None}
-    for name in PATHS:
-        if name in values:
-            values[name] = Path(values[name])
     if isinstance(tables := values.get("rates"), dict):
         values["rates"] = rates_of(tables)
     for name, value in values.items():
-        wanted = _type_of(getattr(Settings(), name)) if name not in PATHS else None
-        if wanted is not None and not (isinstance(value, wanted) or (wanted is float and isinstance(value, int))):
+        wanted = str if name in PATHS else _type_of(getattr(Settings(), name))
+        if not _is(value, wanted) and not (name in PATHS and isinstance(value, Path)):
             raise SettingsError(f"{name}: seen {value!r}, allowed a value of type {wanted.__name__}")
+    values |= {name: Path(values[name]) for name in PATHS if name in values}
     return replace(Settings(), **values)
 
 
 def _type_of(default: object) -> type:
     return str if isinstance(default, str) else type(default)
+
+
+def _is(value: object, wanted: type) -> bool:
+    """Whether a value may stand where one of a type is wanted: a whole number is a number, true and false are none."""
+    if isinstance(value, bool):
+        return wanted is bool
+    return isinstance(value, wanted) or (wanted is float and isinstance(value, int))
 
 
 def card_key(home: Path) -> bytes:
@@ -209,6 +214,10 @@ def card_key(home: Path) -> bytes:
             draft.unlink()
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise SettingsError(
+            f"the server's user cannot read {path}: {error.strerror}; give it to that user, and to nobody else"
+        ) from error
     except ValueError as error:
         raise SettingsError(f"{path} is not a key in hexadecimal; restore it, card hashes depend on it") from error
     if len(key) < LEAST_KEY:

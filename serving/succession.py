@@ -59,6 +59,8 @@ class Succession:
             return
         if found is None:
             self._seen = found
+            if in_force.model is not None:
+                self._say_unread(in_force.model)
             return
         if in_force.model is not None and found.version == in_force.model.version:
             await self._look_again(found)
@@ -113,6 +115,12 @@ class Succession:
         tell(self._assessor.metrics, layers)
         self._assessor.metrics.champions_taken.inc()
         log.info("champion %s has taken over", layers.model.version)
+
+    def _say_unread(self, model: Model) -> None:
+        """CHAMPION is gone, or another user's: who went back by it would take the bundle before for the one in force."""
+        self._assessor.metrics.champions_refused.inc()
+        file = self._settings.models / CHAMPION_FILE
+        log.error("%s cannot be read, %s stays in force: the server's user must be able to", file, model.version)
 
     def _refuse(self, found: Named, error: Exception) -> None:
         self._seen = found

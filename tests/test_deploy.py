@@ -2,9 +2,14 @@
 
 import argparse
 import configparser
+import itertools
 import re
 import shlex
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,14 +19,20 @@ import yaml
 
 from casework import database as databases
 from casework import keys, shadow_scores
+from casework.ledger import Ledger
+from casework.writers import Writer, waiting, writer
+from domain.errors import LedgerError
 from domain.identifiers import IdentifierKind
 from domain.listing import List
 from serving.commands import serve
 from serving.metrics import Metrics
 from serving.rates import Rate
-from serving.settings import Settings, load
+from serving.registry_api import LARGEST_IMPORT
+from serving.routes import ROUTES
+from serving.settings import PATHS, Settings, load
 from serving.settings_file import as_toml
 from tests import registry
+from tests.casework.records import entry
 from tests.postgresql import PostgreSQL
 from tests.serving.examples import operation
 from tests.serving.running import InProcess
@@ -50,6 +61,48 @@ def test_every_check_and_label_that_an_alert_asks_for_is_one_that_there_is() -> 
     assert asked <= {"ledger_held", "ledger_writable"}
 
 
+def test_the_first_check_of_a_process_comes_before_the_alarm_that_there_is_none() -> None:
+    rule = next(rule for rule in RULES if rule["alert"] == "BuranaFeaturesUnverified")
+    assert Metrics().spot_checked_at._value.get() == 0, "of a process that has not checked yet"
+    hours = int(rule["for"].removesuffix("h"))
+    assert hours * 3_600 > 2 * load(DEPLOY / "burana.toml").spot_check_s, (
+        "the first check is one to two of these after the start"
+    )
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the command of the notes")
+def test_the_backup_of_the_notes_ends_beside_a_server_that_records(tmp_path: Path) -> None:
+    notes = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"`umask 077; (sqlite3 .*?)`", notes)
+    assert found is not None
+    command = found[1].replace("/var/lib/burana", str(tmp_path)).replace("/backup", str(tmp_path / "backup"))
+    (tmp_path / "backup").mkdir()
+    is_over = threading.Event()
+    with databases.connect(databases.url_of(tmp_path / "burana.db")) as database, closing(writer(database)) as writing:
+        writing.add([entry(number, vector=bytes(3_000)) for number in range(1, 10_001)])
+        recording = threading.Thread(target=record_until, args=(writing, is_over))
+        recording.start()
+        try:
+            ended = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=True)
+        finally:
+            is_over.set()
+            recording.join()
+    with databases.existing(databases.url_of(tmp_path / "backup" / "burana.db")) as copy:
+        assert Ledger(copy).last_sequence == int(ended.stdout) >= 10_000
+
+
+def record_until(writing: Writer, is_over: threading.Event) -> None:
+    for number in itertools.count(10_001):
+        writing.add([entry(number)])
+        if is_over.wait(0.002):
+            return
+
+
+def test_what_a_standby_refuses_makes_no_alarm() -> None:
+    rule = next(rule for rule in RULES if rule["alert"] == "BuranaRefusesForNow")
+    assert 'status="503"}[5m]) unless on(instance) (burana_standby == 1)' in rule["expr"]
+
+
 def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() -> None:
     text = (DEPLOY / "burana.toml").read_text(encoding="utf-8")
     assert as_toml(load(DEPLOY / "burana.toml")) == text, (
@@ -58,6 +111,25 @@ def test_the_settings_of_the_deployment_are_all_there_are_with_what_they_mean() 
     assert [
         each.name for each in fields(Settings) if not re.search(rf"^(# )?\[?{each.name}\b|{each.name}", text, re.MULTILINE)
     ] == []
+
+
+def test_the_proxy_of_the_notes_lets_through_what_is_taken_and_repeats_records_alone() -> None:
+    notes = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    proxy = re.search(r"^server \{.*?^\}", notes, re.MULTILINE | re.DOTALL)
+    assert proxy is not None
+    assert re.findall(r"client_max_body_size (\w+)", proxy[0]) == [
+        f"{Settings().max_body >> 10}k", f"{LARGEST_IMPORT >> 20}m",
+    ]  # fmt: skip
+    repeated = [
+        where for where, done in re.findall(r"location (.*?) \{(.*?)\}", proxy[0], re.DOTALL) if "non_idempotent" in done
+    ]
+    taken = {route.path for route in ROUTES if any(re.search(where.removeprefix("~ "), route.path) for where in repeated)}
+    assert taken == {"/v1/operations", "/v1/events", "/v1/outcomes"}
+
+
+def test_the_folders_of_the_deployment_are_the_same_from_wherever_a_command_is_run() -> None:
+    settings = load(DEPLOY / "burana.toml")
+    assert [name for name in PATHS if not getattr(settings, name).is_absolute()] == []
 
 
 def test_settings_that_are_printed_are_read_back_without_what_is_secret(tmp_path: Path) -> None:
@@ -133,3 +205,12 @@ def test_the_role_that_reads_reads_and_no_more(granted: str) -> None:
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (0,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("INSERT INTO audit SELECT * FROM audit")
+
+
+def test_a_process_whose_role_may_not_add_does_not_keep_the_ledger_from_one_that_may(granted: str) -> None:
+    reader, server = (databases.Database(granted.replace("burana@", f"burana_{role}@")) for role in ("reader", "server"))
+    with reader, server, closing(waiting(reader)) as looking:
+        with pytest.raises(LedgerError, match="may only be read"):
+            looking.mend()
+        with closing(writer(server)) as adding:
+            assert (looking.is_holding, adding.is_holding) == (False, True)

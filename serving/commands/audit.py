@@ -97,7 +97,8 @@ def _verify(database: Database, arguments: argparse.Namespace) -> int:
     for fault in found.faults:
         print(f"WRONG: {fault}")
     if not found.faults:
-        print("all of it holds" if found.checkpoints else "it holds, but no checkpoint vouches for it (`burana audit key`)")
+        nobody = f"it holds, but no checkpoint in {arguments.checkpoints} vouches for it (another --checkpoints, or `burana audit key`)"
+        print("all of it holds" if found.checkpoints else nobody)
     write_json(arguments.json, found)
     return 1 if found.faults else 0
 

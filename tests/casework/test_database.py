@@ -226,6 +226,18 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(postgresql: Po
         assert Ledger(database).last_sequence == 3
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_does_not_keep_every_text_is_refused_by_its_encoding(postgresql: PostgreSQL, encoding: str) -> None:
+    url = postgresql.create("narrow", f"template0\" ENCODING '{encoding}' LOCALE \"C")
+    try:
+        with pytest.raises(
+            SettingsError, match=f"encoding is {encoding}, allowed UTF8; make it by `createdb --encoding UTF8"
+        ):
+            databases.connect(url)
+    finally:
+        postgresql.drop(url)
+
+
 def test_what_the_log_keeps_of_a_failed_statement_holds_none_of_its_values(url: str) -> None:
     with databases.connect(url) as database, pytest.raises(LedgerError) as refused, database.transaction() as connection:
         connection.execute(text("SELECT nowhere(:value)"), {"value": PHONE})

@@ -172,13 +172,13 @@ def test_verify_with_a_key_from_elsewhere_trusts_no_other(
     assert audit(home, "verify", "--key", key[:-3]) == 2
 
 
-def test_without_a_checkpoint_verify_says_that_nothing_vouches(
+def test_without_a_checkpoint_verify_says_that_nothing_vouches_and_where_it_looked(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with databases.connect(settings.database) as database:
         filled(database, 10)
     assert audit(settings, "verify") == 0
-    assert "no checkpoint vouches" in capsys.readouterr().out
+    assert f"no checkpoint in {settings.checkpoints} vouches" in capsys.readouterr().out
 
 
 def test_a_proof_leads_from_the_entry_to_the_signed_root(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from casework import database as databases
+from casework.sqlite import LOCK_FILE
 from casework.writers import writer
 from domain.bundle import champion
 from domain.errors import BundleError
@@ -23,7 +24,7 @@ from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.plan import Plan
 from features.tree_contributions import Contributions
 from serving import scoring
-from serving.settings import Settings
+from serving.settings import CARD_KEY_FILE, Settings
 from tests.serving.running import REPOSITORY, InProcess, file_in, free_port
 
 PLAN = Plan(DEFINITIONS, RETAINED_ARRIVALS)
@@ -229,6 +230,16 @@ def test_a_second_server_on_the_same_home_ends_with_one_plain_sentence(models, t
         ended = served(tmp_path / "home", models)
     assert ended.returncode == 2
     assert "another process serves" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", [CARD_KEY_FILE, LOCK_FILE])
+def test_a_file_that_the_server_s_user_cannot_open_is_told_in_one_plain_sentence(models, tmp_path, name):
+    (tmp_path / "home" / name).mkdir(parents=True)  # as root, who runs the tests in places, may read whatever is a file
+    ended = served(tmp_path / "home", models)
+    assert ended.returncode == 2
+    assert f"{name}" in ended.stderr
+    assert "Is a directory; " in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

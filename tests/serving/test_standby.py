@@ -16,10 +16,12 @@ import pytest
 from casework import card_keys, postgresql
 from casework import database as databases
 from casework.database import Database
-from casework.ledger import reading
+from casework.ledger import Entry, Ledger, reading
 from casework.rule_sets import BURANA
+from casework.writers import Writer, writer
 from domain.decision import Decision
 from domain.errors import LedgerError, SettingsError
+from features.arrivals import ENCODING
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.feature_set import FeatureSet
 from features.layout import WORDS
@@ -30,6 +32,7 @@ from serving.rule_desk import Desk
 from serving.settings import CARD_KEY_FILE, Settings
 from serving.standby import Standby
 from serving.typed_client import Client, ClientError
+from tests.casework.records import entry
 from tests.databases import rows
 from tests.serving.examples import body, event, operation
 from tests.serving.running import InProcess, Server, asgi, key_of, probes, rows_in
@@ -360,3 +363,33 @@ def test_a_standby_whose_ledger_was_exchanged_begins_anew(settings: Settings, tm
         before.apply([0] * WORDS)  # an entry that the ledger does not have
         assert standby.follow() is not before
         assert standby.engine.applied == 7
+
+
+def test_a_standby_takes_what_it_saw_however_fast_the_other_records(tmp_path: Path) -> None:
+    """Else it would read on for as long as entries come quicker than it asks: `behind` would stay what it was, and a stop would wait."""
+    with databases.connect(databases.url_of(tmp_path / "burana.db")) as database, closing(writer(database)) as writing:
+        standby = Standby(PLAN, Busy(database, writing), tmp_path / "none.npz")
+        writing.add([arrival(1)])
+        standby.follow()
+        assert (standby.behind, standby.engine.applied) == (1, 1)
+        standby.follow()
+        assert (standby.behind, standby.engine.applied) == (1, 2)
+
+
+class Busy(Ledger):
+    """A ledger to which another record was added whenever rows were read of it."""
+
+    def __init__(self, database: Database, writing: Writer) -> None:
+        super().__init__(database)
+        self._writing = writing
+
+    def rows(self, after: int = 0, chunk: int = 100_000) -> Iterator[list[tuple[int, bytes, int]]]:
+        for page in super().rows(after, chunk):
+            last = page[-1][0]
+            assert last < 10, "it reads on and on"
+            self._writing.add([arrival(last + 1)])
+            yield page
+
+
+def arrival(sequence: int) -> Entry:
+    return entry(sequence, row=bytes(8 * WORDS), encoding=ENCODING)

@@ -261,8 +261,12 @@ def test_a_bundle_that_does_not_fit_is_refused_once_and_the_champion_in_force_st
     assert burana.decide(operation(2))["model"] == rival.name
 
 
-def test_a_champion_that_is_not_named_any_more_stays(burana, line):
+def test_a_champion_that_is_not_named_any_more_stays_and_it_is_said_once(burana, line, caplog):
     first = burana.burana.model_version
     (line / "CHAMPION").unlink()
-    burana.wait(0.2)
+    burana.wait(0.3)
     assert burana.decide(operation(1))["model"] == first
+    assert metric(burana, "burana_champions_refused_total") == 1
+    assert [each for each in caplog.messages if "CHAMPION cannot be read" in each] == [
+        f"{line}/CHAMPION cannot be read, {first} stays in force: the server's user must be able to"
+    ]
