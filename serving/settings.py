@@ -180,6 +180,8 @@ def load(file: Path | None, **given: Any) -> Settings:
         wanted = str if name in PATHS else _type_of(getattr(Settings(), name))
         if not _is(value, wanted) and not (name in PATHS and isinstance(value, Path)):
             raise SettingsError(f"{name}: seen {value!r}, allowed a value of type {wanted.__name__}")
+        if value == "" and name in (*PATHS, "host"):  # here, and every address of the machine
+            raise SettingsError(f"{name}: seen nothing, allowed a {'folder' if name in PATHS else 'name or an address'}")
     values |= {name: Path(values[name]) for name in PATHS if name in values}
     return replace(Settings(), **values)
 

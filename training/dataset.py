@@ -159,6 +159,16 @@ def _as_of(history: History, end: datetime) -> datetime:
     return end if end - told <= QUIET else told
 
 
+def check_told(history: History, as_of: datetime | None) -> None:
+    """HistoryError for a moment, where one is named, of which the history can tell nothing any more: silence would pass for genuine."""
+    told = known_by(history.operations, history.outcomes)
+    if as_of is not None and as_of - told > QUIET:
+        raise HistoryError(
+            f"--as-of: seen {as_of:%Y-%m-%d %H:%M}, allowed up to {told + QUIET:%Y-%m-%d %H:%M}: the history ends on {told:%Y-%m-%d %H:%M}, and what "
+            "became known later is not in it"
+        )
+
+
 def span(history: History, start: datetime | None, end: datetime | None) -> tuple[History, pa.Table]:
     """What had arrived before `end`, and of it the operations with start <= occurred_at."""
     past = cut(history, None, end)

@@ -16,7 +16,7 @@ from domain.errors import SettingsError
 from features import history as histories
 from features.feature_set import FeatureSet
 from training.comparison import AP, AT_BUDGET, Comparison, Scored, Slice, compare
-from training.dataset import Dataset, known_by, labelled
+from training.dataset import Dataset, check_told, known_by, labelled
 from training.released import Released
 
 ENOUGH_FRAUDS = 50
@@ -72,6 +72,7 @@ def caution(champion: Released, span: Span) -> str | None:
 
 def recent(history: histories.History, features: FeatureSet, span: Span) -> Dataset:
     """The labelled operations of a span with all that became known of them."""
+    check_told(history, span.as_of)
     as_of = span.as_of or known_by(history.operations, history.outcomes)
     return labelled(history, features, span.start, span.end, as_of, span.delay)
 

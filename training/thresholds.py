@@ -285,8 +285,7 @@ def _text(ranked: Ranked, policy: Policy, medium: int, high: int) -> str:
     rejecting = (
         f"high {thresholds.high:.6f}: {caught} of the {rejected} operations at or above it were fraud ({caught / rejected:.1%})"
         if rejected
-        else f"No score allows rejecting under these demands: high is {thresholds.high:.6f}, above every score seen, so that "
-        "the model alone rejects nothing"
+        else "No score allows rejecting under these demands: high is the highest that a threshold may be, and the model alone rejects nothing"
     )
     return (
         f"Chosen on {ranked.operations} later operations of {ranked.days} days with {frauds} frauds; {policy.words}. {rejecting}. "

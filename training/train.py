@@ -24,7 +24,7 @@ from features.plan import Plan
 from training import bundles, contributions, figures, parity, tracking
 from training.code import code_sha256
 from training.contribution_summary import summary_of
-from training.dataset import Dataset, labelled
+from training.dataset import Dataset, check_told, labelled
 from training.export import INPUT, RAW, SCORE, to_onnx
 from training.pipeline import FitSettings, Fitted, fit
 from training.search import Found, SearchSettings, forward_blocks, search
@@ -80,6 +80,7 @@ def train(folder: Path, models: Path, tracking_uri: str, settings: TrainSettings
         history, history_sha256 = histories.read(folder), histories.sha256(folder)
     with report.stage("matrix"):
         start = settings.start or _after_warm_up(history, settings.warm_up)
+        check_told(history, settings.as_of)
         dataset = labelled(history, features, start, settings.end, settings.as_of, settings.delay)
     data = {"history": history_sha256, "declarations": features.hash, "code": code_sha256()}
     with tracking.run(tracking_uri, {**_flat(settings), **data}) as run:

@@ -179,6 +179,8 @@ def test_without_a_checkpoint_verify_says_that_nothing_vouches_and_where_it_look
         filled(database, 10)
     assert audit(settings, "verify") == 0
     assert f"no checkpoint in {settings.checkpoints} vouches" in capsys.readouterr().out
+    assert audit(settings, "verify", "--key", str(audit_keys.made("example.kg/burana").public)) == 1, "one was asked for"
+    assert f"no checkpoint in {settings.checkpoints} vouches" in capsys.readouterr().out
 
 
 def test_a_proof_leads_from_the_entry_to_the_signed_root(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:

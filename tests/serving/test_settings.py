@@ -24,6 +24,12 @@ def test_a_folder_that_is_no_text_is_refused_by_its_name(name: str, seen: str, t
         load(file_of(tmp_path, f"{name} = {seen}"))
 
 
+@pytest.mark.parametrize("name", [*PATHS, "host"])
+def test_a_folder_or_an_address_of_no_letters_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name}: seen nothing, allowed a "):
+        load(file_of(tmp_path, f'{name} = ""'))
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_true_is_no_number(name: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=rf"^{name}: seen True, allowed a value of type (int|float)$"):

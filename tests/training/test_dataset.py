@@ -21,7 +21,7 @@ from features.feature_set import FeatureSet
 from features.history import History, empty, table_of
 from features.labels import UNKNOWN
 from features.plan import Plan
-from training.dataset import Dataset, Outcomes, customer_numbers, labelled, labels_as_of
+from training.dataset import Dataset, Outcomes, check_told, customer_numbers, labelled, labels_as_of
 
 ACTIONS = {level.word: level.action.value for level in RiskLevel}
 REJECTED_BY = (["registry"], ["rules"], ["score"], ["registry", "rules", "score"])
@@ -222,3 +222,11 @@ def test_rows_that_follow_each_other_are_not_copied(mask: str, shared: bool) -> 
     assert len(part.where(np.zeros(len(part), np.bool_))) == 0
     assert part.labels.tolist() == [number for number, each in enumerate(mask) if each == "1"]
     assert np.shares_memory(part.matrix, whole.matrix) is (shared and "1" in mask)
+
+
+def test_a_moment_of_which_the_history_tells_nothing_any_more_is_refused() -> None:
+    known = history([operation(day, day) for day in range(20)], [outcome(1, 3, Verdict.FRAUD)])
+    check_told(known, None)
+    check_told(known, START + timedelta(days=20))
+    with pytest.raises(HistoryError, match=r"--as-of: seen 2026-01-22 00:00, allowed up to 2026-01-21 00:00"):
+        check_told(known, START + timedelta(days=21))
