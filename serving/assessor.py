@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from casework.lookups import Known
 from casework.registry import Hit, Registry
 from domain import instants
-from domain.errors import UnknownOperationError
+from domain.decision import Decision
+from domain.errors import LedgerError, UnknownOperationError
 from domain.events import Event, Outcome, check_known_after, normal_event, normal_outcome
 from domain.identifiers import Identifiers
 from domain.levels import RiskLevel
@@ -23,7 +24,7 @@ from features.layout import Word
 from features.profile_kernel import Integers
 from serving import logs
 from serving.contracts import EVENT, OPERATION, OUTCOME, Recorded, decoded, encode, read
-from serving.hearing import Hearing, Question, Terms, decision_of, hear
+from serving.hearing import Hearing, Question, Terms, decision_of, hear_in_steps
 from serving.live_counts import LiveCounts
 from serving.live_profiles import LiveProfiles, Used
 from serving.logs import Decided as Logged
@@ -32,7 +33,8 @@ from serving.records import FEATURE_FAILURES, Pending, Records
 from serving.rules import Rules
 from serving.scoring import Model
 from serving.settings import Settings
-from serving.stages import Stage, Timing, others_read
+from serving.stages import Stage, Steps, Timing, resting
+from serving.turns import Turns
 
 log = logging.getLogger("burana")
 _AMOUNT = int(Word.AMOUNT)
@@ -54,6 +56,24 @@ class Layers:
     live: LiveCounts | None = None
 
 
+@dataclass(slots=True)
+class Case:
+    """An operation on its way. decided_at: to the millisecond; hits: what the registry said as of then and as of that change.
+
+    decision, vector and who counts vectors are there once it is decided.
+    """
+
+    operation: Operation
+    row: Integers
+    decided_at: datetime
+    hits: tuple[Hit, ...]
+    change: int
+    timing: Timing
+    decision: Decision | None = None
+    vector: bytes | None = None
+    live: LiveCounts | None = None
+
+
 class Assessor:
     """One for a process. While its records are `stale` the features are not asked, and whatever is not rejected is verified.
 
@@ -71,6 +91,7 @@ class Assessor:
         }
         self._deadline_s = settings.deadline_ms / 1000
         self._ahead = timedelta(seconds=settings.clock_ahead_s)
+        self._turns = Turns(records.give_up)
         self.is_draining = False
 
     # ---- what callers ask --------------------------------------------------------------------------------------------
@@ -82,55 +103,45 @@ class Assessor:
         operation: Operation = normal_operation(given, self._identifiers, self._latest(now))
         if operation is not given:  # it did not come in normal form
             canonical = encode(operation)
-        row = np.array(row_of_operation(operation), np.int64)
-        decided_at, hits, change = self._listed(operation, now)
-        timing.rested(await others_read())
-        if (repeated := await self.records.repeated(("operation", operation.operation_id), canonical)) is not None:
+        case = Case(operation, np.array(row_of_operation(operation), np.int64), *self._listed(operation, now), timing)
+        key = ("operation", operation.operation_id)
+        if (repeated := await self.records.repeated(key, canonical)) is not None:
             return repeated
-        if self.layers.registry.change != change:  # while others were read, or the id was looked up
-            decided_at, hits, change = self._listed(operation, self._clock())
-        live, question = self.layers.live, self._question(operation, row, hits, change, timing)
-        hearing = hear(question)
-        if hearing.late is not None:
-            log.warning("operation %s: the time for an answer ran out before %s", operation.operation_id, hearing.late)
-        decision = decision_of(question, hearing, decided_at, self.records.next_sequence)
-        evidence, blob = self._evidence(question, hearing), None if hearing.vector is None else hearing.vector.tobytes()
-        timing.late(Stage.WRITING)
-        answer = await self.records.record(
-            "operation", operation.operation_id, canonical, row, encode(decision), blob, evidence
-        )
-        seconds = timing.done()
+        pending = self.records.take(key, canonical, case.row)
+        timing.rest()
+        self._turns.add(pending, self._decide(case, pending))
+        answer = await pending.answered()
+        seconds, decision, live = timing.done(), case.decision, case.live
+        assert decision is not None, "it was decided before it was recorded"
         self.metrics.decided(decision)
         if self._is_logged[decision.level]:
             logs.decided(operation, decision, seconds)
-        if live is not None and blob is not None:  # of the layers that were asked, whatever came while the disk wrote
-            live.take(blob, decision.score)
+        if live is not None and case.vector is not None:  # of the layers that were asked, whatever came while the disk wrote
+            live.take(case.vector, decision.score)
         return answer
 
     async def event(self, body: bytes) -> bytes:
         """The receipt of an event, once it is durable."""
         event: Event = normal_event(decoded(EVENT, body), self._identifiers, self._latest(self._clock()))
         canonical, row = encode(event), np.array(row_of_event(event))
-        await others_read()
-        if (repeated := await self.records.repeated(("event", event.event_id), canonical)) is not None:
+        key = ("event", event.event_id)
+        if (repeated := await self.records.repeated(key, canonical)) is not None:
             return repeated
-        answer = encode(Recorded(event.event_id, self.records.next_sequence))
-        return await self.records.record("event", event.event_id, canonical, row, answer)
+        return await self._recorded(self.records.take(key, canonical, row))
 
     async def outcome(self, body: bytes) -> bytes:
         """The receipt of an outcome, once it is durable; its operation must be recorded."""
         outcome: Outcome = normal_outcome(decoded(OUTCOME, body), self._latest(self._clock()))
         canonical = encode(outcome)
-        await others_read()
+        key = ("outcome", outcome.outcome_id)
         # first: the outcome's own look-up must be the last
         operation = await self.records.known(("operation", outcome.operation_id))
-        if (repeated := await self.records.repeated(("outcome", outcome.outcome_id), canonical)) is not None:
+        if (repeated := await self.records.repeated(key, canonical)) is not None:
             return repeated
         operation_row = _row_of(outcome.operation_id, operation)
         check_known_after(outcome, instants.from_ms(operation_row[Word.TIME]))
         row = np.array(row_of_outcome(outcome, operation_row))
-        answer = encode(Recorded(outcome.outcome_id, self.records.next_sequence))
-        return await self.records.record("outcome", outcome.outcome_id, canonical, row, answer)
+        return await self._recorded(self.records.take(key, canonical, row), operation)
 
     def _latest(self, now: datetime) -> datetime:
         """The last moment at which a record may have occurred."""
@@ -143,16 +154,49 @@ class Assessor:
         decided_at = instants.from_ms(instants.to_ms(now))
         return decided_at, *self.layers.registry.ask(operation, decided_at)
 
-    def _question(self, operation: Operation, row: Integers, hits: tuple[Hit, ...], change: int, timing: Timing) -> Question:
-        """What is asked about an operation; hits: what the registry said, as of the change of that number."""
-        layers = self.layers
+    def _decide(self, case: Case, pending: Pending) -> Steps[None]:
+        """The steps of an operation from features to the ledger's queue."""
+        case.timing.go_on()
+        if self.layers.registry.change != case.change:  # while others were read, or the id was looked up
+            case.decided_at, case.hits, case.change = self._listed(case.operation, self._clock())
+        layers, question = self.layers, self._question(case)
+        steps = hear_in_steps(question)
+        next(steps)
+        sequence = self.records.place(pending)  # after its features are read, before those of the next
+        hearing = yield from resting(steps, case.timing)
+        if hearing.late is not None:
+            log.warning("operation %s: the time for an answer ran out before %s", case.operation.operation_id, hearing.late)
+        case.timing.rest()
+        yield
+        case.timing.go_on()
+        case.decision, case.live = decision_of(question, hearing, case.decided_at, sequence), layers.live
+        case.vector = None if hearing.vector is None else hearing.vector.tobytes()
+        evidence = self._evidence(layers.features.hash, question, hearing)
+        case.timing.late(Stage.WRITING)
+        self.records.write(pending, encode(case.decision), case.vector, evidence)
+
+    async def _recorded(self, pending: Pending, of: Pending | Known | None = None) -> bytes:
+        """The receipt of what is recorded as it is, once it is durable. of: what it refers to."""
+        self._turns.add(pending, self._record(pending, of))
+        return await pending.answered()
+
+    def _record(self, pending: Pending, of: Pending | Known | None) -> Steps[None]:
+        """The steps of what nothing is decided about."""
+        if isinstance(of, Pending) and of.sequence is None:  # it came before this, so it had its place, if it was not lost
+            raise LedgerError(f"{' '.join(of.key)} was lost on its way")
+        sequence = self.records.place(pending)
+        yield
+        self.records.write(pending, encode(Recorded(pending.key[1], sequence)))
+
+    def _question(self, case: Case) -> Question:
+        layers, operation, row = self.layers, case.operation, case.row
         return Question(
-            operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=hits, registry_change=change, read=lambda: self._vector(row),
-            model=layers.model, rules=layers.rules, terms=self._terms, lot=self._lots.draw(operation.operation_id),
-            late=timing.late,
+            operation=operation, amount_tyiyn=row.item(_AMOUNT), hits=case.hits, registry_change=case.change,
+            read=lambda: self._vector(row), model=layers.model, rules=layers.rules, terms=self._terms,
+            lot=self._lots.draw(operation.operation_id), late=case.timing.late,
         )  # fmt: skip
 
-    def _evidence(self, question: Question, hearing: Hearing) -> bytes:
+    def _evidence(self, declarations: str, question: Question, hearing: Hearing) -> bytes:
         """What beside reasons and vector is kept of a decision; `declarations` says whose names the vector has.
 
         `registry_change`: the last change of the registry that was in force; `behaviour`: the declarations of the part before the
@@ -161,7 +205,7 @@ class Assessor:
         was no time.
         """
         heard, used, control = hearing.heard, hearing.used, hearing.assessment.control
-        evidence: dict[str, Any] = {"declarations": self.layers.features.hash}
+        evidence: dict[str, Any] = {"declarations": declarations}
         if used is not None:
             evidence |= {"behaviour": self.records.engine.plan.hash, "profiles": used.evidence()}
         evidence |= {

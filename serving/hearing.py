@@ -24,8 +24,8 @@ from serving.control import Shares
 from serving.decide import Assessment, Heard, decide
 from serving.live_profiles import Used
 from serving.rules import Outcome, Rules
-from serving.scoring import MODEL_FAILURES, Model
-from serving.stages import Stage
+from serving.scoring import MODEL_FAILURES, Later, Model
+from serving.stages import Stage, Steps
 
 log = logging.getLogger("burana")
 Vector = NDArray[np.float64]
@@ -76,7 +76,18 @@ class Hearing(Struct, frozen=True):
 
 def hear(question: Question) -> Hearing:
     """Ask every layer, decide, and say why."""
-    heard, vector, used, late = _listen(question)
+    steps = hear_in_steps(question)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            heard: Hearing = ended.value
+            return heard
+
+
+def hear_in_steps(question: Question) -> Steps[Hearing]:
+    """The same in steps, so that others may take theirs in between: features, score, and all the rest."""
+    heard, vector, used, late = yield from _listen(question)
     assessment, model = decide(heard), question.model
     if assessment.level is not RiskLevel.LOW and model is not None and late is None:
         late = question.late(Stage.REASONS)
@@ -87,17 +98,20 @@ def hear(question: Question) -> Hearing:
     return Hearing(heard, assessment, vector, used, late)
 
 
-def _listen(question: Question) -> tuple[Heard, Vector | None, Used | None, Stage | None]:
+def _listen(question: Question) -> Steps[tuple[Heard, Vector | None, Used | None, Stage | None]]:
     operation, amount, model, terms = question.operation, question.amount_tyiyn, question.model, question.terms
     vector, used, score, rules = None, None, None, UNASKED
     checks = basic.verify(operation, amount, terms.limit_tyiyn)
     late = question.late(Stage.FEATURES)
     if late is None:
         vector, used = question.read()
-        late = question.late(Stage.SCORE)
-    if late is None:
-        score = _score(model, vector)
-        late = question.late(Stage.RULES)
+    waiting = None if model is None or vector is None else model.later(vector)
+    yield
+    late = late or question.late(Stage.SCORE)
+    if late is None and waiting is not None:
+        score = _score(waiting)
+    yield
+    late = late or question.late(Stage.RULES)
     if late is None:
         rules = question.rules.evaluate(operation, amount, vector, score, question.hits)
     degraded = _degraded(vector, score, used, late)
@@ -122,12 +136,10 @@ def _degraded(vector: Vector | None, score: float | None, used: Used | None, lat
     return tuple(steps)
 
 
-def _score(model: Model | None, vector: Vector | None) -> float | None:
-    """The model's probability; None without a model or a vector, and where the model fails or gives something else."""
-    if model is None or vector is None:
-        return None
+def _score(waiting: Later) -> float | None:
+    """The model's probability; None where the model fails or gives something else."""
     try:
-        score = model.score(vector)
+        score = waiting.score()
     except MODEL_FAILURES:
         log.exception("the model failed; the operation goes to verification")
         return None

@@ -1,8 +1,8 @@
 """Records in one order: what is known of an id, the features, the ledger.
 
-Everything between the look-up of the id and the durable write happens in one turn of the event loop, so the order of the features
-and the order of the ledger are the same. A record is in the features before it is on the disk; when the disk refuses it, nothing
-more is taken until the features are rebuilt from what is on the disk.
+An id is held from the turn of the event loop in which it was looked up. A record then gets its place: a sequence number, a moment, and
+the features take it; and it is written in that order, so the order of the features and the order of the ledger are the same. A record is in
+the features before it is on the disk; when the disk refuses it, nothing more is taken until the features are rebuilt from what is on the disk.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from casework.group_commit import GroupCommit
+from casework.group_commit import Done, GroupCommit
 from casework.ledger import Entry
 from casework.lookups import Key, Known, Lookups
 from casework.new_ids import NewIds
@@ -30,11 +30,14 @@ FEATURE_FAILURES = (ArithmeticError, LookupError, MemoryError, SystemError, Type
 
 @dataclass(slots=True)
 class Pending:
-    """A record that is on its way to the disk: what it was, since when, and who waits for it."""
+    """A record that is on its way to the disk: what it was, since when, who waits for it; its place in the order, once it has one."""
 
+    key: Key
     body: bytes
     row: Integers
     since: float
+    sequence: int | None = None
+    recorded_at: str = ""
     _waiting: "list[asyncio.Future[bytes]]" = field(default_factory=list)
 
     async def answered(self) -> bytes:
@@ -45,15 +48,15 @@ class Pending:
         answer: bytes = await waiting
         return answer
 
-    def tell(self, answer: bytes, error: LedgerError | None) -> None:
+    def tell(self, answer: bytes, error: Exception | None) -> None:
         """Answer all that wait."""
         for waiting in self._waiting:
             if waiting.done():  # who asked is gone
                 continue
             if error is None:
                 waiting.set_result(answer)
-            else:
-                waiting.set_exception(LedgerError(str(error)))
+            else:  # one each: a shared one would gather the frames of every caller
+                waiting.set_exception(LedgerError(str(error)) if isinstance(error, LedgerError) else error)
 
 
 class Records:
@@ -75,6 +78,8 @@ class Records:
         self._asked: dict[Key, asyncio.Future[LedgerError | None]] = {}
         self.next_sequence = engine.applied + 1
         """The sequence number that the next record will have."""
+        self._written: dict[int, tuple[Entry, Done]] = {}  # by sequence number, until all before them are written
+        self._next_written = self.next_sequence
         self.broken: LedgerError | None = None
         self.stale = False
         self._is_readable = True
@@ -100,7 +105,7 @@ class Records:
     # ---- what is known of an id --------------------------------------------------------------------------------------
 
     async def repeated(self, key: Key, body: bytes) -> bytes | None:
-        """The answer to come or already given to an id; None for a new id, to be recorded in this turn. ConflictError for another body."""
+        """The answer to come or already given to an id; None for a new id, to be taken in this turn. ConflictError for another body."""
         known = await self.known(key)
         if known is None:
             return None
@@ -162,30 +167,54 @@ class Records:
 
     # ---- the order and the disk --------------------------------------------------------------------------------------
 
-    async def record(self, type_: str, id_: str, body: bytes, row: Integers, answer: bytes, vector: bytes | None = None,
-                      evidence: bytes | None = None) -> bytes:  # fmt: skip
-        """Apply the record to the features, queue it for the disk, and answer once it is there."""
+    def take(self, key: Key, body: bytes, row: Integers) -> Pending:
+        """Hold an id, in the turn in which it was seen to be new: who sends it meanwhile waits for the same answer."""
         if len(self._pending) >= self._most:
             raise LedgerError(f"{len(self._pending)} records wait for the disk")
-        self._apply(row)
-        pending = self._pending[type_, id_] = Pending(body, row, perf_counter())
-        self.new_ids.recorded(id_hash(type_, id_))
+        pending = self._pending[key] = Pending(key, body, row, perf_counter())
         self._idle.clear()
-        sequence, self.next_sequence = self.next_sequence, self.next_sequence + 1
+        return pending
+
+    def place(self, pending: Pending) -> int:
+        """Give a record its place in the order, and let the features take it; its sequence number. LedgerError while none are taken."""
+        self._refuse_while_broken()
+        pending.sequence, pending.recorded_at = self.next_sequence, self.recorded_at.now()
+        self.next_sequence += 1
+        self._apply(pending.row)
+        self.new_ids.recorded(id_hash(*pending.key))
+        return pending.sequence
+
+    def write(self, pending: Pending, answer: bytes, vector: bytes | None = None, evidence: bytes | None = None) -> None:
+        """Queue a record that has its place for the disk, behind all that have theirs before it. LedgerError while none are taken."""
+        self._refuse_while_broken()
+        assert pending.sequence is not None, "it has its place"
         entry = Entry(
-            sequence,
-            type_,
-            id_,
-            self.recorded_at.now(),
-            body,
-            row.astype("<i8", copy=False).tobytes(),
+            pending.sequence,
+            *pending.key,
+            pending.recorded_at,
+            pending.body,
+            pending.row.astype("<i8", copy=False).tobytes(),
             ENCODING,
             answer,
             vector,
             evidence,
         )
-        self._commits.append(entry, partial(self._done, (type_, id_), answer))
-        return await pending.answered()
+        self._written[pending.sequence] = entry, partial(self._done, pending, answer)
+        while (written := self._written.pop(self._next_written, None)) is not None:
+            self._next_written += 1
+            self._commits.append(*written)
+
+    def give_up(self, pending: Pending, error: Exception) -> None:
+        """A record will not be written, whoever waits is told. Where it has its place no later one can be written either: all is
+        brought back to what is on the disk.
+        """
+        if pending.sequence is not None:
+            broken = self.broken or LedgerError(f"a record was lost on its way: {error}")
+            self._lost(broken)
+            behind, self._written = self._written, {}
+            for _, done in behind.values():
+                done(broken)
+        self._answer(pending, b"", error)
 
     def _apply(self, row: Integers) -> None:
         """Let the features take a record. The record is kept also when they cannot: they are rebuilt from the ledger then."""
@@ -197,10 +226,13 @@ class Records:
             self._metrics.features_failed.inc()
             self.stale = True
 
-    def _done(self, key: Key, answer: bytes, error: LedgerError | None) -> None:
+    def _done(self, pending: Pending, answer: bytes, error: LedgerError | None) -> None:
         if error is not None:
             self._lost(error)
-        self._pending.pop(key).tell(answer, error)
+        self._answer(pending, answer, error)
+
+    def _answer(self, pending: Pending, answer: bytes, error: Exception | None) -> None:
+        self._pending.pop(pending.key).tell(answer, error)
         self._idle_when_empty()
 
     def _lost(self, error: LedgerError) -> None:
@@ -242,7 +274,7 @@ class Records:
             self.engine = await asyncio.to_thread(rebuild)
         finally:
             self.broken = before
-        self.next_sequence = self.engine.applied + 1
+        self._next_written = self.next_sequence = self.engine.applied + 1
         self.new_ids = NewIds()  # another process may have recorded ids while this one did not hold the ledger
         self.broken, self.stale = None, False
         log.warning("the ledger takes records again, from sequence %d", self.next_sequence)

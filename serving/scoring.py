@@ -1,6 +1,8 @@
 """A model: a bundle that is checked when it is loaded, and scores one vector at a time."""
 
+import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -24,9 +26,12 @@ from features.profiles import PROFILE_NAMES
 from features.tree_contributions import Contributions
 from serving.contributions import Explainer
 
+log = logging.getLogger("burana")
 SCORE_TOLERANCE = 1e-12
 """Raw scores must be equal to the bit; the calibrated score passes one exponential, whose last bit depends on the processor."""
 
+MOST_TOGETHER = 64
+"""Vectors that are scored together; as many reference rows are scored alone and together when a bundle is loaded."""
 EXPLAINED = 8
 """One reference row of so many is explained at a load: each takes milliseconds, and another model's parts make none of their scores."""
 
@@ -54,6 +59,9 @@ class Model:
         self._call = self._session.io_binding()  # one input and one output for all calls: 1.5 us less than handing them over
         self._call.bind_ortvalue_input("features", ort.OrtValue.ortvalue_from_numpy(self._input))
         self._call.bind_ortvalue_output("score", ort.OrtValue.ortvalue_from_numpy(self._score))
+        self._batch = Batch(self)
+        self.is_same_together = "lanes" in self._session.get_modelmeta().custom_metadata_map
+        """Whether a score has the same bits alone and beside others, as a decision that is made again must have: told by the export."""
 
     def score(self, vector: NDArray[np.float64]) -> float:
         """The probability of fraud, 0 to 1, of one vector (features,)."""
@@ -61,10 +69,54 @@ class Model:
         self._session.run_with_iobinding(self._call)
         return float(self._score[0, 0])
 
+    def later(self, vector: NDArray[np.float64]) -> "Later":
+        """A vector (features,) whose probability is asked for once all that come with it are here: the first to be asked for scores all."""
+        is_full = len(self._batch.vectors) == MOST_TOGETHER  # of vectors that nobody asked for in time
+        if self._batch.scores is not None or is_full or not self.is_same_together:
+            self._batch = Batch(self)
+        self._batch.vectors.append(vector)
+        return Later(self._batch, len(self._batch.vectors) - 1)
+
     def score_many(self, matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(raw scores, probabilities), each (n,), of a matrix (n, features)."""
         raw, scores = self._session.run(["raw", "score"], {"features": matrix})
         return raw[:, 0], scores[:, 0]
+
+
+class Batch:
+    """Vectors that are scored together, when the first of them is asked for."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.vectors: list[NDArray[np.float64]] = []
+        self.scores: list[float] | None = None
+
+    def score(self, place: int) -> float:
+        """The probability of one of them. Raises what a session may raise for that very vector."""
+        if self.scores is None:
+            self.scores = self._together()
+        return self.scores[place] if self.scores else self._model.score(self.vectors[place])
+
+    def _together(self) -> list[float]:
+        """Nothing where there is one alone, or a session takes not all of them: each is then scored by itself."""
+        if len(self.vectors) == 1:
+            return []
+        try:
+            scores: list[float] = self._model.score_many(np.array(self.vectors))[1].tolist()
+        except MODEL_FAILURES:
+            return []
+        return scores
+
+
+class Later(NamedTuple):
+    """A vector in a batch."""
+
+    batch: Batch
+    place: int
+
+    def score(self) -> float:
+        """Its probability of fraud, 0 to 1."""
+        return self.batch.score(self.place)
 
 
 def load(folder: Path, plan: Plan) -> Model:
@@ -121,6 +173,18 @@ def _check_reference_rows(folder: Path, model: Model) -> None:
             f"stated {columns['_raw'][first]!r}"
         )
     _check_contributions(folder, model, matrix, scores)
+    if not model.is_same_together:
+        log.info("%s: a bundle of an earlier release, scored one vector after another; exported anew it is faster", folder)
+    elif not _is_same_together(model, matrix[:MOST_TOGETHER]):
+        model.is_same_together = False
+        log.warning("%s: scores have other bits beside others than alone here, so each is made alone", folder)
+
+
+def _is_same_together(model: Model, matrix: NDArray[np.float64]) -> bool:
+    """Whether rows have the same bits alone and in batches of every size up to that of the matrix."""
+    alone = [model.score(row) for row in matrix]
+    sizes = range(2, len(matrix) + 1)
+    return all(model.score_many(matrix[:size])[1].tolist() == alone[:size] for size in sizes)
 
 
 def _check_contributions(folder: Path, model: Model, matrix: NDArray[np.float64], scores: NDArray[np.float64]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -191,12 +192,68 @@ def test_a_burana_that_did_not_open_leaves_its_home_free(copied, tmp_path, model
         pass
 
 
-def test_the_same_vector_gets_the_same_score_alone_and_among_many(copied):
-    model = scoring.load(copied, PLAN)
-    table = pq.read_table(copied / "reference_rows.parquet")
-    matrix = np.column_stack([table[name].to_numpy() for name in PLAN.names])
-    _, scores = model.score_many(matrix)
-    np.testing.assert_allclose([model.score(row) for row in matrix], scores, rtol=0, atol=scoring.SCORE_TOLERANCE)
+def vectors(many: int) -> np.ndarray:
+    """Values of every size, some of them missing."""
+    draw = np.random.default_rng(7)
+    matrix = draw.normal(size=(many, len(PLAN))) * 10 ** draw.uniform(-2, 6, size=(many, 1))
+    matrix[draw.random(matrix.shape) < 0.2] = np.nan
+    return matrix
+
+
+def asked_later(model: scoring.Model, matrix: np.ndarray) -> list[float]:
+    waiting = [model.later(row) for row in matrix]
+    return [one.score() for one in waiting]
+
+
+def test_the_same_vector_gets_the_same_bits_alone_and_among_many(copied):
+    model, matrix = scoring.load(copied, PLAN), vectors(2_000)
+    assert model.is_same_together
+    alone = [model.score(row) for row in matrix]
+    assert len(set(alone)) > 100
+    for size in (1, 2, 3, 7, 64, 2_000):
+        parts = (matrix[at : at + size] for at in range(0, len(matrix), size))
+        assert [score for part in parts for score in asked_later(model, part)] == alone
+    assert model.score_many(matrix)[1].tolist() == alone
+
+
+def test_vectors_that_come_together_are_scored_by_one_call_of_the_session(copied, monkeypatch):
+    model, matrix = scoring.load(copied, PLAN), vectors(5)
+    many, calls = model.score_many, []
+    monkeypatch.setattr(model, "score_many", lambda given: calls.append(len(given)) or many(given))
+    assert len(asked_later(model, matrix)) == 5
+    assert len(asked_later(model, matrix[:1])) == 1
+    assert calls == [5], "one alone takes the way of one"
+
+
+def test_a_bundle_of_before_scores_were_the_same_together_is_scored_one_by_one(copied):
+    graph = onnx.load(copied / "model.onnx")
+    del graph.metadata_props[:]
+    onnx.save(graph, copied / "model.onnx")
+    state_files(copied)
+    model, matrix = scoring.load(copied, PLAN), vectors(50)
+    assert not model.is_same_together
+    model.score_many = None
+    assert asked_later(model, matrix) == [model.score(row) for row in matrix]
+
+
+def test_where_not_all_can_be_scored_together_each_is_scored_by_itself(copied, monkeypatch):
+    model, matrix = scoring.load(copied, PLAN), vectors(4)
+    alone, sound = [model.score(row) for row in matrix], model.score
+
+    def fails(given):
+        raise RuntimeError("not together")
+
+    def second_fails(vector):
+        if np.array_equal(vector, matrix[1], equal_nan=True):
+            raise RuntimeError("not this one")
+        return sound(vector)
+
+    monkeypatch.setattr(model, "score_many", fails)
+    monkeypatch.setattr(model, "score", second_fails)
+    waiting = [model.later(row) for row in matrix]
+    with pytest.raises(RuntimeError, match="not this one"):
+        waiting[1].score()
+    assert [waiting[at].score() for at in (0, 2, 3)] == [alone[at] for at in (0, 2, 3)]
 
 
 def served(home: Path, models: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
