@@ -134,7 +134,8 @@ def test_nothing_that_became_known_later_changes_the_model(
 
 
 def test_a_span_too_short_for_three_parts_is_refused(history: Path, tmp_path: Path) -> None:
-    short = TrainSettings(start=datetime(2026, 2, 4, tzinfo=UTC), end=END, as_of=datetime(2026, 3, 1, tzinfo=UTC))
+    as_of, delay = datetime(2026, 2, 10, tzinfo=UTC), timedelta(days=5)
+    short = TrainSettings(start=datetime(2026, 2, 4, tzinfo=UTC), end=END, as_of=as_of, delay=delay)
     with pytest.raises(HistoryError, match=r"fraud"):
         train(history, tmp_path / "models", f"sqlite:///{tmp_path}/mlflow.db", short)
     assert not list((tmp_path / "models").glob("*")) if (tmp_path / "models").exists() else True
