@@ -61,12 +61,19 @@ class PostgreSQL:
         """Start the server and wait until it answers."""
         command = [self._bin / "postgres", "-D", self.data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
                    "-c", "unix_socket_directories=", "-c", "max_connections=60"]  # fmt: skip
-        with (self.folder / "log").open("ab") as log:
-            self._postmaster = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
         until = time.monotonic() + 60
+        self._launch(command)
         while not self._answers():
+            if (
+                self._postmaster.poll() is not None
+            ):  # processes of one that was killed may hold its shared memory for a while
+                self._launch(command)
             assert time.monotonic() < until, (self.folder / "log").read_text()
             time.sleep(0.05)
+
+    def _launch(self, command: list[str | Path]) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._postmaster = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
 
     def kill(self) -> None:
         """SIGKILL to the server and everything it started, as when the machine loses its power."""
