@@ -1,4 +1,4 @@
-"""A model: a bundle that is checked when it is loaded, and scores one vector at a time."""
+"""A model: a bundle that is checked when it is loaded, and scores a vector alone or those that come together by one call."""
 
 import logging
 from pathlib import Path
