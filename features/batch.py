@@ -1,4 +1,4 @@
-"""History -> matrix, by the step that runs online: whole in memory, or slice by slice into a file."""
+"""History -> matrix, by the steps that run online: in memory entity by entity, or slice by slice into a file."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from features.ahead import ahead
-from features.engine import Engine, Vector
-from features.halves import asked_of, replayed
-from features.history import History, between
+from features.by_entity import Arrivals, Blocks, Gathering, computed
+from features.engine import Engine, Vector, numbered
+from features.history import History
 from features.plan import Plan
-from features.slices import Slice, numbered, slices_in_memory
+from features.slices import Slice, slices_in_memory
 
 CHUNK = 1 << 16
 ROW_GROUP = 1 << 15
@@ -25,14 +25,25 @@ ROW_GROUP = 1 << 15
 def matrix_of(history: History, plan: Plan, start: datetime | None = None, size: int = CHUNK) -> Vector:
     """The point-in-time matrix (operations, features) float64 of a history, rows in its order of operations.
 
-    start: operations before it are applied but not read, their rows are left out; size: of the slices, of which one is encoded
-    while others are replayed. Progress is shown on long histories.
+    start: operations before it are applied but not read, their rows are left out; size: of the slices in which rows are encoded.
+    Progress is shown on long histories.
     """
-    matrix = np.empty((between(history.operations, "occurred_at", start, None).num_rows, len(plan)), np.float64)
-    with tqdm(total=len(history), desc="features", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
-        for piece in replayed(asked_of(slices_in_memory(history, size), matrix, start), plan):
+    return blocks_of(history, plan, start, size).whole()
+
+
+def blocks_of(history: History, plan: Plan, start: datetime | None = None, size: int = CHUNK) -> Blocks:
+    """As `matrix_of`, but the matrix is in blocks: half of the memory."""
+    return computed(plan, arrivals_of(history, start, size))
+
+
+def arrivals_of(history: History, start: datetime | None = None, size: int = CHUNK) -> Arrivals:
+    """A history's arrivals; operations at or after `start` are asked for."""
+    gathering = Gathering(len(history))
+    with tqdm(total=len(history), desc="history", unit="arrival", unit_scale=True, delay=2, mininterval=1) as progress:
+        for piece in ahead(slices_in_memory(history, size)):
+            gathering.append(piece.rows, piece.asked(start))
             progress.update(len(piece.rows))
-    return matrix
+    return gathering.arrivals()
 
 
 def write_in_slices(slices: Iterable[Slice], file: "MatrixFile", plan: Plan, start: datetime | None = None) -> int:
@@ -49,10 +60,11 @@ def write_in_slices(slices: Iterable[Slice], file: "MatrixFile", plan: Plan, sta
     return engine.applied
 
 
-def write_matrix(path: Path, history: History, matrix: Vector, plan: Plan) -> None:
-    """A matrix that is in memory as a file, see `MatrixFile`."""
-    with MatrixFile(path, plan) as file:
-        file.write(history.operations, matrix)
+def write_blocks(blocks: Blocks, operations: pa.Table, file: "MatrixFile") -> None:
+    """A matrix that is in memory, with `sequence` and `operation_id` of its operations, into a file."""
+    for first in range(0, len(blocks), ROW_GROUP):
+        matrix = blocks.rows(first, first + ROW_GROUP)
+        file.write(operations.slice(first, len(matrix)), matrix)
 
 
 class MatrixFile:

@@ -31,10 +31,6 @@ FIRST_HOMES = 1 << 11
 """Of a hash table of a new state."""
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """Address space alone, not counted as memory until it is touched."""
-WHOLE = 0
-"""Address of no stream: the rows are the whole of what arrives."""
-UNTOLD = 0
-"""Address of no facts: nobody asks for them."""
 
 
 class Engine:
@@ -43,8 +39,11 @@ class Engine:
     Not safe for several threads: one process applies arrivals in one order, which is the order of the ledger.
     """
 
-    def __init__(self, plan: Plan, rows: int | None = None) -> None:
-        """rows: of the log's ring; by default one more than the plan retains. Memory is taken as it is filled."""
+    def __init__(self, plan: Plan, rows: int | None = None, applied: int = 0, clock: int = MISSING) -> None:
+        """rows: of the log's ring; by default one more than the plan retains. Memory is taken as it is filled.
+
+        applied, clock: how many arrivals came before, of which nothing is known but the latest time among them.
+        """
         if kernel.compiled_layout() != kernel.LAYOUT:
             raise StateError("the compiled kernel is older than features/layout.py or plan.py; remove features/__pycache__")
         self.plan = plan
@@ -52,14 +51,15 @@ class Engine:
         self._buffers: dict[Buffer, NDArray[Any]] = {
             Buffer.TABLES: plan.program.tables, Buffer.FLOATS: plan.program.floats,
             Buffer.SCRATCH: _zeros(kernel.X_COPIES + self._header(Table.RECORDS) + LANES),
-            Buffer.VECTOR: np.empty(len(plan), np.float64),
+            Buffer.VECTOR: np.empty(len(plan) + LANES, np.float64),
         }  # fmt: skip
         self._read: object = None
         self._row = self._buffers[Buffer.SCRATCH][kernel.X_ROW : kernel.X_ROW + WORDS]
-        self._vector = self._buffers[Buffer.VECTOR]
+        self._vector = self._buffers[Buffer.VECTOR][: len(plan)]
         self._addresses = np.zeros(len(Buffer), np.int64)
-        self._handle = _address(self._addresses)
+        self.handle = address_of(self._addresses)
         self._hold(_empty(plan.program.tables, self._rows))
+        self._meta[kernel.M_NUMBER], self._meta[kernel.M_CLOCK] = applied, clock
 
     def _header(self, name: Table) -> int:
         return int(self.plan.program.tables[name])
@@ -70,7 +70,7 @@ class Engine:
         self._meta = meta = self._buffers[Buffer.META]
         meta[kernel.M_ROWS] = self._rows
         for name, buffer in self._buffers.items():
-            self._addresses[name] = _address(buffer)
+            self._addresses[name] = address_of(buffer)
 
     @property
     def applied(self) -> int:
@@ -100,7 +100,7 @@ class Engine:
     def read(self, row: Sequence[int] | Integers) -> Vector:
         """The vector (features,) float64 of an operation that has not arrived yet; changes nothing."""
         self._row[...] = row
-        kernel.read(self._handle)
+        kernel.read(self.handle)
         self._read = row
         return self._vector.copy()
 
@@ -109,7 +109,7 @@ class Engine:
         was_read, self._read = row is self._read, None  # nothing happened between: the kernel still has what it found
         if not was_read:
             self._row[...] = row
-        while not kernel.apply(self._handle, was_read):
+        while not kernel.apply(self.handle, was_read):
             self._grow()
             was_read = False
 
@@ -118,40 +118,30 @@ class Engine:
         rows: Integers,
         matrix: Vector,
         wanted: Integers,
-        stream: Integers | None = None,
-        facts: Integers | None = None,
     ) -> None:
         """Read and apply rows (n, WORDS) in order; row i's vector goes to matrix[wanted[i]], none where wanted[i] < 0.
 
-        matrix: C-contiguous, at least as wide as the plan. stream (n, 3): number, clock and active slots of each row, when
-        the rows are a part of a longer history (see `features.parts`). facts (n,) int64: takes the facts of each row as it
-        arrived, with the marks that were put on it.
+        matrix: C-contiguous, at least as wide as the plan.
         """
         wanted = np.ascontiguousarray(wanted, np.int64)
-        self._check(rows, matrix, wanted, stream, facts)
+        self._check(rows, matrix, wanted)
         done, self._read = 0, None
         while True:
             done = kernel.replay(
-                self._handle, _address(rows), WORDS, len(rows), _address(wanted), _address(matrix), matrix.shape[1], done,
-                WHOLE if stream is None else _address(stream), UNTOLD if facts is None else _address(facts),
+                self.handle, address_of(rows), WORDS, len(rows), address_of(wanted), address_of(matrix), matrix.shape[1], done,
             )  # fmt: skip
             if done == len(rows):
                 return
             self._grow()
 
-    def _check(
-        self, rows: Integers, matrix: Vector, wanted: Integers, stream: Integers | None, facts: Integers | None
-    ) -> None:
+    def _check(self, rows: Integers, matrix: Vector, wanted: Integers) -> None:
         """ValueError for arrays that the kernel would read or write beside: it goes by addresses and trusts them."""
-        streams = stream is None or (stream.shape == (len(rows), 3) and _is_plain(stream, np.int64))
         fits = {
             f"rows {rows.dtype} {rows.shape}, allowed int64 (n, {WORDS})": rows.shape[1:] == (WORDS,) and _is_plain(rows, np.int64),
             f"matrix {matrix.dtype} {matrix.shape}, allowed float64 (m, {len(self.plan)} or more)":
                 matrix.ndim == 2 and matrix.shape[1] >= len(self.plan) and _is_plain(matrix, np.float64),
             f"{len(wanted)} wanted places of {len(rows)} rows up to {wanted.max(initial=-1)}, allowed below {len(matrix)}":
                 len(wanted) == len(rows) and wanted.max(initial=-1) < len(matrix),
-            f"stream not int64 ({len(rows)}, 3)": streams,
-            f"facts not int64 ({len(rows)},)": facts is None or (facts.shape == (len(rows),) and _is_plain(facts, np.int64)),
             f"{len(rows)} rows more than a ring of {self._rows} holds":
                 self._rows > self.plan.retained or self._meta[kernel.M_KEPT] + len(rows) <= self._rows,
         }  # fmt: skip
@@ -162,7 +152,7 @@ class Engine:
     def _grow(self) -> None:
         """Hash tables twice as long where little room is left."""
         directory, pairs = self._buffers[Buffer.DIRECTORY], self._buffers[Buffer.PAIRS]
-        if not kernel.make_room(self._handle, len(directory), len(pairs) // PAIR_WORDS):
+        if not kernel.make_room(self.handle, len(directory), len(pairs) // PAIR_WORDS):
             raise StateError(
                 f"a hash table of {self.entities} entities or {int(self._meta[kernel.M_PAIRS])} pairs is full, though as long as"
                 f" {self._rows} arrivals need it when hashes fall evenly; retain more arrivals"
@@ -227,6 +217,11 @@ class Engine:
         return engine, header["notes"]
 
 
+def numbered(asked: NDArray[np.bool_], first: int = 0) -> Integers:
+    """(n,) for each row that is asked for its place among those that are, from `first` on; -1 for the others."""
+    return np.where(asked, first - 1 + np.cumsum(asked), -1)
+
+
 def _layout(plan: Plan) -> int:
     """Stands for what each word of a state means: declarations may stay as they are while releases lay them out otherwise."""
     return zlib.crc32(plan.program.tables.tobytes(), kernel.LAYOUT)
@@ -236,7 +231,8 @@ def _is_plain(array: NDArray[Any], dtype: type[np.generic]) -> bool:
     return array.dtype == dtype and bool(array.flags.c_contiguous)
 
 
-def _address(array: NDArray[Any]) -> int:
+def address_of(array: NDArray[Any]) -> int:
+    """Where an array's memory begins; the kernel goes by it."""
     return array.ctypes.data if array.size else 0
 
 
@@ -247,7 +243,7 @@ def _zeros(words: int) -> Integers:
     return whole[skip : skip + words]
 
 
-def _reserved(words: int) -> Integers:
+def reserved(words: int) -> Integers:
     """Zeros of which memory is taken page by page when they are first touched: so nothing that grows in them ever moves.
 
     In pages of 2 MiB where the system has them: entities lie anywhere, and finding a page costs as much as reading a line of
@@ -289,9 +285,9 @@ def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
     meta[kernel.M_DIRECTORY_SHIFT] = meta[kernel.M_PAIRS_SHIFT] = 65 - FIRST_HOMES.bit_length()
     slots = int(tables[Table.SLOTS])
     return {
-        Buffer.META: meta, Buffer.LOG: _reserved(rows * int(tables[Table.LOG_WORDS])),
-        Buffer.POOL: _reserved(rows * int(tables[Table.RECORDS]) + LANES), Buffer.DIRECTORY: _reserved(_most_places((rows + 1) * slots)),
-        Buffer.PAIRS: _reserved(_most_places(rows * _followed(tables) + slots * MAX_FAMILIES) * PAIR_WORDS),
+        Buffer.META: meta, Buffer.LOG: reserved(rows * int(tables[Table.LOG_WORDS])),
+        Buffer.POOL: reserved(rows * int(tables[Table.RECORDS]) + LANES), Buffer.DIRECTORY: reserved(_most_places((rows + 1) * slots)),
+        Buffer.PAIRS: reserved(_most_places(rows * _followed(tables) + slots * MAX_FAMILIES) * PAIR_WORDS),
     }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ from features.pointers import (
     prefetch,
     put_half,
     put_in_place_of,
+    put_line_past_caches,
     put_where_empty,
     whole_or_half,
 )
@@ -90,6 +91,9 @@ class Buffer(IntEnum):
     VECTOR = 8
 
 
+# words of an arrival, made of an input row: its time, or when all are in order the clock's; all columns are behind the rest
+A_TIME, A_LATITUDE, A_AMOUNT, A_FACTS, A_LONGITUDE, A_COLUMNS = range(6)
+ARRIVAL_WORDS = A_COLUMNS + len(Column)
 # words of a log row
 L_TIME, L_AMOUNT, L_PASSED, L_SMALL = range(LOG_HEADER)
 # words of a record's header: key; newest node and, in the upper half, nodes * MAX_SLOTS + space; time of the oldest (of a free record:
@@ -106,8 +110,8 @@ P_HASH, P_NEWEST = range(PAIR_WORDS)
 BEYOND = 2 * MAX_SLOTS * MAX_FAMILIES
 """Places of a hash table behind its last home: more are made before half of them are taken; an arrival takes at most the other."""
 # words of a frame of scratch: the input row, the filters that it passes, bits of the slots that have a key and of those whose entity has history, whether pairs are asked for,
-# columns, per slot key, entity and record; per slot and family hash and place of a pair. Behind the frames: copies of records
-X_ROW, X_PASSED, X_GIVEN, X_KNOWN, X_ASKED, X_COLUMNS, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
+# the arrival, per slot key, entity and record; per slot and family hash and place of a pair. Behind the frames: copies of records
+X_ROW, X_PASSED, X_GIVEN, X_KNOWN, X_ASKED, X_ARRIVAL, X_KEY, X_ENTITY, X_BASE = 0, 28, 29, 30, 31, 32, 64, 80, 96
 X_HASH = 112
 X_PLACE = X_HASH + MAX_SLOTS * MAX_FAMILIES
 FRAME = X_PLACE + MAX_SLOTS * MAX_FAMILIES
@@ -115,10 +119,17 @@ FRAMES = 5
 """An arrival's keys are hashed four arrivals ahead, its records asked for three ahead, what leaves its windows two ahead, and what
 is the oldest inside them then one ahead."""
 X_COPIES = FRAMES * FRAME
+TURN_BITS, TURN_HASH = 2, 34
+"""Of a turn: how many bits say its slots, and where the bits of the hash begin; between them the arrival's index."""
+BLOCK_WORDS = 3
+"""What is told of a slot's block, see `_block_of`."""
+LAID_WORDS = 4
+"""What is told of a block that is laid into a matrix, see `lay`."""
+TURNS_AHEAD = 8
+"""Behind the last turn are so many more, which are 0."""
 UNREAD = MISSING
 """Time of a cursor whose node was not looked at yet: its row is on the way."""
 FAMILY_STEP = 0x2545F4914F6CDD1D
-EVERY_SLOT = (1 << MAX_SLOTS) - 1
 
 _OPERATION, _NIGHT = int(Fact.OPERATION), int(Fact.NIGHT)
 (_C_COUNT, _C_SUM, _C_SQUARES, _C_DISTINCT, _C_LAST, _C_TALLY, _C_EXTREME, _C_DEQUE, _C_NTH, _C_LATEST, _C_LOCATION,
@@ -173,15 +184,18 @@ class State(NamedTuple):
     tables: Any
     floats: Any
     scratch: Any
+    arrival: Any
+    """What is looked at: an arrival, see A_TIME."""
 
 
 @jit
 def _state(handle: int, frame: int) -> State:
-    """The buffers of a handle, with one of the frames of its scratch."""
+    """The buffers of a handle, with one of the frames of its scratch, where its arrival is."""
     buffers = as_integers(handle)
     return State(
         as_integers(buffers[0]), as_integers(buffers[1]), as_integers(buffers[2]), as_integers(buffers[3]), as_integers(buffers[4]),
         as_integers(buffers[5]), as_floats(buffers[6]), as_integers(buffers[7] + 8 * FRAME * frame),
+        as_integers(buffers[7] + 8 * (FRAME * frame + X_ARRIVAL)),
     )  # fmt: skip
 
 
@@ -594,7 +608,7 @@ def _foresee(s: State, records: Any, base: int, slot: int, now: int) -> None:
 @inlined
 def _foresee_next(s: State, records: Any, base: int, slot: int, now: int) -> None:
     """Ask for the log rows behind those that `_foresee` has asked for, by what is in them."""
-    tables, log, amount, row = s.tables, s.log, s.scratch[X_ROW + _W_AMOUNT], _space_row(s, slot)
+    tables, log, amount, row = s.tables, s.log, s.arrival[A_AMOUNT], _space_row(s, slot)
     due = _due(s, records, base, row, now)
     while due != 0:
         group = tables[row + 1] + GROUP_WORDS * lowest_bit(due)
@@ -649,7 +663,7 @@ def _enter(s: State, entity: int, row: int, node: int, passed: int, time: int, n
         put_in_place_of(pool, entity + HEADER + first, windows - first, NEVER, time)
         put_where_empty(pool, 2 * (entity + HEADER + windows) + first, windows - first, node)
     _count(s, pool, entity, row + 9, passed, 1)
-    _add(s, pool, entity, row + 12, passed, s.scratch[X_ROW + _W_AMOUNT])
+    _add(s, pool, entity, row + 12, passed, s.arrival[A_AMOUNT])
     arrived = passed
     passed &= tables[row + 15]
     while passed != 0:
@@ -662,15 +676,15 @@ def _enter(s: State, entity: int, row: int, node: int, passed: int, time: int, n
 @inlined
 def _enter_cell(s: State, entity: int, cell: int, node: int, arrived: int, time: int, number: int) -> None:
     """Add a new node to one accumulator; the place of a tally is in halves."""
-    tables, pool, scratch = s.tables, s.pool, s.scratch
-    amount, kind, word = scratch[X_ROW + _W_AMOUNT], tables[cell], entity + tables[cell + 1]
+    tables, pool = s.tables, s.pool
+    amount, kind, word = s.arrival[A_AMOUNT], tables[cell], entity + tables[cell + 1]
     if kind == _C_SQUARES:
         add_square(pool, word, amount, 1)
     elif kind == _C_LAST:
         pool[word] = number
         pool[word + 1] = time
     elif kind == _C_TALLY:
-        _add_to_half(pool, entity + word + scratch[X_COLUMNS + tables[cell + 2]], 1)
+        _add_to_half(pool, entity + word + s.arrival[A_COLUMNS + tables[cell + 2]], 1)
     elif kind == _C_EXTREME:
         sign = tables[cell + 2]
         if pool[word] < 0 or sign * (amount - pool[word + 1]) > 0:
@@ -684,15 +698,15 @@ def _enter_cell(s: State, entity: int, cell: int, node: int, arrived: int, time:
         pool[word + 2 + 2 * oldest] = time
         pool[word] = oldest + 1 if oldest + 1 < n else 0
     elif kind == _C_LATEST:
-        value = scratch[X_COLUMNS + tables[cell + 2]]
+        value = s.arrival[A_COLUMNS + tables[cell + 2]]
         if value != MISSING:
             pool[word] = number
             pool[word + 1] = value
     elif kind == _C_LOCATION:
         pool[word] = number
         pool[word + 1] = time
-        pool[word + 2] = scratch[X_ROW + _W_LATITUDE]
-        pool[word + 3] = scratch[X_ROW + _W_LONGITUDE]
+        pool[word + 2] = s.arrival[A_LATITUDE]
+        pool[word + 3] = s.arrival[A_LONGITUDE]
     else:
         _step_on(s, word, tables[cell + 2], tables[cell + 3], arrived, number, time)
 
@@ -732,41 +746,53 @@ def _push(s: State, word: int, sign: int, at: int, node: int, amount: int) -> No
 # ---- an arrival's columns, entities and pairs ------------------------------------------------------------------------
 
 
-@jit
-def _prepare(s: State, active: int) -> None:
-    """The columns of the input row, and the key of each slot; prefetch where the entities are looked up."""
-    scratch, tables = s.scratch, s.tables
-    for column in range(_KIND):
-        scratch[X_COLUMNS + column] = scratch[X_ROW + _W_VALUES + column]
-    local = scratch[X_ROW + _W_TIME] + scratch[X_ROW + _W_OFFSET]
-    amount = scratch[X_ROW + _W_AMOUNT]
-    # KIND and the bands are places in tallies: no row, however it was damaged, may write beside them
-    scratch[X_COLUMNS + _KIND] = scratch[X_ROW + _W_KIND] & (_KINDS - 1)
+@inlined
+def _complete(row: Any, at: int, arrival: Any) -> None:
+    """Make an arrival of the input row that begins at a word: its values, and the small columns of time, amount and kind."""
+    time, amount = row[at + _W_TIME], row[at + _W_AMOUNT]
+    local = time + row[at + _W_OFFSET]
     hour = (local // _HOUR_MS) % 24
-    scratch[X_COLUMNS + _HOUR] = hour
-    scratch[X_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
-    scratch[X_COLUMNS + _BAND] = min(bit_length(amount), _BANDS - 1)
-    scratch[X_COLUMNS + _SHIFTED] = min(
-        bit_length((amount * 181) >> 7), _BANDS - 1
-    )  # half an octave further: 181 / 128 is the root of two
-    if hour < NIGHT_ENDS:
-        scratch[X_ROW + _W_FACTS] |= _NIGHT
-    _filter(s, scratch[X_ROW + _W_FACTS])
+    arrival[A_TIME], arrival[A_AMOUNT] = time, amount
+    arrival[A_LATITUDE], arrival[A_LONGITUDE] = row[at + _W_LATITUDE], row[at + _W_LONGITUDE]
+    arrival[A_FACTS] = row[at + _W_FACTS] | (_NIGHT if hour < NIGHT_ENDS else 0)
+    for column in range(_KIND):
+        arrival[A_COLUMNS + column] = row[at + _W_VALUES + column]
+    # KIND and the bands are places in tallies: no row, however it was damaged, may write beside them
+    arrival[A_COLUMNS + _KIND] = row[at + _W_KIND] & (_KINDS - 1)
+    arrival[A_COLUMNS + _HOUR] = hour
+    arrival[A_COLUMNS + _WEEKDAY] = (local // _DAY_MS + 3) % 7
+    arrival[A_COLUMNS + _BAND] = min(bit_length(amount), _BANDS - 1)
+    half_further = (amount * 181) >> 7  # half an octave: 181 / 128 is the root of two
+    arrival[A_COLUMNS + _SHIFTED] = min(bit_length(half_further), _BANDS - 1)
+
+
+@inlined
+def _key(s: State, slot: int) -> int:
+    """The key of an arrival's entity of a slot, MISSING without one."""
+    tables, row = s.tables, _slot_row(s, slot)
+    key = s.arrival[A_COLUMNS + tables[tables[row + 2]]]
+    for place in range(tables[row + 2] + 1, tables[row + 3]):
+        value = s.arrival[A_COLUMNS + tables[place]]
+        key = MISSING if key == MISSING or value == MISSING else _mixed(key) ^ value
+    return int(key)
+
+
+@jit
+def _prepare(s: State) -> None:
+    """What filters an arrival passes, and the key of each slot; prefetch where the entities are looked up."""
+    scratch, tables = s.scratch, s.tables
+    _filter(s, s.arrival[A_FACTS])
     scratch[X_GIVEN] = 0
-    left = active & tables[_T_KEPT]
+    left = tables[_T_KEPT]
     while left != 0:
         slot = lowest_bit(left)
         left = _without_lowest(left)
-        row = _slot_row(s, slot)
-        key = scratch[X_COLUMNS + tables[tables[row + 2]]]
-        for place in range(tables[row + 2] + 1, tables[row + 3]):
-            value = scratch[X_COLUMNS + tables[place]]
-            key = MISSING if key == MISSING or value == MISSING else _mixed(key) ^ value
+        key = _key(s, slot)
         if key == MISSING:
             continue
         scratch[X_GIVEN] |= 1 << slot
         scratch[X_KEY + slot] = key
-        scratch[X_ENTITY + slot] = hashed = _entity_hash(key, tables[row])
+        scratch[X_ENTITY + slot] = hashed = _entity_hash(key, tables[_slot_row(s, slot)])
         prefetch(s.directory, _home(hashed, s.meta[M_DIRECTORY_SHIFT]))
 
 
@@ -777,7 +803,7 @@ def _foresee_records(s: State, is_read: bool) -> None:
     is_read: its vector is asked for; an operation's pairs are needed for its marks as well.
     """
     scratch, tables, directory = s.scratch, s.tables, s.directory
-    scratch[X_ASKED] = 1 if is_read or scratch[X_ROW + _W_FACTS] & _OPERATION != 0 else 0
+    scratch[X_ASKED] = 1 if is_read or s.arrival[A_FACTS] & _OPERATION != 0 else 0
     left = scratch[X_GIVEN]
     while left != 0:
         _foresee_pairs(s, lowest_bit(left))
@@ -835,7 +861,7 @@ def _foresee_pairs(s: State, slot: int) -> None:
     at = slot * MAX_FAMILIES
     tag = _tag(scratch[X_ENTITY + slot], 0)
     for family in range(tables[space + 3], tables[space + 4], FAMILY_WORDS):
-        value = scratch[X_COLUMNS + tables[family]]
+        value = s.arrival[A_COLUMNS + tables[family]]
         scratch[X_PLACE + at] = -1
         if value != MISSING and (asked or _has(passed, tables[family + 1])):
             pair = _pair_hash(tag, value)
@@ -884,7 +910,7 @@ def _follow(s: State, entity: int, slot: int, row: int, node: int, passed: int, 
     at = slot * MAX_FAMILIES - 1
     for family in range(tables[row + 3], tables[row + 4], FAMILY_WORDS):
         at += 1
-        if scratch[X_COLUMNS + tables[family]] == MISSING or not _has(passed, tables[family + 1]):
+        if s.arrival[A_COLUMNS + tables[family]] == MISSING or not _has(passed, tables[family + 1]):
             continue
         place, bit = _find_pair(pairs, scratch[X_PLACE + at], scratch[X_HASH + at]), tables[family + 2]
         word, previous = place * PAIR_WORDS, MISSING
@@ -1018,7 +1044,10 @@ def _evict(s: State) -> None:
     meta, tables, log, pool = s.meta, s.tables, s.log, s.pool
     oldest = meta[M_OLDEST]
     row = oldest * tables[_T_LOG_WORDS]
-    for slot in range(tables[_T_SLOTS]):
+    left = tables[_T_KEPT]
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
         entity = _upper(log[row + tables[_T_LINKS_AT] + slot]) - 1
         if entity < 0:
             continue
@@ -1157,10 +1186,10 @@ def chord_km(latitude: int, longitude: int, other_latitude: int, other_longitude
 
 @jit
 def _emit_travel(s: State, records: Any, emit: int, word: int, now: int, missing: float) -> float:
-    row = s.scratch
-    if row[X_ROW + _W_LATITUDE] == MISSING or row[X_ROW + _W_LONGITUDE] == MISSING:
+    latitude, longitude = s.arrival[A_LATITUDE], s.arrival[A_LONGITUDE]
+    if latitude == MISSING or longitude == MISSING:
         return missing
-    distance = chord_km(records[word + 2], records[word + 3], row[X_ROW + _W_LATITUDE], row[X_ROW + _W_LONGITUDE])
+    distance = chord_km(records[word + 2], records[word + 3], latitude, longitude)
     if emit == _E_DISTANCE:
         return distance
     return distance * 3_600_000.0 / np.float64(max(60_000, now - records[word + 1]))
@@ -1208,7 +1237,7 @@ def _emit_one(  # noqa: PLR0912 a kind each
     s: State, records: Any, base: int, slot: int, emit: int, word: int, number: int, now: int, missing: float
 ) -> float:
     """The value of one emit, of a kind and a word, over the record of its slot's entity."""
-    tables, scratch = s.tables, s.scratch
+    tables = s.tables
     a, b, c = _operand(word, 0), _operand(word, 1), _operand(word, 2)
     kept = number - tables[_T_RETAINED]
     if emit == _E_VALUE:
@@ -1221,13 +1250,13 @@ def _emit_one(  # noqa: PLR0912 a kind each
         return np.float64(_number(records, base, a) * tables[c + 1]) / np.float64(rate * tables[c]) if rate != 0 else missing
     if emit <= _E_OVER_MEAN:
         n, total = _number(records, base, a), _number(records, base, b)
-        return _emit_amounts(records, emit, scratch[X_ROW + _W_AMOUNT], n, total, base + c, missing)
+        return _emit_amounts(records, emit, s.arrival[A_AMOUNT], n, total, base + c, missing)
     if emit == _E_EXTREME:
         return np.float64(records[base + a + 1]) if records[base + a] >= 0 else missing
     if emit == _E_OVER_MAX:
         if records[base + a] < 0 or records[base + a + 1] == 0:
             return missing
-        return np.float64(scratch[X_ROW + _W_AMOUNT]) / np.float64(records[base + a + 1])
+        return np.float64(s.arrival[A_AMOUNT]) / np.float64(records[base + a + 1])
     if emit == _E_SINCE_LAST:
         return (now - records[base + a + 1]) / 1000.0 if records[base + a] >= max(kept, 0) else missing
     if emit == _E_SINCE_FIRST:
@@ -1244,12 +1273,12 @@ def _emit_one(  # noqa: PLR0912 a kind each
         return _emit_pair(s, slot, emit, b, half(records, 2 * base + c), now, missing)
     if emit == _E_TALLY_SHARE:
         n = half(records, 2 * base + b)
-        same = half(records, 2 * base + a + scratch[X_COLUMNS + c])
+        same = half(records, 2 * base + a + s.arrival[A_COLUMNS + c])
         return np.float64(same) / np.float64(n) if n != 0 else missing
     if emit == _E_ENTROPY:
         return _emit_entropy(s, records, 2 * base + a, half(records, 2 * base + b), c, missing)
     if emit == _E_CHANGED:
-        own = scratch[X_COLUMNS + a]
+        own = s.arrival[A_COLUMNS + a]
         if own == MISSING or records[base + b] < max(kept, 0):
             return missing
         return 0.0 if own == records[base + b + 1] else 1.0
@@ -1259,36 +1288,51 @@ def _emit_one(  # noqa: PLR0912 a kind each
 
 
 @inlined
-def _emit_own(s: State, emit: int, of: int, now: int) -> float:
-    """Features of the operation itself, and whether the longest window has lost arrivals."""
-    tables, scratch = s.tables, s.scratch
+def _emit_own(s: State, emit: int, of: int, now: int, evicted: int) -> float:
+    """Features of the operation itself, and whether the longest window has lost arrivals; evicted: time of the last one evicted."""
     if emit == _E_AMOUNT:
-        return np.float64(scratch[X_ROW + _W_AMOUNT])
+        return np.float64(s.arrival[A_AMOUNT])
     if emit == _E_COLUMN:
-        return np.float64(scratch[X_COLUMNS + of])
+        return np.float64(s.arrival[A_COLUMNS + of])
     if emit == _E_FACT:
-        return 1.0 if scratch[X_ROW + _W_FACTS] & of != 0 else 0.0
-    return 1.0 if s.meta[M_EVICTED_TIME] > now - tables[_T_LONGEST] else 0.0
+        return 1.0 if s.arrival[A_FACTS] & of != 0 else 0.0
+    return 1.0 if evicted > now - s.tables[_T_LONGEST] else 0.0
 
 
 @jit
-def _emit(s: State, records: Any, active: int, number: int, now: int, vector: Any) -> None:
-    """Every feature of the active slots and, with every slot or none active, of the operation itself."""
-    tables, scratch, floats = s.tables, s.scratch, s.floats
-    left = active & ((1 << tables[_T_SLOTS]) - 1)
+def _emit_slots(s: State, records: Any, slots: int, number: int, now: int, vector: Any) -> None:
+    """Every feature of some slots."""
+    left = slots
     while left != 0:
         slot = lowest_bit(left)
         left = _without_lowest(left)
-        row = _slot_row(s, slot)
-        if (scratch[X_KNOWN] >> slot) & 1 != 0:
+        if (s.scratch[X_KNOWN] >> slot) & 1 != 0:
             _emit_slot(s, records, slot, number, now, vector)
         else:
-            for e in range(tables[row + 4], tables[row + 5]):
-                out = _operand(tables[e], 3)
-                vector[out] = floats[out]
-    if active == EVERY_SLOT or active == 0:
-        for e in range(tables[_T_OWN_FROM], tables[_T_OWN_TO], OWN_WORDS):
-            vector[tables[e + 2]] = _emit_own(s, tables[e], tables[e + 1], now)
+            _emit_missing(s, slot, vector)
+
+
+@inlined
+def _emit_own_ones(s: State, now: int, evicted: int, vector: Any) -> None:
+    tables = s.tables
+    for e in range(tables[_T_OWN_FROM], tables[_T_OWN_TO], OWN_WORDS):
+        vector[tables[e + 2]] = _emit_own(s, tables[e], tables[e + 1], now, evicted)
+
+
+@jit
+def _emit(s: State, records: Any, number: int, now: int, vector: Any) -> None:
+    """Every feature."""
+    _emit_slots(s, records, (1 << s.tables[_T_SLOTS]) - 1, number, now, vector)
+    _emit_own_ones(s, now, s.meta[M_EVICTED_TIME], vector)
+
+
+@inlined
+def _emit_missing(s: State, slot: int, vector: Any) -> None:
+    """What every feature of a slot says of an entity without history, or where there is none."""
+    row = _slot_row(s, slot)
+    for e in range(s.tables[row + 4], s.tables[row + 5]):
+        out = _operand(s.tables[e], 3)
+        vector[out] = s.floats[out]
 
 
 @inlined
@@ -1335,19 +1379,19 @@ def _write_row(s: State, place: int, number: int, now: int) -> None:
     row = place * tables[_T_LOG_WORDS]
     for word in range(row + LOG_HEADER, row + tables[_T_LOG_WORDS]):
         log[word] = 0
-    log[row + L_TIME], log[row + L_AMOUNT] = now, scratch[X_ROW + _W_AMOUNT]
+    log[row + L_TIME], log[row + L_AMOUNT] = now, s.arrival[A_AMOUNT]
     log[row + L_PASSED] = scratch[X_PASSED]
     log[row + tables[_T_NUMBER_AT]] = number
     log[row + L_SMALL] = (
-        scratch[X_COLUMNS + _KIND]
-        | (scratch[X_COLUMNS + _HOUR] << _S_HOUR)
-        | (scratch[X_COLUMNS + _WEEKDAY] << _S_WEEKDAY)
-        | (scratch[X_COLUMNS + _BAND] << _S_BAND)
-        | (scratch[X_COLUMNS + _SHIFTED] << _S_SHIFTED)
+        s.arrival[A_COLUMNS + _KIND]
+        | (s.arrival[A_COLUMNS + _HOUR] << _S_HOUR)
+        | (s.arrival[A_COLUMNS + _WEEKDAY] << _S_WEEKDAY)
+        | (s.arrival[A_COLUMNS + _BAND] << _S_BAND)
+        | (s.arrival[A_COLUMNS + _SHIFTED] << _S_SHIFTED)
     )
     word = row + tables[_T_STORED_AT]
     for stored in range(tables[_T_STORED], tables[_T_STORED_TO]):
-        log[word] = scratch[X_COLUMNS + tables[stored]]
+        log[word] = s.arrival[A_COLUMNS + tables[stored]]
         word += 1
 
 
@@ -1426,39 +1470,153 @@ def _settle(s: State, now: int) -> None:
 
 
 @jit
-def _arrive(s: State, number: int, now: int) -> int:
-    """The effect of an arrival that is settled: its row, its place in chains, pairs and windows; its facts, marks included."""
+def _arrive(s: State, number: int, now: int) -> None:
+    """The effect of an arrival that is settled: its row, its place in chains, pairs and windows."""
     meta, scratch, tables = s.meta, s.scratch, s.tables
-    facts = scratch[X_ROW + _W_FACTS]
+    facts = s.arrival[A_FACTS]
     if facts & _OPERATION != 0:
-        facts |= _marks(s, number, now)
-        _filter(s, facts)
+        marks = _marks(s, number, now)
+        if marks != 0:
+            _filter(s, facts | marks)
     place = meta[M_NEXT]
     _write_row(s, place, number, now)
-    links = place * tables[_T_LOG_WORDS] + tables[_T_LINKS_AT]
     left = scratch[X_GIVEN]
     while left != 0:
         slot = lowest_bit(left)
         left = _without_lowest(left)
-        entity, row, node = scratch[X_ENTITY + slot], _space_row(s, slot), (place << 4) | slot
+        entity = scratch[X_ENTITY + slot]
         if entity < 0:
             key, space = scratch[X_KEY + slot], tables[_slot_row(s, slot)]
             entity = _find_entity(s, _entity_hash(key, space), key, space)  # another slot may just have brought it in
             if entity < 0:
                 entity = _new_entity(s, key, space)
-        s.log[links + slot] = (entity + 1) << 32
-        _chain(s, entity, node, now)
-        passed = _in_role(s, scratch[X_PASSED], slot)
-        _follow(s, entity, slot, row, node, passed, now)
-        _enter(s, entity, row, node, passed, now, number)
+        _join(s, entity, slot, place, number, now)
     meta[M_NUMBER] = number + 1
     meta[M_CLOCK] = now
-    meta[M_NEXT] = place + 1 if place + 1 < meta[M_ROWS] else 0
-    meta[M_KEPT] += 1
+    _go_on(s, place)
     _evict_before(s, number + 1 - tables[_T_RETAINED])
     if meta[M_KEPT] >= tables[_T_RETAINED]:
         _foresee_eviction(s)  # of the next arrival: what it takes is on its way until then
-    return int(facts)
+
+
+@inlined
+def _join(s: State, entity: int, slot: int, place: int, number: int, now: int) -> None:
+    """An arrival, of a row of the log, comes to an entity: into its chain, pairs and windows."""
+    row, node = _space_row(s, slot), (place << 4) | slot
+    s.log[place * s.tables[_T_LOG_WORDS] + s.tables[_T_LINKS_AT] + slot] = (entity + 1) << 32
+    _chain(s, entity, node, now)
+    passed = _in_role(s, s.scratch[X_PASSED], slot)
+    _follow(s, entity, slot, row, node, passed, now)
+    _enter(s, entity, row, node, passed, now, number)
+
+
+@inlined
+def _go_on(s: State, place: int) -> None:
+    """A row of the log is in use, and the next one is next."""
+    s.meta[M_NEXT] = place + 1 if place + 1 < s.meta[M_ROWS] else 0
+    s.meta[M_KEPT] += 1
+
+
+# ---- entity by entity ------------------------------------------------------------------------------------------------
+# The same steps over a history that is sorted by entity: one record, its rows one behind the other and a table of its own pairs
+# stay in the first caches, and nothing need be foreseen but the arrivals. A turn is an arrival of an entity: upper bits of the
+# hash of its key, the arrival's index, and a bit for each of the two slots in which an account can stand
+
+
+@inlined
+def _turn(hashed: int, index: int, bits: int) -> int:
+    return int(((hashed & 0x7FFFFFFFFFFFFFFF) >> TURN_HASH << TURN_HASH) | (index << TURN_BITS) | bits)
+
+
+@inlined
+def _index_of(turn: int) -> int:
+    return int((turn >> TURN_BITS) & ((1 << (TURN_HASH - TURN_BITS)) - 1))
+
+
+@inlined
+def _looking_at(s: State, arrivals: int, index: int) -> State:
+    """The state with another arrival."""
+    return State(
+        s.meta, s.log, s.pool, s.directory, s.pairs, s.tables, s.floats, s.scratch,
+        as_integers(arrivals + 8 * ARRIVAL_WORDS * index),
+    )  # fmt: skip
+
+
+@jit
+def _begin(s: State, key: int, slot: int, turns: int) -> None:
+    """Begin with an entity, of so many turns at most, and forget the one before."""
+    meta, pool, tables, space = s.meta, s.pool, s.tables, _space_row(s, slot)
+    image = tables[space + 17]
+    for word in range(tables[space]):
+        pool[word] = tables[image + word]
+    pool[R_KEY] = key
+    pool[R_CHAIN] = tables[_slot_row(s, slot)] << 32
+    meta[M_NEXT] = meta[M_OLDEST] = meta[M_KEPT] = meta[M_PAIRS] = 0
+    families = (tables[space + 4] - tables[space + 3]) // FAMILY_WORDS * bit_count(tables[_T_KEPT])
+    most = families * min(turns, tables[_T_RETAINED] + 1)
+    bits = max(bit_length((5 * most) // 3), 1)
+    meta[M_PAIRS_SHIFT] = 64 - bits
+    for word in range(((1 << bits) + most + 1) * PAIR_WORDS):
+        s.pairs[word] = 0
+
+
+@inlined
+def _forget_old(s: State, key: int, slot: int, turns: int, number: int) -> None:
+    """Of the entity that was begun with: what is numbered below leaves, all at once where nothing else is left."""
+    meta, width, at = s.meta, s.tables[_T_LOG_WORDS], s.tables[_T_NUMBER_AT]
+    if meta[M_KEPT] > 0 and s.log[meta[M_OLDEST] * width + at] < number:
+        newest = (meta[M_NEXT] if meta[M_NEXT] > 0 else meta[M_ROWS]) - 1
+        if s.log[newest * width + at] < number:
+            _begin(s, key, slot, turns)
+        else:
+            _evict_before(s, number)
+
+
+@inlined
+def _block_of(blocks: Any, slot: int, lowest: int) -> tuple[int, int, int]:
+    """Of a slot's block: its address, words of a row, and the place in a vector of the first of its features."""
+    at = BLOCK_WORDS * (slot - lowest)
+    return int(blocks[at]), int(blocks[at + 1]), int(blocks[at + 2])
+
+
+@inlined
+def _emit_to_block(s: State, slot: int, number: int, now: int, vector: Any, blocks: Any, lowest: int, to: int) -> None:
+    """Emit the features of a slot, and write them, whole cache lines, to a row of its block."""
+    block, width, first = _block_of(blocks, slot, lowest)
+    _emit_slots(s, s.pool, 1 << slot, number, now, vector)
+    for word in range(0, width, LANES):
+        put_line_past_caches(as_floats(block), to * width + word, vector, first + word)
+
+
+@inlined
+def _take_turn(s: State, slots: int, number: int, vector: Any, blocks: Any, lowest: int, to: int) -> None:
+    """Read an arrival of the entity that was begun with, in some of its slots, to a row of the blocks if it has one; apply it."""
+    scratch, now = s.scratch, s.arrival[A_TIME]
+    hashed = _entity_hash(s.pool[R_KEY], _space_of(s.pool, 0))
+    is_known = _nodes_of(s.pool, 0) >= MAX_SLOTS
+    scratch[X_GIVEN], scratch[X_KNOWN] = slots, slots if is_known else 0
+    scratch[X_ASKED] = 1 if to >= 0 else 0
+    _filter(s, s.arrival[A_FACTS])
+    left = slots
+    while left != 0:
+        slot = lowest_bit(left)
+        left = _without_lowest(left)
+        scratch[X_ENTITY + slot] = hashed
+        _foresee_pairs(s, slot)
+        scratch[X_BASE + slot] = 0
+    _look_up_pairs(s)
+    _advance_all(s, s.pool, now)
+    left = slots if to >= 0 else 0
+    while left != 0:
+        _emit_to_block(s, lowest_bit(left), number, now, vector, blocks, lowest, to)
+        left = _without_lowest(left)
+    place = s.meta[M_NEXT]
+    _write_row(s, place, number, now)
+    left = slots
+    while left != 0:
+        _join(s, 0, lowest_bit(left), place, number, now)
+        left = _without_lowest(left)
+    _go_on(s, place)
 
 
 # ---- what is called --------------------------------------------------------------------------------------------------
@@ -1467,7 +1625,7 @@ def _arrive(s: State, number: int, now: int) -> int:
 @jit
 def _clock(s: State) -> int:
     """An arrival that is late counts at the time of the last one: time never runs back in the log."""
-    return max(s.scratch[X_ROW + _W_TIME], s.meta[M_CLOCK])
+    return max(s.arrival[A_TIME], s.meta[M_CLOCK])
 
 
 @jit
@@ -1491,8 +1649,9 @@ def _has_room_for_pairs(s: State) -> bool:
 def read(handle: int) -> None:
     """Emit the vector of the operation in scratch as of now, before it arrives. Changes nothing but scratch and vector."""
     s = _state(handle, 0)
+    _complete(s.scratch, X_ROW, s.arrival)
     now, number = _clock(s), s.meta[M_NUMBER]
-    _prepare(s, EVERY_SLOT)
+    _prepare(s)
     _foresee_row(s, s.meta[M_NEXT])  # written to when it arrives
     _foresee_records(s, True)
     _locate(s)
@@ -1501,7 +1660,7 @@ def read(handle: int) -> None:
     _copy(s)
     _foresee_staying(s, s.scratch, now)
     _advance_all(s, s.scratch, now)
-    _emit(s, s.scratch, EVERY_SLOT, number, now, as_floats(as_integers(handle)[8]))
+    _emit(s, s.scratch, number, now, as_floats(as_integers(handle)[8]))
 
 
 @jit
@@ -1544,11 +1703,13 @@ def apply(handle: int, was_read: bool) -> bool:
     s = _state(handle, 0)
     if not _has_room(s):
         return False
+    if not was_read:
+        _complete(s.scratch, X_ROW, s.arrival)
     now = _clock(s)
     if was_read:
         _take_over(s)
     else:
-        _prepare(s, EVERY_SLOT)
+        _prepare(s)
         _foresee_records(s, False)
         _foresee_leaving(s, s.pool, now)
         _settle(s, now)
@@ -1557,25 +1718,20 @@ def apply(handle: int, was_read: bool) -> bool:
 
 
 @jit
-def _take(s: State, row: Any, i: int, words: int, parts: Any, has_parts: bool) -> None:
+def _take(s: State, row: Any, i: int, words: int) -> None:
     """Take a row of a replay into a frame, and foresee where its entities are looked up; ask for the row of eight turns later."""
     for word in range(0, words, LANES):
         prefetch(row, (i + 8) * words + word)
-    for word in range(words):
-        s.scratch[X_ROW + word] = row[i * words + word]
-    _prepare(s, parts[3 * i + 2] if has_parts else EVERY_SLOT)
+    _complete(row, i * words, s.arrival)
+    _prepare(s)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def replay(
-    handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int, stream: int, facts: int
-) -> int:
+def replay(handle: int, rows: int, words: int, count: int, wanted: int, matrix: int, width: int, start: int) -> int:
     """Read and apply rows in order until the end or until there is no room; the index of the first row not applied.
 
     Addresses: rows (count, words) int64; wanted (count,) int64: the matrix row that takes the vector of an operation, or -1;
-    matrix (, width) float64; stream (count, 3) int64: number, clock and active slots of each row when they are parts of a
-    longer history, or 0 when the rows are the whole of what arrives; facts (count,) int64: takes the facts of each row as it
-    arrived, or 0. Other threads run meanwhile: the next rows are encoded, those before go through another engine.
+    matrix (, width) float64. Other threads run meanwhile: the next rows are encoded.
     """
     s, second, third, fourth, fifth = (
         _state(handle, 0),
@@ -1584,13 +1740,12 @@ def replay(
         _state(handle, 3),
         _state(handle, 4),
     )
-    row, wants, parts, has_parts = as_integers(rows), as_integers(wanted), as_integers(stream), stream != 0
-    arrived = as_integers(facts)
+    row, wants = as_integers(rows), as_integers(wanted)
     for i in range(start - 4, count):  # four turns in which only what comes is foreseen
         if i >= start and not _has_room(s):
             return i
         if i + 4 < count:
-            _take(fifth, row, i + 4, words, parts, has_parts)
+            _take(fifth, row, i + 4, words)
         if start <= i + 3 < count:
             _foresee_records(fourth, wants[i + 3] >= 0)
         if start <= i + 2 < count:
@@ -1599,18 +1754,154 @@ def replay(
             _foresee_staying(second, second.pool, _clock(second))
             _foresee_written(second, as_integers(matrix + 8 * width * wants[i + 1]), width if wants[i + 1] >= 0 else 0)
         if i >= start:
-            active, number, now = EVERY_SLOT, s.meta[M_NUMBER], _clock(s)
-            if has_parts:
-                number, now, active = parts[3 * i], parts[3 * i + 1], parts[3 * i + 2]
-                _evict_before(s, number - s.tables[_T_RETAINED])
+            number, now = s.meta[M_NUMBER], _clock(s)
             _settle(s, now)
             if wants[i] >= 0:
-                _emit(s, s.pool, active, number, now, as_floats(matrix + 8 * width * wants[i]))
-            as_it_arrived = _arrive(s, number, now)
-            if facts != 0:
-                arrived[i] = as_it_arrived
+                _emit(s, s.pool, number, now, as_floats(matrix + 8 * width * wants[i]))
+            _arrive(s, number, now)
         s, second, third, fourth, fifth = second, third, fourth, fifth, s
     return count
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def complete(rows: int, words: int, count: int, clock: int, clocks: int, arrivals: int) -> int:
+    """Make arrivals of rows in order, each with the time at which it counts; the last of these.
+
+    Addresses: rows (count, words) int64; clocks (count,) int64: these times, or 0 when they follow from the rows and `clock`, that
+    of the arrival before; arrivals (count, ARRIVAL_WORDS) int64.
+    """
+    row, given = as_integers(rows), as_integers(clocks)
+    for i in range(count):
+        arrival = as_integers(arrivals + 8 * ARRIVAL_WORDS * i)
+        _complete(row, i * words, arrival)
+        clock = given[i] if clocks != 0 else max(clock, arrival[A_TIME])
+        arrival[A_TIME] = clock
+    return clock
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def turns_of(handle: int, arrivals: int, count: int, active: int, turns: int, wanted: int, blocks: int) -> int:
+    """The turns of arrivals, in the order of arrival, of the one kind of entity that a plan is of; how many there are.
+
+    Addresses: arrivals (count, ARRIVAL_WORDS) int64; active (count,) int64: bits of the slots that count, or 0 for all; turns,
+    with room for two of each arrival and for TURNS_AHEAD more; wanted (count,) int64: the row of the blocks that takes an operation's
+    vector, or -1; blocks: see `_block_of`, one for each slot of the kind. What is said there of a slot without entity is
+    written at once.
+    """
+    state = _state(handle, 0)
+    out, bits_of, wants, to = as_integers(turns), as_integers(active), as_integers(wanted), as_integers(blocks)
+    kept, done = state.tables[_T_KEPT], 0
+    lowest = lowest_bit(kept)
+    for i in range(count):
+        s = _looking_at(state, arrivals, i)
+        before, before_bits = MISSING, 0
+        counting = bits_of[i] if active != 0 else kept
+        left = kept
+        while left != 0:
+            slot = lowest_bit(left)
+            left = _without_lowest(left)
+            key = _key(s, slot)
+            if key == MISSING or (counting >> slot) & 1 == 0:
+                if wants[i] >= 0:
+                    block, width, first = _block_of(to, slot, lowest)
+                    _emit_missing(s, slot, as_floats(block + 8 * (width * wants[i] - first)))
+                continue
+            bits = 1 << (slot - lowest)
+            if key == before:  # a payment to oneself is one turn
+                done -= 1
+                bits |= before_bits
+            out[done] = _turn(_entity_hash(key, s.tables[_slot_row(s, slot)]), i, bits)
+            done += 1
+            before, before_bits = key, bits
+    return done
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def replay_turns(
+    handle: int, arrivals: int, numbers: int, wanted: int, turns: int, start: int, enough: int, count: int, blocks: int
+) -> int:
+    """Read and apply sorted turns from one on, entity by entity, until `enough` are done and an entity ends; the next one.
+
+    Addresses as in `turns_of`, of a state that is used for nothing else; numbers (,) int64: of each arrival in the whole history,
+    or 0 when its index is its number. Turns that are done become -1.
+    """
+    s, turn = _state(handle, 0), as_integers(turns)
+    while start < min(enough, count):
+        end, hashed = start + 1, turn[start] >> TURN_HASH
+        while end < count and turn[end] >> TURN_HASH == hashed:
+            end += 1
+        while _replay_entity(s, handle, arrivals, numbers, wanted, turn, start, end, blocks):
+            pass  # once more: another entity has the same bits of the hash
+        start = end
+    return start
+
+
+@inlined
+def _foresee_turn(arrivals: int, wants: Any, turn: Any, i: int) -> None:
+    """Ask for the arrival of some turns later."""
+    later = turn[i + TURNS_AHEAD]
+    if later >= 0:
+        index = _index_of(later)
+        for word in range(0, ARRIVAL_WORDS, LANES):
+            prefetch(as_integers(arrivals), ARRIVAL_WORDS * index + word)
+        prefetch(wants, index)
+
+
+@jit
+def _replay_entity(
+    state: State, handle: int, arrivals: int, numbers: int, wanted: int, turn: Any, start: int, end: int, blocks: int
+) -> bool:
+    """Replay the entity of the first turn that is not done; whether there are others'."""
+    number_of, wants, lowest = as_integers(numbers), as_integers(wanted), lowest_bit(state.tables[_T_KEPT])
+    vector, to = as_floats(as_integers(handle)[8]), as_integers(blocks)
+    entity, has_others = MISSING, False
+    for i in range(start, end):
+        _foresee_turn(arrivals, wants, turn, i)
+        if turn[i] < 0:
+            continue
+        index, slots = _index_of(turn[i]), (turn[i] & ((1 << TURN_BITS) - 1)) << lowest
+        s = _looking_at(state, arrivals, index)
+        slot = lowest_bit(slots)
+        key = _key(s, slot)
+        if entity == MISSING:
+            entity = key
+            _begin(s, key, slot, end - start)
+        elif key != entity:
+            has_others = True
+            continue
+        number = number_of[index] if numbers != 0 else index
+        _forget_old(s, key, slot, end - start, number - s.tables[_T_RETAINED])
+        _take_turn(s, slots, number, vector, to, lowest, wants[index])
+        turn[i] = -1
+    return has_others
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def emit_own(handle: int, arrivals: int, count: int, evicted: int, wanted: int, matrix: int, width: int) -> None:
+    """What operations say of themselves: into their rows of matrix (, width) float64.
+
+    Addresses as in `turns_of`; evicted (count,) int64: the time of the arrival that was evicted last before each, or MISSING.
+    """
+    state, wants, times = _state(handle, 0), as_integers(wanted), as_integers(evicted)
+    for i in range(count):
+        if wants[i] >= 0:
+            s = _looking_at(state, arrivals, i)
+            _emit_own_ones(s, s.arrival[A_TIME], times[i], as_floats(matrix + 8 * width * wants[i]))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def lay(blocks: int, count: int, first: int, rows: int, matrix: int, width: int) -> None:
+    """Lay rows of blocks side by side, from one row on, into a matrix (rows, width) float64.
+
+    Addresses: blocks (count, LAID_WORDS) int64: of each the address of its values, words of a row, how many columns it has, and
+    the address of their places in the matrix; matrix.
+    """
+    block, out = as_integers(blocks), as_floats(matrix)
+    for i in range(rows):
+        for at in range(0, LAID_WORDS * count, LAID_WORDS):
+            values, place, begin = as_floats(block[at]), as_integers(block[at + 3]), block[at + 1] * (first + i)
+            for column in range(block[at + 2]):
+                out[i * width + place[column]] = values[begin + column]
 
 
 @jit

@@ -1,7 +1,7 @@
 """Partition files: one Arrow stream for each part of each kind of entity, written slice by slice, read whole by its task."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +9,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from domain.errors import SettingsError
+from features.by_entity import Arrivals, Gathering
 from features.layout import WORDS, Word
-from features.parts import Entity, Part, split
+from features.parts import split
+from features.shares import Entity
 
 Integers = NDArray[np.int64]
 MOST_PARTS = 64
 """Of one kind of entity: a file is open for each part while they are written."""
 STREAM = ("number", "clock", "active", "wanted")
 SCHEMA = pa.schema([pa.field(name, pa.int64()) for name in (*STREAM, *(word.name.lower() for word in Word))])
-"""A row of a part: its place in the stream (see `parts.Part`), then the words of the arrival."""
+"""A row of a part: its place in the stream (number, clock, slots whose entity is of the part, row of the matrix), then the words of the arrival."""
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class Rows:
     """Some arrivals of a history in order: rows (n, WORDS), and number, clock and wanted row of the matrix (n,) of each."""
 
     rows: Integers
@@ -47,7 +49,7 @@ class PartitionFiles:
         for writer in self._open.values():
             writer.close()
 
-    def write(self, arrivals: Arrivals) -> None:
+    def write(self, arrivals: Rows) -> None:
         """Append arrivals to every part that they belong to."""
         for name, entity in self._entities.items():
             found = split(arrivals.rows, entity, self._parts)
@@ -56,7 +58,7 @@ class PartitionFiles:
                     index, active = found.index[first:last], found.active[first:last]
                     self._append(part_path(self._folder, name, part), arrivals, index, active)
 
-    def _append(self, path: Path, arrivals: Arrivals, index: Integers, active: Integers) -> None:
+    def _append(self, path: Path, arrivals: Rows, index: Integers, active: Integers) -> None:
         if path not in self._open:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
             self._open[path] = pa.ipc.new_stream(path, SCHEMA, options=options)
@@ -78,13 +80,26 @@ def written_parts(folder: Path, name: str, parts: int) -> Iterator[tuple[int, Pa
             yield part, path
 
 
+@dataclass(frozen=True)
+class Part:
+    """Arrivals of one part in their order, of each (n,) int64 its number in the whole history, bits of the slots whose entity is
+    of this part, and the row of the whole matrix that takes its vector, or -1.
+    """
+
+    arrivals: Arrivals
+    numbers: Integers
+    active: Integers
+    wanted: Integers
+
+
 def read_part(path: Path) -> Part:
-    """A part, whole in memory: 200 bytes a row."""
+    """A part, whole in memory: 420 bytes a row."""
     with pa.memory_map(str(path)) as source:
         table = pa.ipc.open_stream(source).read_all()
-        rows, stream = np.empty((len(table), WORDS), np.int64), np.empty((len(table), 3), np.int64)
-        for place in range(3):
-            stream[:, place] = table.column(place)
+        rows = np.empty((len(table), WORDS), np.int64)
         for word in Word:
             rows[:, word] = table.column(len(STREAM) + word)
-        return Part(rows, stream, np.array(table.column("wanted"), np.int64))
+        numbers, clocks, active, wanted = (np.array(table.column(name), np.int64) for name in STREAM)
+    gathering = Gathering(len(rows))
+    gathering.append(rows, wanted >= 0, clocks)
+    return Part(replace(gathering.arrivals(), numbers=numbers, active=active), numbers, active, wanted)

@@ -6,7 +6,7 @@ an emit here, and its branch in the kernel.
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -302,12 +302,10 @@ class Plan:
         declarations: Sequence[say.Declaration],
         retained: int,
         given: tuple[say.Mark, ...] | None = None,
-        only: Collection[int] | None = None,
     ) -> None:
         """retained: how many arrivals the log keeps, a power of two; DeclarationError for what cannot be compiled.
 
         given: marks that the rows already bear, each at the bit of its place here; by default the plan puts them on itself.
-        only: places of the features that it computes, by default all; what stands at the others in a vector it leaves as it is.
         """
         if not 8 <= retained <= MAX_RETAINED or retained & (retained - 1):
             raise DeclarationError(f"retained arrivals: seen {retained}, allowed a power of two from 8 to {MAX_RETAINED}")
@@ -318,7 +316,7 @@ class Plan:
             raise DeclarationError(f"declared twice: {', '.join(twice)}")
         self.retained = retained
         self.hash = hashlib.sha256(repr((self.declarations, retained, ENCODING)).encode()).hexdigest()
-        compiler = _Compiler(self.declarations, retained, given, range(len(self)) if only is None else sorted(only))
+        compiler = _Compiler(self.declarations, retained, given)
         self.groups: tuple[say.Group, ...] = tuple(compiler.groups)
         self.marks: tuple[say.Mark, ...] = tuple(compiler.marks)
         self.program = compiler.program()
@@ -365,7 +363,6 @@ class _Compiler:
         declarations: tuple[say.Declaration, ...],
         retained: int,
         given: tuple[say.Mark, ...] | None,
-        only: Sequence[int],
     ) -> None:
         self.retained = retained
         features = [part for declaration in declarations for part in _parts(declaration)]
@@ -380,7 +377,7 @@ class _Compiler:
             raise DeclarationError(f"{len(self.groups)} groups; allowed {MAX_SLOTS - SLOTS}")
         self.filters: dict[_Filter, int] = {}
         self.spaces = [_SpaceBuilder() for _ in range(space_of(SLOTS) + len(self.groups))]
-        self.recipes = {place: self._recipe(declarations[place]) for place in only}
+        self.recipes = {place: self._recipe(declaration) for place, declaration in enumerate(declarations)}
         self.missing = [declaration.missing for declaration in declarations]
         self.hidden = [self._recipe(mark.feature) for mark in made]
         windows = [window for f in features for window in (f.over, getattr(f.how, "habit", 0)) if window != say.RETAINED]

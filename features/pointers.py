@@ -262,3 +262,22 @@ def put_where_empty(typing_context: Any, words: Any, place: Any, count: Any, num
         return context.get_dummy_value()
 
     return types.void(types.CPointer(types.int64), *[types.int64] * 3), generate
+
+
+@_intrinsic
+def put_line_past_caches(typing_context: Any, words: Any, index: Any, line: Any, at: Any) -> Any:
+    """Write a cache line of eight doubles from an index of one pointer on, a multiple of 64 bytes, to what is not read soon.
+
+    It goes to memory without being fetched before.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words, index, line, at = arguments
+        lanes = ir.VectorType(ir.DoubleType(), LANES)
+        value = builder.load(builder.bitcast(builder.gep(line, [at]), lanes.as_pointer()), align=8)
+        stored = builder.store(value, builder.bitcast(builder.gep(words, [index]), lanes.as_pointer()), align=64)
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    doubles = types.CPointer(types.float64)
+    return types.void(doubles, types.int64, doubles, types.int64), generate

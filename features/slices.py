@@ -54,11 +54,6 @@ class Slice:
         return self.operations.filter(pa.array(asked[self.rows[:, Word.FACTS] & int(Fact.OPERATION) != 0]))
 
 
-def numbered(asked: NDArray[np.bool_]) -> Integers:
-    """(n,) for each row that is asked for its place among those that are, -1 for the others."""
-    return np.where(asked, np.cumsum(asked) - 1, -1)
-
-
 def slices_of(folder: Path, size: int, end: datetime | None = None) -> Iterator[Slice]:
     """The slices of a history on disk, each of `size` to three times `size` arrivals, up to the first at or after `end`.
 

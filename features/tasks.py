@@ -5,7 +5,7 @@ writes a file; in a cluster the working folder is one that every machine sees.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from features.batch import ROW_GROUP, MatrixFile
-from features.engine import Engine, Vector
-from features.layout import MISSING
-from features.partition_files import Arrivals, PartitionFiles, read_part, written_parts
-from features.parts import Limit, Share, clock_of, give_marks, keys_of, marking, marks_of, own_of, shares_of, vectors
+from features.by_entity import Evicted, Gathering, blocks_of, marks_of, own_vectors
+from features.engine import Vector, numbered
+from features.kernel import A_FACTS, A_TIME
+from features.layout import FIRST_MARK, MISSING, Fact
+from features.partition_files import PartitionFiles, Rows, read_part, written_parts
 from features.plan import Plan
 from features.runners import Runner
-from features.slices import Slice, numbered
+from features.shares import Limit, Share, keys_of, marking, own_of, shares_of
+from features.slices import Slice
 
 Integers = NDArray[np.int64]
 
@@ -38,9 +40,15 @@ class MarkTask:
     def run(self) -> None:
         """Replay the part with the features of marks alone."""
         part = read_part(self.part)
-        found = marks_of(self.share, self.limits, part)
+        arrivals = part.arrivals
+        operations = np.flatnonzero(arrivals.made[:, A_FACTS] & int(Fact.OPERATION) != 0)
+        wanted = np.full(len(arrivals), -1)
+        wanted[operations] = np.arange(len(operations))
+        found = np.zeros(len(operations), np.int64)
+        for block in blocks_of(self.share, replace(arrivals, wanted=wanted, asked=len(operations))):
+            found |= marks_of(self.limits, block)
         some = np.flatnonzero(found)
-        np.save(self.out, np.stack([part.stream[some, 0], found[some].astype(np.int64)], axis=1))
+        np.save(self.out, np.stack([part.numbers[operations[some]], found[some]], axis=1))
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,16 @@ class VectorTask:
     def run(self) -> None:
         """Replay the part with the marks that were found before."""
         part = read_part(self.part)
+        arrivals = part.arrivals
         if self.marks is not None:
-            give_marks(part, np.load(self.marks, mmap_mode="r"))
-        outs = {slot: _SlotFiles(self, slot, part.wanted[(part.stream[:, 2] >> slot) & 1 == 1]) for slot in self.slots}
-        for index, values in vectors(self.share.plan, part):
-            for slot, out in outs.items():
-                out.append(values[(part.stream[index, 2] >> slot) & 1 == 1])
-        for out in outs.values():
-            out.close()
+            marks = np.load(self.marks, mmap_mode="r")
+            arrivals.made[:, A_FACTS] |= marks[part.numbers].astype(np.int64) << FIRST_MARK
+        asked = np.flatnonzero(arrivals.wanted >= 0)
+        for slot, block in zip(self.slots, blocks_of(self.share, arrivals), strict=True):
+            rows, values = self.slot_files(slot)
+            mine = (part.active[asked] >> slot) & 1 == 1
+            np.save(rows, part.wanted[asked[mine]])
+            np.save(values, block.values[mine])
 
     @property
     def slots(self) -> dict[int, list[int]]:
@@ -75,25 +85,6 @@ class VectorTask:
     def slot_files(self, slot: int) -> tuple[Path, Path]:
         """Two .npy files: rows of the matrix (n,) int64, rising, and their values (n, features of the slot) float64."""
         return self.out.with_suffix(f".{slot}.rows.npy"), self.out.with_suffix(f".{slot}.values.npy")
-
-
-class _SlotFiles:
-    """Values of one slot, appended as they are computed: no task holds the vectors of its part in memory."""
-
-    def __init__(self, task: VectorTask, slot: int, wanted: Integers) -> None:
-        rows_path, values_path = task.slot_files(slot)
-        rows = wanted[wanted >= 0]
-        np.save(rows_path, rows)
-        self._columns = task.slots[slot]
-        self._file = values_path.open("wb")
-        header = {"descr": "<f8", "fortran_order": False, "shape": (len(rows), len(self._columns))}
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-    def append(self, values: Vector) -> None:
-        values[:, self._columns].tofile(self._file)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def compute(
@@ -137,31 +128,30 @@ def compute(
 
 def _spread(slices: Iterable[Slice], plan: Plan, files: PartitionFiles, own_path: Path, start: datetime | None) -> int:
     """Partition files, and beside them the operations with their own features, in the order of arrival."""
-    own, _ = own_of(plan)
-    engine = Engine(own)
-    number, wanted, clock = 0, 0, MISSING
-    with _OwnFile(own_path, own) as operations:
+    own, places = own_of(plan)
+    evicted, clock = Evicted(plan.retained), MISSING
+    number = wanted = 0
+    with _OwnFile(own_path, len(places)) as operations:
         for piece in slices:
             if not len(piece.rows):
                 continue
             asked = piece.asked(start)
-            ran = clock_of(piece.rows, clock)
+            gathering = Gathering(len(piece.rows), clock)
+            gathering.append(piece.rows, asked)
+            arrivals = gathering.arrivals()
             numbers = np.arange(number, number + len(piece.rows))
-            places = np.where(asked, wanted + numbered(asked), -1)
-            files.write(Arrivals(piece.rows, numbers, ran, places))
-            matrix = np.full((int(asked.sum()), len(own)), np.nan)
-            nobody = np.stack([numbers, ran, np.zeros(len(ran), np.int64)], axis=1)
-            engine.replay(piece.rows, matrix, numbered(asked), nobody)
-            operations.write(piece.operations_of(asked), matrix)
-            number, wanted, clock = number + len(ran), wanted + len(matrix), int(ran[-1])
+            files.write(Rows(piece.rows, numbers, arrivals.made[:, A_TIME], numbered(asked, wanted)))
+            operations.write(piece.operations_of(asked), own_vectors(own, arrivals, evicted))
+            number, wanted, clock = number + len(arrivals), wanted + arrivals.asked, int(arrivals.made[-1, A_TIME])
     return number
 
 
 class _OwnFile:
     """An Arrow stream: sequence, operation_id, own features, one row for each row of the matrix."""
 
-    def __init__(self, path: Path, own: Plan) -> None:
-        features = [pa.field(f"own {i}", pa.float64()) for i in range(len(own))]
+    def __init__(self, path: Path, own: int) -> None:
+        """own: how many features there are."""
+        features = [pa.field(f"own {i}", pa.float64()) for i in range(own)]
         self._schema = pa.schema([pa.field("sequence", pa.int64()), pa.field("operation_id", pa.string()), *features])
         self._path = path
 

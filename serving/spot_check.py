@@ -21,9 +21,8 @@ from domain.errors import StateError
 from domain.events import Event, Outcome
 from domain.operation import Operation
 from features.arrivals import rows_of_history
-from features.engine import Engine
+from features.engine import Engine, numbered
 from features.history import History, empty, table_of
-from features.kernel import EVERY_SLOT
 from features.layout import MISSING, Word
 from features.plan import Plan
 from serving import beside, recovery
@@ -71,18 +70,15 @@ def _recomputed(ledger: Ledger, plan: Plan, drawn: dict[int, Entry]) -> tuple[di
     if not drawn:
         return {}, 0
     start = max(0, min(drawn) - 2 * plan.retained - 2)  # and one more, so that the time of what was evicted last is known
-    engine, clock = Engine(plan), _clock_before(ledger, start)
+    engine = Engine(plan, applied=start, clock=_clock_before(ledger, start))
     vectors: dict[int, NDArray[np.float64]] = {}
     replayed = 0
     for sequences, rows in _rows(ledger, start, max(drawn)):
         for place in np.flatnonzero(np.isin(sequences, list(drawn))):
             rows[place] = _row_again(drawn[int(sequences[place])])
-        clocks = np.maximum.accumulate(np.maximum(rows[:, Word.TIME], clock))
-        clock = int(clocks[-1])
-        wanted = np.where(np.isin(sequences, list(drawn)), np.cumsum(np.isin(sequences, list(drawn))) - 1, -1)
+        wanted = numbered(np.isin(sequences, list(drawn)))
         matrix = np.empty((int(wanted.max(initial=-1)) + 1, len(plan)))
-        stream = np.column_stack([sequences - 1, clocks, np.full(len(rows), EVERY_SLOT)])
-        engine.replay(rows, matrix, wanted, np.ascontiguousarray(stream))
+        engine.replay(rows, matrix, wanted)
         vectors |= {int(sequences[i]): matrix[wanted[i]] for i in np.flatnonzero(wanted >= 0)}
         replayed += len(rows)
     return vectors, replayed

@@ -1,4 +1,4 @@
-"""History -> the matrix that a model is trained on: behaviour by the step that runs online, then profiles as they were known."""
+"""History -> the matrix that a model is trained on: behaviour by the steps that run online, then profiles as they were known."""
 
 from datetime import datetime
 
@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from domain import instants
 from features.arrivals import rows_of_history
 from features.batch import matrix_of
+from features.by_entity import Gathering, computed
+from features.engine import numbered
 from features.feature_set import FeatureSet
-from features.halves import Asked, replayed
 from features.history import History
 from features.layout import Fact, Word
 from features.profile_days import values
-
-CHUNK = 1 << 17
 
 
 def vectors(history: History, features: FeatureSet, start: datetime | None = None) -> NDArray[np.float64]:
@@ -28,10 +27,10 @@ def vectors(history: History, features: FeatureSet, start: datetime | None = Non
     asked = rows[:, Word.FACTS] & int(Fact.OPERATION) != 0
     if start is not None:
         asked &= rows[:, Word.TIME] >= instants.to_ms(start)
-    wanted = np.where(asked, np.cumsum(asked) - 1, -1)
-    matrix = np.empty((int(asked.sum()), len(features)), np.float64)
-    parts = (slice(first, first + CHUNK) for first in range(0, len(rows), CHUNK))
-    for _ in replayed((Asked(rows[part].copy(), wanted[part], matrix) for part in parts), features.plan):
-        pass
-    values(rows, matrix[:, len(features.plan) :], wanted)
+    gathering = Gathering(len(rows))
+    gathering.append(rows, asked)
+    behaviour = computed(features.plan, gathering.arrivals())
+    matrix = np.empty((len(behaviour), len(features)), np.float64)
+    behaviour.lay(0, matrix)
+    values(rows, matrix[:, len(features.plan) :], numbered(asked))
     return matrix

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.feature_engine import asked, peers
 from benchmarks.feature_engine.generated import slices
-from benchmarks.feature_engine.ours import Replay, shown
+from benchmarks.feature_engine.ours import ByEntity
 from features.engine import Vector
 from features.language import Declaration
 from features.plan import Plan
@@ -23,19 +23,15 @@ def compare(peer: str, operations: int, folder: Path) -> dict[str, Any]:
     The log keeps all arrivals here, because a peer forgets nothing.
     """
     declarations = peers.declarations_of(peer)
-    replay = Replay(Plan(declarations, _room_for(sum(len(rows) for rows in slices(operations)))))
+    replay = ByEntity(Plan(declarations, _room_for(sum(len(rows) for rows in slices(operations)))), operations)
     theirs = [np.load(peers.column_file(folder / peer, declaration), mmap_mode="r") for declaration in declarations]
     differ = np.zeros(len(declarations), np.int64)
-    done = 0
-    for rows in shown(operations, f"values beside {peer}"):
-        matrix = replay(rows)
-        for place, declaration in enumerate(declarations):
-            differ[place] += differing(
-                declaration, matrix[:, place], _filled(declaration, theirs[place][done : done + len(matrix)])
-            )
-        done += len(matrix)
+    for block in replay.blocks():
+        for column, place in enumerate(block.places.tolist()):
+            declaration = declarations[place]
+            differ[place] = differing(declaration, block.values[:, column], _filled(declaration, theirs[place]))
     return {
-        "features": len(declarations), "values_compared": done * len(declarations), "values_differ": int(differ.sum()),
+        "features": len(declarations), "values_compared": operations * len(declarations), "values_differ": int(differ.sum()),
         "differing": {d.name: int(count) for d, count in zip(declarations, differ, strict=True) if count},
         "ours_cpu_s": replay.cpu_s, "ours_cpu_s_per_feature": replay.cpu_s / len(declarations),
     }  # fmt: skip

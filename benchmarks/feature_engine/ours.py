@@ -1,12 +1,11 @@
-"""Our engine on generated operations: the whole declared set in order of arrival, its matrix in Parquet, one by one."""
+"""Our engine on generated operations: the whole declared set entity by entity and in order of arrival, its matrix in Parquet, one by one."""
 
-import itertools
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,32 +14,65 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.feature_engine.generated import is_operation, slices
-from features import parts
+from features.by_entity import Block, Gathering, blocks, computed
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
-from features.engine import Engine, Vector
+from features.engine import Engine, Vector, numbered
 from features.language import Own
 from features.plan import Plan
 
 Integers = NDArray[np.int64]
-PARTS = 64
-"""So many that the state of one fits the processor's own memory."""
+Made = TypeVar("Made")
 ROUNDS = 2
 """Of the kernel and of writing its matrix: in the second both have the memory that the first one held."""
 WRITING = ("write_cpu_s", "write_system_cpu_s")
 
 
-class Replay:
-    """Slices of arrivals through an engine into one matrix, which is used again for each slice.
-
-    cpu_s: CPU seconds of the engine alone, system_cpu_s of them in the operating system, which gives memory as it is touched;
-    warm_up_s: of loading or compiling the kernel, before.
+class Spent:
+    """cpu_s: CPU seconds of the engine alone, of all threads; system_cpu_s of them in the operating system, which gives memory as
+    it is touched; warm_up_s: of loading or compiling the kernel, before.
     """
 
     def __init__(self, plan: Plan) -> None:
         began = time.process_time()
         _warm_up(plan)
         self.warm_up_s = time.process_time() - began
-        self.engine, self.cpu_s, self.system_cpu_s = Engine(plan), 0.0, 0.0
+        self.cpu_s = self.system_cpu_s = 0.0
+
+    def timed(self, make: Callable[[], Made]) -> Made:
+        """What is made, its time counted."""
+        began, in_system = time.process_time(), _system_s()
+        made = make()
+        self.cpu_s += time.process_time() - began
+        self.system_cpu_s += _system_s() - in_system
+        return made
+
+
+class ByEntity(Spent):
+    """A whole history entity by entity, on one thread."""
+
+    def __init__(self, plan: Plan, operations: int) -> None:
+        super().__init__(plan)
+        self._plan, self._operations = plan, operations
+
+    def blocks(self) -> Iterator[Block]:
+        """The columns of the matrix, those of one kind of entity after those of another."""
+        gathering = Gathering(2 * self._operations)
+        for rows in shown(self._operations, "entity by entity"):
+            asked = is_operation(rows)
+            self.timed(lambda rows=rows, asked=asked: gathering.append(rows, asked))  # type: ignore[misc]
+        self.arrivals = len(gathering.arrivals())
+        found = blocks(self._plan, gathering.arrivals(), threads=1)
+        while (block := self.timed(lambda: next(found, None))) is not None:
+            yield block
+            del block
+
+
+class InOrder(Spent):
+    """Slices of arrivals through an engine into one matrix, which is used again for each slice."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.engine = Engine(plan)
         self._matrix: Vector = np.empty((0, len(plan)))
 
     def __call__(self, rows: Integers) -> Vector:
@@ -49,11 +81,8 @@ class Replay:
         count = int(asked.sum())
         if len(self._matrix) < count:
             self._matrix = np.empty((count, self._matrix.shape[1]))
-        wanted = np.where(asked, np.cumsum(asked) - 1, -1)
-        began, in_system = time.process_time(), _system_s()
-        self.engine.replay(rows, self._matrix, wanted)
-        self.cpu_s += time.process_time() - began
-        self.system_cpu_s += _system_s() - in_system
+        wanted = numbered(asked)
+        self.timed(lambda: self.engine.replay(rows, self._matrix, wanted))
         return self._matrix[:count]
 
 
@@ -68,6 +97,9 @@ def _warm_up(plan: Plan) -> None:
     engine.replay(rows, np.empty((len(rows), len(plan))), np.arange(len(rows)))
     engine.read(rows[0].tolist())
     engine.apply(rows[0].tolist())
+    gathering = Gathering(len(rows))
+    gathering.append(rows, is_operation(rows))
+    computed(plan, gathering.arrivals()).whole()
 
 
 def shown(operations: int, what: str) -> Iterator[Integers]:
@@ -83,17 +115,29 @@ def behavioural(plan: Plan) -> int:
     return sum(not isinstance(declaration, Own) for declaration in plan.declarations)
 
 
-def whole_set(operations: int) -> dict[str, Any]:
-    """CPU seconds of every declared feature of every operation, in order of arrival."""
+def by_entity(operations: int) -> dict[str, Any]:
+    """CPU seconds of every declared feature of every operation entity by entity; like a peer's columns, each block is dropped."""
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-    replay = Replay(plan)
-    for rows in shown(operations, "kernel"):
+    replay = ByEntity(plan, operations)
+    columns = 0
+    for block in replay.blocks():
+        columns += len(block.places)
+        del block
+    assert columns == len(plan)
+    return _figures(plan, replay, operations) | {"arrivals": replay.arrivals}
+
+
+def in_order(operations: int) -> dict[str, Any]:
+    """The same in order of arrival, slice by slice: for histories larger than memory."""
+    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
+    replay = InOrder(plan)
+    for rows in shown(operations, "in order of arrival"):
         replay(rows)
-    return _figures(plan, replay, operations)
+    return _figures(plan, replay, operations) | _of_state(replay)
 
 
 def matrix_file(operations: int, folder: Path) -> dict[str, Any]:
-    """As `whole_set`, and each slice of the matrix goes to a Parquet file, as `features.batch.write_matrix` would write it.
+    """As `in_order`, and each slice of the matrix goes to a Parquet file, as `features.batch.write_in_slices` would write it.
 
     Both ROUNDS times, each time from nothing: the best round of each counts, and every round is given.
     """
@@ -109,11 +153,11 @@ def matrix_file(operations: int, folder: Path) -> dict[str, Any]:
 
 def _matrix_file(plan: Plan, operations: int, path: Path) -> dict[str, Any]:
     """One round: a new engine and a new file."""
-    replay = Replay(plan)
+    replay = InOrder(plan)
     schema = pa.schema([(name, pa.float64()) for name in plan.names])
     write_cpu_s = write_system_s = 0.0
     with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
-        for rows in shown(operations, "kernel and Parquet"):
+        for rows in shown(operations, "in order of arrival, and Parquet"):
             matrix = replay(rows)
             began, in_system = time.process_time(), _system_s()
             writer.write_table(pa.table([pa.array(matrix[:, i]) for i in range(len(plan))], schema=schema))
@@ -121,66 +165,29 @@ def _matrix_file(plan: Plan, operations: int, path: Path) -> dict[str, Any]:
             write_system_s += _system_s() - in_system
     size = path.stat().st_size
     path.unlink()
-    return _figures(plan, replay, operations) | {
+    return _figures(plan, replay, operations) | _of_state(replay) | {
         "write_cpu_s": write_cpu_s, "write_system_cpu_s": write_system_s, "file_gib": size / 2**30,
     }  # fmt: skip
 
 
-def by_parts(operations: int) -> dict[str, Any]:
-    """As `whole_set`, but entity by entity in PARTS parts of each kind, as `features.tasks` does it, without its files.
-
-    CPU seconds of splitting the rows, of the marks that are computed first, and of every feature; the rows are in memory.
-    """
-    plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-    _warm_up(plan)
-    rows = np.concatenate(list(shown(operations, "rows of the parts")))
-    clock, asked = parts.clock_of(rows), is_operation(rows)
-    marks = np.zeros(len(rows), np.uint16)
-    began = time.process_time()
-    marking = parts.marking(plan)
-    if marking is not None:
-        for share in parts.shares_of(marking[0]):
-            for part in _parts(rows, clock, asked, share):
-                marks[part.stream[:, 0]] |= parts.marks_of(share, marking[1], part)
-    marks_s, vectors_s, between = time.process_time() - began, 0.0, time.process_time()
-    for share in parts.shares_of(plan):
-        for part in _parts(rows, clock, asked, share):
-            parts.give_marks(part, marks)
-            replaying = time.process_time()
-            for _ in parts.vectors(share.plan, part):
-                pass
-            vectors_s += time.process_time() - replaying
-    whole_s = marks_s + time.process_time() - between
+def _figures(plan: Plan, replay: Spent, operations: int) -> dict[str, Any]:
     features = behavioural(plan)
     return {
-        "features": features, "parts": PARTS, "cpu_s": whole_s, "marks_cpu_s": marks_s, "vectors_cpu_s": vectors_s,
-        "cpu_s_per_feature": whole_s / features, "cpu_us_per_operation": whole_s / operations * 1e6,
-    }  # fmt: skip
-
-
-def _parts(rows: Integers, clock: Integers, asked: NDArray[np.bool_], share: parts.Share) -> Iterator[parts.Part]:
-    """The parts of one kind of entity; the rows of the matrix are numbered within each part."""
-    split = parts.split(rows, share.entity, PARTS)
-    for first, last in itertools.pairwise(split.bounds.tolist()):
-        index = split.index[first:last]
-        stream = np.stack([index, clock[index], split.active[first:last]], axis=1)
-        yield parts.Part(np.take(rows, index, axis=0), stream, np.where(asked[index], 0, -1))
-
-
-def _figures(plan: Plan, replay: Replay, operations: int) -> dict[str, Any]:
-    features = behavioural(plan)
-    return {
-        "declared": len(plan), "features": features, "arrivals": replay.engine.applied, "cpu_s": replay.cpu_s,
+        "declared": len(plan), "features": features, "cpu_s": replay.cpu_s,
         "system_cpu_s": replay.system_cpu_s,
         "cpu_s_per_feature": replay.cpu_s / features, "cpu_us_per_operation": replay.cpu_s / operations * 1e6,
-        "state_gib": replay.engine.nbytes / 2**30, "warm_up_s": replay.warm_up_s,
+        "warm_up_s": replay.warm_up_s,
     }  # fmt: skip
+
+
+def _of_state(replay: InOrder) -> dict[str, Any]:
+    return {"arrivals": replay.engine.applied, "state_gib": replay.engine.nbytes / 2**30}
 
 
 def online(operations: int, singles: int) -> dict[str, Any]:
     """Microseconds of wall time of `read`, of `apply` and of both, one operation at a time after a history of `operations`."""
     plan = Plan(DEFINITIONS, RETAINED_ARRIVALS)
-    replay = Replay(plan)
+    replay = InOrder(plan)
     later: list[Integers] = []
     done = 0
     for rows in shown(operations + singles, "history before single operations"):

@@ -24,9 +24,9 @@ class Sizes:
 Part = Callable[[Sizes, Path], dict[str, Any]]
 PARTS: dict[str, Part] = {
     "kernel": lambda sizes, folder: ours.matrix_file(sizes.rows, folder),
-    "parts": lambda sizes, _: ours.by_parts(sizes.rows),
+    "entities": lambda sizes, _: ours.by_entity(sizes.rows),
     "online": lambda sizes, _: ours.online(sizes.rows, sizes.singles),
-    "large": lambda sizes, _: ours.whole_set(sizes.large_rows),
+    "large": lambda sizes, _: ours.in_order(sizes.large_rows),
     "polars": lambda sizes, folder: peers.measure("polars", sizes.rows, folder),
     "polars_values": lambda sizes, folder: comparison.compare("polars", sizes.rows, folder),
     "duckdb": lambda sizes, folder: peers.measure("duckdb", sizes.rows, folder),

@@ -7,7 +7,7 @@ Figures = dict[str, Any]
 
 def figures_of(parts: dict[str, Figures], rows: int, large_rows: int) -> Figures:
     """The figures by name; None where a part was left out."""
-    kernel, large, online, by_parts = (parts.get(name) for name in ("kernel", "large", "online", "parts"))
+    kernel, entities, large, online = (parts.get(name) for name in ("kernel", "entities", "large", "online"))
     beside = {peer: parts.get(f"{peer}_values") for peer in ("duckdb", "polars")}
     first = kernel and kernel["rounds"][0]
     compared = [each for each in beside.values() if each]
@@ -16,14 +16,15 @@ def figures_of(parts: dict[str, Figures], rows: int, large_rows: int) -> Figures
         "rows": rows,
         "large_rows": large_rows,
         "cpu_per_feature_ratio": {peer: _over(parts.get(peer), kernel, "cpu_s_per_feature") for peer in beside},
-        "cpu_per_feature_ratio_by_parts": {peer: _over(parts.get(peer), by_parts, "cpu_s_per_feature") for peer in beside},
+        "cpu_per_feature_ratio_by_entity": {peer: _over(parts.get(peer), entities, "cpu_s_per_feature") for peer in beside},
         "like_for_like_ratio": {
             peer: _quotient(parts[peer]["cpu_s"], each["ours_cpu_s"]) if each else None for peer, each in beside.items()
         },
         "kernel_over_parquet_write": _quotient(kernel["cpu_s"], kernel["write_cpu_s"]) if kernel else None,
         "kernel_over_parquet_write_first_round": _quotient(first["cpu_s"], first["write_cpu_s"]) if first else None,
         "kernel_share_in_system": _quotient(kernel["system_cpu_s"], kernel["cpu_s"]) if kernel else None,
-        "by_parts_over_parquet_write": _quotient(by_parts["cpu_s"], kernel["write_cpu_s"]) if by_parts and kernel else None,
+        "by_entity_over_parquet_write": _quotient(entities["cpu_s"], kernel["write_cpu_s"]) if entities and kernel else None,
+        "by_entity_share_in_system": _quotient(entities["system_cpu_s"], entities["cpu_s"]) if entities else None,
         "cost_per_row_20m_over_5m": _over(large, kernel, "cpu_us_per_operation"),
         "online_us": online and online["both_us"],
         "online_read_us": online and online["read_us"],
@@ -77,7 +78,7 @@ def _engines(figures: Figures) -> list[str]:
     """CPU seconds of whole feature sets, ours and the peers'."""
     lines = [f"{'generated operations':34} {'count':>12} {'features':>9} {'CPU s':>9} {'CPU s/feature':>14} {'peak GiB':>9}"]
     names = {
-        "kernel": "our whole set, in order of arrival", "parts": "our whole set, entity by entity", "large": "our whole set, large", "duckdb": "DuckDB, RANGE frames",
+        "kernel": "our whole set, in order of arrival", "entities": "our whole set, entity by entity", "large": "our whole set, large", "duckdb": "DuckDB, RANGE frames",
         "polars": "Polars, rolling and over", "duckdb_values": "ours on DuckDB's features", "polars_values": "ours on Polars' features",
     }  # fmt: skip
     for key, name in names.items():
@@ -97,14 +98,15 @@ def _bars(figures: Figures) -> list[str]:
     words = {
         "CPU per feature, DuckDB over our whole set": figures["cpu_per_feature_ratio"]["duckdb"],
         "CPU per feature, Polars over our whole set": figures["cpu_per_feature_ratio"]["polars"],
-        "the same by parts, DuckDB": figures["cpu_per_feature_ratio_by_parts"]["duckdb"],
-        "the same by parts, Polars": figures["cpu_per_feature_ratio_by_parts"]["polars"],
+        "the same entity by entity, DuckDB": figures["cpu_per_feature_ratio_by_entity"]["duckdb"],
+        "the same entity by entity, Polars": figures["cpu_per_feature_ratio_by_entity"]["polars"],
         "the same features, DuckDB over ours": figures["like_for_like_ratio"]["duckdb"],
         "the same features, Polars over ours": figures["like_for_like_ratio"]["polars"],
         "our CPU over that of writing the matrix": figures["kernel_over_parquet_write"],
         "the same, in the first of its rounds": figures["kernel_over_parquet_write_first_round"],
         "share of ours in the operating system": figures["kernel_share_in_system"],
-        "the same by parts": figures["by_parts_over_parquet_write"],
+        "by entity, over that of writing the matrix": figures["by_entity_over_parquet_write"],
+        "share of it in the operating system, by entity": figures["by_entity_share_in_system"],
         "cost per row, large over small": figures["cost_per_row_20m_over_5m"],
     }
     lines = [f"{name:46} {value:8.2f}" for name, value in words.items() if value is not None]

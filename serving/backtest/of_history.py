@@ -15,14 +15,14 @@ from domain.events import Verdict
 from domain.levels import RiskLevel
 from features.ahead import ahead
 from features.arrivals import rows_of_history
-from features.engine import Engine
+from features.engine import Engine, numbered
 from features.feature_set import FeatureSet
 from features.history import History, cut
 from features.labels import UNKNOWN
 from features.layout import Fact, Word
 from features.plan import Plan
 from features.profiles import PROFILE_NAMES
-from features.slices import Slice, numbered, slices_in_memory
+from features.slices import Slice, slices_in_memory
 from serving.backtest.heard import UNDECIDED, Integers, Levels
 from serving.backtest.recorded import CHUNK, Recorded
 from serving.backtest.resampling import Floats

@@ -14,12 +14,11 @@ from domain.events import Verdict
 from domain.levels import RiskLevel
 from domain.listing import List
 from domain.operation import IDENTIFIER_FIELDS, PARTS
-from features.engine import Engine
+from features.engine import Engine, numbered
 from features.feature_set import FeatureSet
 from features.labels import UNKNOWN
 from features.layout import Fact, Word
 from features.plan import Plan
-from features.slices import numbered
 from serving import recovery
 from serving.backtest.heard import SHADOW, UNDECIDED, Integers, Levels, Voice
 from serving.backtest.listed import LEVEL

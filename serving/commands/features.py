@@ -12,16 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from domain.errors import HistoryError, SettingsError
 from domain.instants import parse_day_or_instant
 from domain.json_file import add_json, file_to_write, write_json
 from features import history as histories
-from features.batch import MatrixFile, matrix_of, write_in_slices, write_matrix
+from features.batch import MatrixFile, blocks_of, write_blocks, write_in_slices
 from features.catalogue import catalogue
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
-from features.history import History, between, cut
+from features.history import between, cut
 from features.partition_files import MOST_PARTS
 from features.plan import Plan
 from features.profiles import PROFILE_FEATURES
@@ -127,15 +125,15 @@ def _computed(arguments: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     history = histories.read(arguments.history)
     history = cut(history, None, arguments.end)
     began, cpu = time.perf_counter(), time.process_time()
-    matrix = matrix_of(history, plan, start=arguments.start)
+    blocks = blocks_of(history, plan, start=arguments.start)
     figures: dict[str, Any] = {
-        "operations": len(matrix), "arrivals": len(history), "features": len(plan),
+        "operations": len(blocks), "arrivals": len(history), "features": len(plan),
         "seconds": round(time.perf_counter() - began, 2), "cpu_seconds": round(time.process_time() - cpu, 2),
-        "share_missing": round(float(np.isnan(matrix).mean()), 4), "declarations": plan.hash[:16],
+        "share_missing": round(blocks.missing / max(1, len(blocks) * len(plan)), 4), "declarations": plan.hash[:16],
     }  # fmt: skip
     if arguments.out is not None:
-        operations = between(history.operations, "occurred_at", arguments.start, None)
-        write_matrix(arguments.out, History(operations, history.events, history.outcomes), matrix, plan)
+        with MatrixFile(arguments.out, plan) as file:
+            write_blocks(blocks, between(history.operations, "occurred_at", arguments.start, None), file)
     return figures
 
 

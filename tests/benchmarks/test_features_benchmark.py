@@ -26,7 +26,7 @@ def figures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_feast(tmp_path_factory):
-    others = ["kernel", "large", "online", "polars", "duckdb"]
+    others = ["kernel", "entities", "large", "online", "polars", "duckdb"]
     return measure(Sizes(rows=3_000), others, run_here, tmp_path_factory.mktemp("benchmark of Feast"))
 
 

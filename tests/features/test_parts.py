@@ -19,9 +19,10 @@ from features.engine import Engine
 from features.language import Count, Feature, Group, Own, Sum, Where, days, marked
 from features.layout import MISSING, WORDS, Fact, Slot, Word
 from features.partition_files import MOST_PARTS, PartitionFiles
-from features.parts import marking, split
+from features.parts import split
 from features.plan import Plan
 from features.runners import LOCAL, Runner, processes, ray_cluster, run_here
+from features.shares import marking
 from features.slices import Slice
 from features.tasks import compute
 from tests.features.test_engine import ALIKE, PLAN, SENT, SHORT, WIDE, WIDE_SHORT, arrivals

@@ -16,7 +16,7 @@ from domain.money import Money
 from domain.operation import Device, Kind, Operation, Party
 from features import history as histories
 from features.arrivals import rows_of_history
-from features.batch import matrix_of, write_matrix
+from features.batch import MatrixFile, blocks_of, matrix_of, write_blocks
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.history import History, between, cut, table_of
 from features.plan import Plan
@@ -149,8 +149,8 @@ def test_a_file_that_is_missing_or_of_another_schema_is_named(tmp_path: Path) ->
 def test_the_command_writes_the_bytes_of_the_matrix_in_memory(tmp_path: Path, options: list[str]) -> None:
     history, start = small(), AT + timedelta(hours=20)
     folder, out = on_disk(history, tmp_path), tmp_path / "out.parquet"
-    asked = History(between(history.operations, "occurred_at", start, None), history.events, history.outcomes)
-    write_matrix(tmp_path / "whole.parquet", asked, matrix_of(history, PLAN, start=start), PLAN)
+    with MatrixFile(tmp_path / "whole.parquet", PLAN) as file:
+        write_blocks(blocks_of(history, PLAN, start=start), between(history.operations, "occurred_at", start, None), file)
     mask = os.umask(0o077)
     try:
         arguments = ["features", "--history", str(folder), "--out", str(out), "--from", start.isoformat(), *options]
