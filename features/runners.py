@@ -51,7 +51,8 @@ def processes(workers: int) -> Iterator[Runner]:
 def ray_cluster(address: str, workers: int | None = None) -> Iterator[Runner]:
     """The Ray cluster at an address, or one of our own with `workers` processes at LOCAL, gone at the end of the block.
 
-    Burana is installed on every machine of the cluster, in the same version. SettingsError when Ray is not installed here.
+    Burana is installed on every machine of the cluster, in the same version. SettingsError when Ray is not installed here,
+    or none is there.
     """
     try:
         import ray  # noqa: PLC0415 - optional, and seconds to import
@@ -60,7 +61,10 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[Runner]:
     # tasks hand over files, so the store of objects may be the smallest
     own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 80 << 20}
     started: dict[str, Any] = own if address == LOCAL else {"address": address}
-    ray.init(log_to_driver=False, logging_level=logging.WARNING, **started)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.WARNING, **started)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise SettingsError(f"--ray: seen {address!r}, where no Ray answered or could be started: {error}") from error
     remote = ray.remote(_run)
 
     def run(tasks: Sequence[Task], name: str) -> None:

@@ -5,6 +5,7 @@ latency counts from the moment at which a record was due, so a slow endpoint can
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -284,10 +285,11 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
     yield f"{'':10}{'fraud':>12}{'genuine':>12}"
     for level in ("high", "medium", "low"):
         yield f"{level:10}{total[f'fraud_{level}']:>12,}{total[f'genuine_{level}']:>12,}"
-    yield f"recall (stopped: medium or high)      {total['recall']:.3f}   missed {total['missed']:.3f}   rejected at once {total['high_recall']:.3f}"
-    yield f"precision of the stopped              {total['precision']:.3f}"
-    yield f"false positives, share of the stopped {total['false_positives_of_stopped']:.3f}"
-    yield f"false positives, share of the genuine {total['false_positives_of_genuine']:.5f}"
+    recall, missed, at_once = (_told(total[name]) for name in ("recall", "missed", "high_recall"))
+    yield f"recall (stopped: medium or high)      {recall}   missed {missed}   rejected at once {at_once}"
+    yield f"precision of the stopped              {_told(total['precision'])}"
+    yield f"false positives, share of the stopped {_told(total['false_positives_of_stopped'])}"
+    yield f"false positives, share of the genuine {_told(total['false_positives_of_genuine'], 5)}"
     yield f"operations with a known outcome       {figures['share_with_outcome']:.1%} (silence counts as genuine)"
     if drawn := figures["control"]:
         counts = drawn.get("control_verified", 0), drawn.get("control_passed", 0)
@@ -295,10 +297,15 @@ def table(figures: dict[str, Any]) -> Iterator[str]:
     for kind, row in figures["by_kind"].items():
         frauds = sum(row[f"fraud_{level}"] for level in ("low", "medium", "high"))
         genuine = sum(row[f"genuine_{level}"] for level in ("low", "medium", "high"))
-        stopped = row["false_positives_of_genuine"]
-        yield f"  {kind:24} {frauds:>6,} frauds of {frauds + genuine:>8,}  recall {row['recall']:.3f}  genuine stopped {stopped:.5f}"
+        recall, stopped = _told(row["recall"]), _told(row["false_positives_of_genuine"], 5)
+        yield f"  {kind:24} {frauds:>6,} frauds of {frauds + genuine:>8,}  recall {recall}  genuine stopped {stopped}"
     yield "latency ms  " + "  ".join(f"{name} {value:.2f}" for name, value in figures["latency_ms"].items())
     yield (
         f"{figures['operations']:,} operations, {figures['records']:,} records in {figures['seconds']:.1f} s: "
         f"{figures['records_per_second']:,.0f} records/s, refusals {figures['refusals'] or 'none'}"
     )
+
+
+def _told(share: float, digits: int = 3) -> str:
+    """A share; of nothing there is none."""
+    return "-" if math.isnan(share) else f"{share:.{digits}f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def test_the_demo_goes_the_whole_way(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "serving.cli", "demo", "--folder", "demo", "--customers", "400", "--days", "40"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr[-3_000:]
     assert "recall (stopped: medium or high)" in done.stdout
     assert "vectors_differ                          0" in done.stdout

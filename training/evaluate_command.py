@@ -78,6 +78,11 @@ def _check(arguments: argparse.Namespace) -> None:
     """SettingsError for arguments that would be passed over in silence."""
     if (arguments.bundle is None) == (arguments.starts is None):
         raise SettingsError("name --starts for folds, or --bundle with --from and --to, and not both")
+    for name in ("starts", "validate"):
+        days = getattr(arguments, name) or []
+        if len(set(days)) < len(days):
+            seen = ", ".join(f"{day:%Y-%m-%d}" for day in days)
+            raise SettingsError(f"--{name}: seen {seen}, allowed: each day once, or its fold would count twice")
     if arguments.bundle is None:
         given, other = {"from": arguments.start, "to": arguments.end}, "a bundle (--bundle)"
     else:

@@ -83,9 +83,7 @@ def read_foreign(path: Path, mapping: Mapping) -> pl.DataFrame:
     wanted = mapping.foreign_columns()
     try:
         is_parquet = _is_parquet(path)
-        seen = (
-            list(pl.read_parquet_schema(path)) if is_parquet else pl.read_csv(path, n_rows=0, **_csv(mapping.file)).columns
-        )
+        seen = list(pl.read_parquet_schema(path)) if is_parquet else _header(path, mapping.file)
         _need(wanted, seen, mapping.name, path.name)
         columns = list(dict.fromkeys(wanted.values()))
         if is_parquet:
@@ -101,6 +99,10 @@ def _need(wanted: dict[str, str], seen: list[str], mapping: str, file: str) -> N
     for place, column in wanted.items():
         if column not in seen:
             raise HistoryError(f"{mapping}: {place}: seen {shortened(column)}, allowed, in {file}: {listed(column, seen)}")
+        if seen.count(column) > 1:
+            raise HistoryError(
+                f"{mapping}: {place}: seen {seen.count(column)} columns {shortened(column)} in {file}, allowed: one"
+            )
 
 
 def _need_values(wanted: dict[str, str], types: dict[str, pl.DataType], mapping: str) -> None:
@@ -110,6 +112,12 @@ def _need_values(wanted: dict[str, str], types: dict[str, pl.DataType], mapping:
             raise HistoryError(
                 f"{mapping}: {place}: seen {column} of {types[column]}, allowed: texts, numbers, truths or times"
             )
+
+
+def _header(path: Path, form: FileForm) -> list[str]:
+    """The names of a CSV file's columns as they stand there, twice where they do; none of an empty file."""
+    first = pl.read_csv(path, n_rows=1, has_header=False, raise_if_empty=False, **_csv(form))
+    return [name or "" for name in first.row(0)] if len(first) else []
 
 
 def _is_parquet(path: Path) -> bool:

@@ -161,6 +161,20 @@ def test_tasks_run_elsewhere_give_the_same_bytes(run_elsewhere: Callable, monkey
         assert in_parts(rows, SHORT, 400, 2, runner) == in_order_of_arrival(rows, SHORT, 1_000)
 
 
+def test_a_cluster_that_is_not_there_is_told_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def refused(**_: object) -> None:
+        raise ConnectionError("ray client connection timeout")
+
+    monkeypatch.setattr(ray, "init", refused)
+    with (
+        pytest.raises(SettingsError, match=r"--ray: seen '192\.0\.2\.1:6379', .* connection timeout"),
+        ray_cluster("192.0.2.1:6379"),
+    ):
+        pass
+
+
 def test_without_ray_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     with pytest.raises(SettingsError, match=r"install burana\[distributed\]"), ray_cluster(LOCAL):

@@ -120,6 +120,14 @@ def test_the_figures_add_up(history: History, replayed: tuple[Path, replay.Repla
     assert len(list(replay.table(figures))) > 10
 
 
+def test_a_share_of_nothing_is_told_as_none(history: History, replayed: tuple[Path, replay.Replayed]) -> None:
+    compared = replay.compare(history, replayed[1])
+    nobody = replace(compared, is_fraud=np.zeros_like(compared.is_fraud))
+    lines = "\n".join(replay.table(replay.report(replayed[1], nobody)))
+    assert "recall (stopped: medium or high)      -   missed -   rejected at once -" in lines
+    assert "nan" not in lines
+
+
 def test_both_readings_of_the_false_positive_rate() -> None:
     levels = np.array([2, 2, 1, 1, 0, 0, 0, 0])
     fraud = np.array([True, False, True, False, True, False, False, False])

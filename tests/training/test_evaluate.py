@@ -211,6 +211,7 @@ def test_a_matrix_of_other_declarations_of_another_history_or_of_a_part_is_refus
         (("--starts", "2026-01-18", "--bootstrap", "-1"), "allowed from 1, from 0"),
         (("--starts", "2026-01-18", "--alerts-per-day", "100000"), "less than half of the"),
         (("--starts", "2025-06-01"), "the history"),
+        (("--starts", "2026-01-18,2026-01-25,2026-01-18"), "allowed: each day once"),
         (("--starts", "2026-03-01"), "the history"),
     ],
 )

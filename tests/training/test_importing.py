@@ -417,6 +417,13 @@ class TestWrongMappings:
         with pytest.raises(HistoryError, match=r"operations\.amount_minor\.column: seen 'sums', .*did you mean sum\?"):
             read_foreign(tmp_path / "rows.csv", mapping.parse(document, "test.toml"))
 
+    def test_two_foreign_columns_of_one_name_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv").write_text("id,at,who,to,sum,bad,sum\na,2024-01-01,1,x,1,0,900\n")
+        with pytest.raises(
+            HistoryError, match=r"operations\.amount_minor\.column: seen 2 columns 'sum' in rows\.csv, allowed: one"
+        ):
+            read_foreign(tmp_path / "rows.csv", mapping.parse(changed("operations.amount_minor.column", "sum"), "test.toml"))
+
     def test_what_is_not_toml_is_told_the_line(self, tmp_path: Path) -> None:
         (tmp_path / "m.toml").write_text("[operations\n")
         with pytest.raises(HistoryError, match=r"m\.toml: not a TOML file: .*line 1"):
