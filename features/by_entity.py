@@ -176,7 +176,7 @@ def blocks_of(share: Share, arrivals: Arrivals, told: Callable[[int], object] = 
     """
     plan = share.plan
     # twice the rows that are kept: pairs then have room for one entity's alone, wherever their hashes fall
-    engine = Engine(plan, 2 * (min(len(arrivals), plan.retained) + 1))
+    engine = Engine(plan, 2 * (min(len(arrivals), plan.retained) + 1), is_for_one=True)
     found, told_of = _empty_blocks(share, arrivals.asked)
     turns = np.empty(2 * len(arrivals) + TURNS_AHEAD, np.int64)
     made, wanted = address_of(arrivals.made), address_of(arrivals.wanted)
@@ -189,16 +189,8 @@ def blocks_of(share: Share, arrivals: Arrivals, told: Callable[[int], object] = 
     while done < count:
         before = done
         done = kernel.replay_turns(
-            engine.handle,
-            made,
-            _address(arrivals.numbers),
-            wanted,
-            address_of(turns),
-            done,
-            done + STEP,
-            count,
-            address_of(told_of),
-        )
+            engine.handle, made, _address(arrivals.numbers), wanted, address_of(turns), done, done + STEP, count, address_of(told_of),
+        )  # fmt: skip
         told(len(arrivals) * done // count - len(arrivals) * before // count)
     return [block for block in found if len(block.places)]
 

@@ -39,10 +39,13 @@ class Engine:
     Not safe for several threads: one process applies arrivals in one order, which is the order of the ledger.
     """
 
-    def __init__(self, plan: Plan, rows: int | None = None, applied: int = 0, clock: int = MISSING) -> None:
+    def __init__(
+        self, plan: Plan, rows: int | None = None, applied: int = 0, clock: int = MISSING, is_for_one: bool = False
+    ) -> None:
         """rows: of the log's ring; by default one more than the plan retains. Memory is taken as it is filled.
 
-        applied, clock: how many arrivals came before, of which nothing is known but the latest time among them.
+        applied, clock: how many arrivals came before, of which nothing is known but the latest time among them. is_for_one: of
+        one entity at a time, as `by_entity` replays: without room for records of others.
         """
         if kernel.compiled_layout() != kernel.LAYOUT:
             raise StateError("the compiled kernel is older than features/layout.py or plan.py; remove features/__pycache__")
@@ -58,7 +61,7 @@ class Engine:
         self._vector = self._buffers[Buffer.VECTOR][: len(plan)]
         self._addresses = np.zeros(len(Buffer), np.int64)
         self.handle = address_of(self._addresses)
-        self._hold(_empty(plan.program.tables, self._rows))
+        self._hold(_empty(plan.program.tables, self._rows, 1 if is_for_one else self._rows))
         self._meta[kernel.M_NUMBER], self._meta[kernel.M_CLOCK] = applied, clock
 
     def _header(self, name: Table) -> int:
@@ -277,8 +280,8 @@ def _followed(tables: Integers) -> int:
     return sum(int(tables[space + 4] - tables[space + 3]) // FAMILY_WORDS for space in spaces)
 
 
-def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
-    """The buffers of a state without history, for a log of so many rows."""
+def _empty(tables: Integers, rows: int, entities: int) -> dict[Buffer, Integers]:
+    """The buffers of a state without history, for a log of so many rows, and so many entities of each slot."""
     meta = _zeros(META_WORDS)
     meta[kernel.M_CLOCK] = meta[kernel.M_EVICTED_TIME] = MISSING
     meta[kernel.M_FREE :] = -1
@@ -286,7 +289,8 @@ def _empty(tables: Integers, rows: int) -> dict[Buffer, Integers]:
     slots = int(tables[Table.SLOTS])
     return {
         Buffer.META: meta, Buffer.LOG: reserved(rows * int(tables[Table.LOG_WORDS])),
-        Buffer.POOL: reserved(rows * int(tables[Table.RECORDS]) + LANES), Buffer.DIRECTORY: reserved(_most_places((rows + 1) * slots)),
+        Buffer.POOL: reserved(entities * int(tables[Table.RECORDS]) + LANES),
+        Buffer.DIRECTORY: reserved(_most_places((entities + 1) * slots)),
         Buffer.PAIRS: reserved(_most_places(rows * _followed(tables) + slots * MAX_FAMILIES) * PAIR_WORDS),
     }  # fmt: skip
 

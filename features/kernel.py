@@ -11,6 +11,8 @@ directory: upper half of a key's hash, entity + 1.
 pairs: 64 mixed bits of (entity's key, family, value) -> newest node, count over what is retained: novelty, habit, distinct counts.
 One entity's values of a family never share them, and of 30 million pairs two do with a chance of one in 40,000.
 
+A history that is sorted by entity goes through the same functions (`replay_turns`); the buffers then hold one entity at a time.
+
 Amortised O(1) per window and arrival: a cursor only moves forward. No capacity per entity. Reading copies the few records that
 it needs and moves the copies, so reading is pure; batch moves the records themselves, by the same functions. What the next
 lines will touch is prefetched for all slots together: in a state larger than the caches, waiting for memory one word after

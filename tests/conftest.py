@@ -38,15 +38,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-flip", action="store_true", help="flip every bit of an audit log of 10,000 entries (minutes)")
 
 
-BEGUN_WITH = ("test_demo.py", "test_notebooks.py", "test_handbook.py")
-"""Files whose tests are long: begun last, one of them would run alone while the other processes have nothing left."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, all others in their order."""
-    items.sort(key=lambda item: item.path.name not in BEGUN_WITH)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Feast, once imported, leaves this behind; a server in the same process could then take no label off a metric."""
