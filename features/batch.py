@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from features import by_entity
 from features.ahead import ahead
-from features.by_entity import Arrivals, Blocks, Gathering, computed
+from features.by_entity import Arrivals, Blocks, Gathering
 from features.engine import Engine, Vector, numbered
 from features.history import History
 from features.plan import Plan
@@ -28,12 +29,12 @@ def matrix_of(history: History, plan: Plan, start: datetime | None = None, size:
     start: operations before it are applied but not read, their rows are left out; size: of the slices in which rows are encoded.
     Progress is shown on long histories.
     """
-    return blocks_of(history, plan, start, size).whole()
+    return by_entity.matrix_of(plan, arrivals_of(history, start, size))
 
 
 def blocks_of(history: History, plan: Plan, start: datetime | None = None, size: int = CHUNK) -> Blocks:
-    """As `matrix_of`, but the matrix is in blocks: half of the memory."""
-    return computed(plan, arrivals_of(history, start, size))
+    """As `matrix_of`, for those who read some rows at a time."""
+    return by_entity.computed(plan, arrivals_of(history, start, size))
 
 
 def arrivals_of(history: History, start: datetime | None = None, size: int = CHUNK) -> Arrivals:

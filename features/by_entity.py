@@ -2,7 +2,7 @@
 
 A feature depends on the arrivals of one entity, on their numbers, on the clock and on their marks, and on nothing else. So the
 arrivals are sorted by the entities of one kind after another, and each entity is replayed by itself: all that it needs is at hand,
-where in the order of arrival each arrival waits for some two hundred lines of memory. The marks of an operation are of other
+where in the order of arrival each waits for the memory of all its entities and of what leaves their windows. The marks of an operation are of other
 entities too: they are computed first, in the same way, and put on the arrivals.
 """
 
@@ -34,15 +34,12 @@ NONE = 0
 class Arrivals:
     """Arrivals in their order, as the kernel makes them of rows.
 
-    made (n, ARRIVAL_WORDS) int64; wanted (n,) int64: the row of `asked` vectors that takes an operation's, or -1. Where they are
-    a part of a history, numbers (n,) int64: of each in the whole, and active (n,) int64: bits of the slots whose entity is of the part.
+    made (n, ARRIVAL_WORDS) int64; wanted (n,) int64: the row of `asked` vectors that takes an operation's, or -1.
     """
 
     made: Integers
     wanted: Integers
     asked: int
-    numbers: Integers | None = None
-    active: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.made)
@@ -103,10 +100,6 @@ class Blocks:
         """How many values are NaN."""
         return sum(int(np.isnan(block.values).sum()) for block in self._found)
 
-    def whole(self) -> Vector:
-        """The matrix."""
-        return self.rows(0, len(self))
-
     def rows(self, first: int, last: int) -> Vector:
         """Rows of the matrix from `first` up to `last`."""
         matrix = np.empty((min(last, len(self)) - first, self._width), np.float64)
@@ -122,8 +115,15 @@ class Blocks:
         kernel.lay(address_of(self._told_of), len(self._told_of), first, len(matrix), address_of(matrix), matrix.shape[1])
 
 
+def matrix_of(plan: Plan, arrivals: Arrivals, threads: int | None = None, wider: int = 0) -> Vector:
+    """The matrix (arrivals.asked, features + wider) of a whole history; its last columns are left as they are."""
+    matrix = np.empty((arrivals.asked, len(plan) + wider), np.float64)
+    computed(plan, arrivals, threads).lay(0, matrix)
+    return matrix
+
+
 def computed(plan: Plan, arrivals: Arrivals, threads: int | None = None) -> Blocks:
-    """The matrix of a whole history, as `blocks`."""
+    """The same in blocks, for those who read some rows at a time."""
     return Blocks(plan, list(blocks(plan, arrivals, threads)))
 
 
@@ -142,8 +142,7 @@ def blocks(plan: Plan, arrivals: Arrivals, threads: int | None = None) -> Iterat
     ):
         each = map if threads == 1 else executor.map  # the one when it is asked for, the other at once
         if marks:
-            operations = arrivals.made[:, A_FACTS] & int(Fact.OPERATION) != 0
-            asked = replace(arrivals, wanted=numbered(operations), asked=int(operations.sum()))
+            operations, asked = of_every_operation(arrivals)
             found = np.zeros(asked.asked, np.int64)
             for found_of in each(partial(blocks_of, arrivals=asked, told=progress.update), marking_shares):
                 for block in found_of:
@@ -169,10 +168,17 @@ def cores() -> int:
 # ---- one kind of entity ----------------------------------------------------------------------------------------------
 
 
-def blocks_of(share: Share, arrivals: Arrivals, told: Callable[[int], object] = abs) -> list[Block]:
+def blocks_of(
+    share: Share,
+    arrivals: Arrivals,
+    numbers: Integers | None = None,
+    active: Integers | None = None,
+    told: Callable[[int], object] | None = None,
+) -> list[Block]:
     """The features of one kind of entity, a block for each slot in which it stands, bit by bit as in the order of arrival.
 
-    What a row says of a slot that is not active is the missing value. told: hears of progress, in arrivals.
+    Where the arrivals are a part of a history, numbers (n,) int64: of each in the whole, and active (n,) int64: bits of the slots
+    whose entity is of the part; of others a row has the missing value. told: hears of progress, in arrivals.
     """
     plan = share.plan
     # twice the rows that are kept: pairs then have room for one entity's alone, wherever their hashes fall
@@ -181,7 +187,7 @@ def blocks_of(share: Share, arrivals: Arrivals, told: Callable[[int], object] = 
     turns = np.empty(2 * len(arrivals) + TURNS_AHEAD, np.int64)
     made, wanted = address_of(arrivals.made), address_of(arrivals.wanted)
     count = kernel.turns_of(
-        engine.handle, made, len(arrivals), _address(arrivals.active), address_of(turns), wanted, address_of(told_of)
+        engine.handle, made, len(arrivals), _address(active), address_of(turns), wanted, address_of(told_of)
     )
     turns[:count].sort()
     turns[count : count + TURNS_AHEAD] = 0
@@ -189,9 +195,10 @@ def blocks_of(share: Share, arrivals: Arrivals, told: Callable[[int], object] = 
     while done < count:
         before = done
         done = kernel.replay_turns(
-            engine.handle, made, _address(arrivals.numbers), wanted, address_of(turns), done, done + STEP, count, address_of(told_of),
+            engine.handle, made, _address(numbers), wanted, address_of(turns), done, done + STEP, count, address_of(told_of),
         )  # fmt: skip
-        told(len(arrivals) * done // count - len(arrivals) * before // count)
+        if told is not None:
+            told(len(arrivals) * done // count - len(arrivals) * before // count)
     return [block for block in found if len(block.places)]
 
 
@@ -206,6 +213,12 @@ def _empty_blocks(share: Share, asked: int) -> tuple[list[Block], Integers]:
         told_of.append([address_of(values), width, first])
         first += count
     return found, np.array(told_of, np.int64)
+
+
+def of_every_operation(arrivals: Arrivals) -> tuple[NDArray[np.bool_], Arrivals]:
+    """(n,) which arrivals are operations, and the same arrivals with all of these asked for."""
+    operations = arrivals.made[:, A_FACTS] & int(Fact.OPERATION) != 0
+    return operations, replace(arrivals, wanted=numbered(operations), asked=int(operations.sum()))
 
 
 def marks_of(limits: tuple[Limit, ...], block: Block) -> Integers:

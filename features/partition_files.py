@@ -1,7 +1,7 @@
 """Partition files: one Arrow stream for each part of each kind of entity, written slice by slice, read whole by its task."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -102,4 +102,4 @@ def read_part(path: Path) -> Part:
         numbers, clocks, active, wanted = (np.array(table.column(name), np.int64) for name in STREAM)
     gathering = Gathering(len(rows))
     gathering.append(rows, wanted >= 0, clocks)
-    return Part(replace(gathering.arrivals(), numbers=numbers, active=active), numbers, active, wanted)
+    return Part(gathering.arrivals(), numbers, active, wanted)

@@ -64,7 +64,9 @@ def ray_cluster(address: str, workers: int | None = None) -> Iterator[Runner]:
     try:
         ray.init(log_to_driver=False, logging_level=logging.WARNING, **started)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise SettingsError(f"--ray: seen {address!r}, where no Ray answered or could be started: {error}") from error
+        raise SettingsError(
+            f"--ray: seen {address!r}, where no Ray answered or could be started; allowed: the address of one that runs, or {LOCAL!r}: {error}"
+        ) from error
     remote = ray.remote(_run)
 
     def run(tasks: Sequence[Task], name: str) -> None:

@@ -5,7 +5,7 @@ writes a file; in a cluster the working folder is one that every machine sees.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from features.batch import ROW_GROUP, MatrixFile
-from features.by_entity import Evicted, Gathering, blocks_of, marks_of, own_vectors
+from features.by_entity import Evicted, Gathering, blocks_of, marks_of, of_every_operation, own_vectors
 from features.engine import Vector, numbered
 from features.kernel import A_FACTS, A_TIME
-from features.layout import FIRST_MARK, MISSING, Fact
+from features.layout import FIRST_MARK, MISSING
 from features.partition_files import PartitionFiles, Rows, read_part, written_parts
 from features.plan import Plan
 from features.runners import Runner
@@ -40,15 +40,12 @@ class MarkTask:
     def run(self) -> None:
         """Replay the part with the features of marks alone."""
         part = read_part(self.part)
-        arrivals = part.arrivals
-        operations = np.flatnonzero(arrivals.made[:, A_FACTS] & int(Fact.OPERATION) != 0)
-        wanted = np.full(len(arrivals), -1)
-        wanted[operations] = np.arange(len(operations))
-        found = np.zeros(len(operations), np.int64)
-        for block in blocks_of(self.share, replace(arrivals, wanted=wanted, asked=len(operations))):
+        operations, asked = of_every_operation(part.arrivals)
+        found = np.zeros(asked.asked, np.int64)
+        for block in blocks_of(self.share, asked, part.numbers, part.active):
             found |= marks_of(self.limits, block)
         some = np.flatnonzero(found)
-        np.save(self.out, np.stack([part.numbers[operations[some]], found[some]], axis=1))
+        np.save(self.out, np.stack([part.numbers[operations][some], found[some]], axis=1))
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class VectorTask:
             marks = np.load(self.marks, mmap_mode="r")
             arrivals.made[:, A_FACTS] |= marks[part.numbers].astype(np.int64) << FIRST_MARK
         asked = np.flatnonzero(arrivals.wanted >= 0)
-        for slot, block in zip(self.slots, blocks_of(self.share, arrivals), strict=True):
+        for slot, block in zip(self.slots, blocks_of(self.share, arrivals, part.numbers, part.active), strict=True):
             rows, values = self.slot_files(slot)
             mine = (part.active[asked] >> slot) & 1 == 1
             np.save(rows, part.wanted[asked[mine]])

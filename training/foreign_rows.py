@@ -115,9 +115,9 @@ def _need_values(wanted: dict[str, str], types: dict[str, pl.DataType], mapping:
 
 
 def _header(path: Path, form: FileForm) -> list[str]:
-    """The names of a CSV file's columns as they stand there, twice where they do; none of an empty file."""
-    first = pl.read_csv(path, n_rows=1, has_header=False, raise_if_empty=False, **_csv(form))
-    return [name or "" for name in first.row(0)] if len(first) else []
+    """The names of a CSV file's columns as they stand there, twice where they do."""
+    first = pl.read_csv(path, n_rows=1, has_header=False, **_csv(form))
+    return [name or "" for name in first.row(0)]
 
 
 def _is_parquet(path: Path) -> bool:

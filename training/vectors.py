@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain import instants
+from features import by_entity
 from features.arrivals import rows_of_history
 from features.batch import matrix_of
-from features.by_entity import Gathering, computed
+from features.by_entity import Gathering
 from features.engine import numbered
 from features.feature_set import FeatureSet
 from features.history import History
@@ -29,8 +30,6 @@ def vectors(history: History, features: FeatureSet, start: datetime | None = Non
         asked &= rows[:, Word.TIME] >= instants.to_ms(start)
     gathering = Gathering(len(rows))
     gathering.append(rows, asked)
-    behaviour = computed(features.plan, gathering.arrivals())
-    matrix = np.empty((len(behaviour), len(features)), np.float64)
-    behaviour.lay(0, matrix)
+    matrix = by_entity.matrix_of(features.plan, gathering.arrivals(), wider=len(features) - len(features.plan))
     values(rows, matrix[:, len(features.plan) :], numbered(asked))
     return matrix

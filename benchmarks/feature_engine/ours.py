@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.feature_engine.generated import is_operation, slices
-from features.by_entity import Block, Gathering, blocks, computed
+from features.by_entity import Block, Gathering, blocks, matrix_of
 from features.definitions import DEFINITIONS, RETAINED_ARRIVALS
 from features.engine import Engine, Vector, numbered
 from features.language import Own
@@ -99,7 +99,7 @@ def _warm_up(plan: Plan) -> None:
     engine.apply(rows[0].tolist())
     gathering = Gathering(len(rows))
     gathering.append(rows, is_operation(rows))
-    computed(plan, gathering.arrivals()).whole()
+    matrix_of(plan, gathering.arrivals())
 
 
 def shown(operations: int, what: str) -> Iterator[Integers]:

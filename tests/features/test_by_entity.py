@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from features import by_entity, kernel
-from features.by_entity import Gathering, computed
+from features.by_entity import Gathering, computed, matrix_of
 from features.engine import Engine, numbered
 from features.layout import Fact, Slot, Word, space_of
 from features.plan import Plan
@@ -40,9 +40,7 @@ def test_entity_by_entity_gives_the_bits_of_the_order_of_arrival(
 ) -> None:
     whole = np.array(rows)
     asked = asked_of(whole) & np.array([random.random() < 0.8 for _ in rows])
-    blocks = computed(plan, gathered(whole, asked, size))
-    assert len(blocks) == asked.sum()
-    assert blocks.whole().tobytes() == in_order(whole, plan, asked).tobytes()
+    assert matrix_of(plan, gathered(whole, asked, size)).tobytes() == in_order(whole, plan, asked).tobytes()
 
 
 @PLANS
@@ -54,7 +52,8 @@ def test_a_long_crowded_history_gives_the_same_bits_on_one_thread_and_on_two(
     rows = crowded(3_000)
     expected = in_order(rows, plan, asked_of(rows))
     blocks = computed(plan, gathered(rows, asked_of(rows), 700), threads)
-    assert blocks.whole().tobytes() == expected.tobytes()
+    assert len(blocks) == len(expected)
+    assert blocks.rows(0, len(rows)).tobytes() == expected.tobytes()
     assert blocks.rows(900, 1_300).tobytes() == expected[900:1_300].tobytes()
     assert blocks.missing == np.isnan(expected).sum()
 
@@ -80,15 +79,12 @@ def alike(slot: Slot, count: int = 1 << 18) -> tuple[int, int]:
 def test_entities_that_share_the_bits_of_a_turn_stay_two(slot: Slot) -> None:
     rows, pair = crowded(400), alike(slot)
     rows[:, Word[slot.name]] = np.where(np.random.default_rng(5).random(len(rows)) < 0.5, *pair)
-    assert (
-        computed(SHORT, gathered(rows, asked_of(rows), 400)).whole().tobytes()
-        == in_order(rows, SHORT, asked_of(rows)).tobytes()
-    )
+    assert matrix_of(SHORT, gathered(rows, asked_of(rows), 400)).tobytes() == in_order(rows, SHORT, asked_of(rows)).tobytes()
 
 
 def test_an_empty_history_has_an_empty_matrix() -> None:
     none = crowded(1)[:0]
-    assert computed(SHORT, gathered(none, asked_of(none), 1)).whole().shape == (0, len(SHORT))
+    assert matrix_of(SHORT, gathered(none, asked_of(none), 1)).shape == (0, len(SHORT))
 
 
 def test_more_rows_than_there_is_room_for_and_a_matrix_that_is_too_narrow_are_refused() -> None:

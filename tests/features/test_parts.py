@@ -169,7 +169,7 @@ def test_a_cluster_that_is_not_there_is_told_by_its_address(monkeypatch: pytest.
 
     monkeypatch.setattr(ray, "init", refused)
     with (
-        pytest.raises(SettingsError, match=r"--ray: seen '192\.0\.2\.1:6379', .* connection timeout"),
+        pytest.raises(SettingsError, match=r"--ray: seen '192\.0\.2\.1:6379', .* or 'local': .* connection timeout"),
         ray_cluster("192.0.2.1:6379"),
     ):
         pass
