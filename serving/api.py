@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import compile_path
@@ -119,8 +120,17 @@ def application(running: Callable[[], Running], explanations: Explanations) -> F
         return HTMLResponse(page(description()), headers={"content-security-policy": policy})
 
     for room in (audit_api, registry_api, proposals_api, rules_api, coverage_api):
-        app.include_router(room.router(running, allow))
+        app.include_router(_with_heads(room.router(running, allow)))
+    _with_heads(app.router)
     return app
+
+
+def _with_heads(router: APIRouter) -> APIRouter:
+    """What is read is asked for by HEAD as well (RFC 9110, 9.3.2), as balancers and monitors do; uvicorn leaves the body out."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.methods is not None and "GET" in route.methods:
+            route.methods.add("HEAD")
+    return router
 
 
 _FORMS = [(compile_path(route.path.replace("{operation_id}", "{operation_id:path}"))[0], route.method) for route in ROUTES]
@@ -128,7 +138,8 @@ _FORMS = [(compile_path(route.path.replace("{operation_id}", "{operation_id:path
 
 def _methods(path: str) -> str:
     """What a path takes, over all routes that it has."""
-    return ", ".join(sorted({method for form, method in _FORMS if form.match(path)}))
+    taken = {method for form, method in _FORMS if form.match(path)}
+    return ", ".join(sorted(taken | {"HEAD"} if "GET" in taken else taken))
 
 
 def measure(running: Running) -> None:
